@@ -1,0 +1,3 @@
+//! Outcome logs.
+mod log;
+pub use log::{EvidenceKind, Outcome, OutcomeLog, Request};

@@ -1,0 +1,3 @@
+//! Harness.
+mod evaluation;
+pub use evaluation::*;
