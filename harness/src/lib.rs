@@ -1,3 +1,5 @@
 //! Harness.
+pub mod bounds;
+pub mod bootstrap;
 mod evaluation;
 pub use evaluation::*;
