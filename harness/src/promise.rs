@@ -1,0 +1,238 @@
+//! The promise: mean quality stays above a line, with stated confidence; and the cheapest option
+//! that keeps it on the training rows.
+
+use ndarray::{Array1, Array2, ArrayView1};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+/// The line that mean quality must clear.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Line {
+    /// A fixed mean quality in [0, 1].
+    Absolute(f64),
+    /// A share of what one arm reaches on the same requests.
+    Relative {
+        /// The arm, as a column of the outcome table.
+        arm: usize,
+        /// Share of its quality to keep, in (0, 1].
+        retain: f64,
+    },
+}
+
+/// A line and the confidence with which it is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Promise {
+    /// The line.
+    pub line: Line,
+    /// One-sided confidence in (0, 1).
+    pub confidence: f64,
+}
+
+/// What one way to answer requests did on the training rows, per request, shape (n).
+#[derive(Clone, Debug)]
+pub struct Play {
+    /// Quality per request.
+    pub quality: Array1<f64>,
+    /// Cost per request in US dollars.
+    pub cost: Array1<f64>,
+}
+
+/// The cheapest choice that keeps the promise on the training rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    /// Index of the option used most cheaply.
+    pub option: usize,
+    /// Share of requests that use `option`; the rest use `partner`.
+    pub share: f64,
+    /// The second option of a mix.
+    pub partner: usize,
+    /// Mean cost on the training rows.
+    pub cost: f64,
+    /// Mean quality minus the line on the training rows.
+    pub margin: f64,
+}
+
+impl Line {
+    /// The line for each request: shape (n) from qualities of shape (n, arms).
+    #[must_use]
+    pub fn per_request(&self, quality: &Array2<f64>) -> Array1<f64> {
+        match *self {
+            Self::Absolute(line) => Array1::from_elem(quality.nrows(), line),
+            Self::Relative { arm, retain } => quality.column(arm).mapv(|q| q * retain),
+        }
+    }
+
+    /// The range of quality minus line: between these two numbers whatever is observed.
+    #[must_use]
+    pub fn margin_range(&self) -> (f64, f64) {
+        match *self {
+            Self::Absolute(line) => (-line, 1.0 - line),
+            Self::Relative { retain, .. } => (-retain, 1.0),
+        }
+    }
+}
+
+/// Margins of one option, summed by cluster.
+struct Margins {
+    mean: f64,
+    /// Sum over the cluster of (margin − mean), shape (clusters).
+    residual: Vec<f64>,
+}
+
+/// Finds the cheapest option, or mix of two, whose lower bound on mean margin is at least 0.
+///
+/// `plays` are the options on the same n training rows; `line` is per request; `cluster[i]` in
+/// 0..clusters groups dependent rows. `partners` are the options that an option may be mixed with
+/// (random mixes make the promise reachable between two settings). The bound is
+/// mean − z·se with a cluster-robust standard error (Liang & Zeger 1986,
+/// doi:10.1093/biomet/73.1.13). `None` when no option keeps the promise.
+#[must_use]
+pub fn cheapest(
+    plays: &[Play],
+    partners: &[usize],
+    line: &Array1<f64>,
+    cluster: &[usize],
+    clusters: usize,
+    confidence: f64,
+) -> Option<Selection> {
+    let z = normal_quantile(confidence);
+    let margins: Vec<Margins> =
+        plays.iter().map(|play| Margins::new(&play.quality, line, cluster, clusters)).collect();
+    let costs: Vec<f64> = plays.iter().map(|play| mean(play.cost.view())).collect();
+    let bound = |a: &Margins, b: &Margins, share: f64| mixed_bound(a, b, share, z, line.len());
+
+    let mut best: Option<Selection> = None;
+    let mut offer = |selection: Selection| {
+        // Strictly cheaper: among equals the first, so the result does not depend on float noise
+        // in a comparison.
+        if best.as_ref().is_none_or(|b| selection.cost < b.cost) {
+            best = Some(selection);
+        }
+    };
+    let kept: Vec<bool> = margins.iter().map(|m| bound(m, m, 1.0) >= 0.0).collect();
+    for (i, margin) in margins.iter().enumerate() {
+        if kept[i] {
+            offer(Selection {
+                option: i,
+                share: 1.0,
+                partner: i,
+                cost: costs[i],
+                margin: margin.mean,
+            });
+            continue;
+        }
+        for &j in partners.iter().filter(|&&j| kept[j] && costs[j] > costs[i]) {
+            // The bound is concave in the share, 0-feasible at share 0: bisect for the last zero.
+            let (mut low, mut high) = (0.0_f64, 1.0_f64);
+            for _ in 0..30 {
+                let middle = low.midpoint(high);
+                if bound(margin, &margins[j], middle) >= 0.0 { low = middle } else { high = middle }
+            }
+            if low > 0.0 {
+                offer(Selection {
+                    option: i,
+                    share: low,
+                    partner: j,
+                    cost: low * costs[i] + (1.0 - low) * costs[j],
+                    margin: low * margin.mean + (1.0 - low) * margins[j].mean,
+                });
+            }
+        }
+    }
+    best
+}
+
+/// Lower confidence bound of one option's mean margin, as [`cheapest`] uses it.
+#[must_use]
+pub fn margin_bound(
+    play: &Play,
+    line: &Array1<f64>,
+    cluster: &[usize],
+    clusters: usize,
+    confidence: f64,
+) -> f64 {
+    let margins = Margins::new(&play.quality, line, cluster, clusters);
+    mixed_bound(&margins, &margins, 1.0, normal_quantile(confidence), line.len())
+}
+
+impl Margins {
+    fn new(quality: &Array1<f64>, line: &Array1<f64>, cluster: &[usize], clusters: usize) -> Self {
+        let mean = mean(quality.view()) - mean(line.view());
+        let mut residual = vec![0.0; clusters];
+        for ((q, l), &c) in quality.iter().zip(line).zip(cluster) {
+            residual[c] += q - l - mean;
+        }
+        Self { mean, residual }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
+fn mixed_bound(a: &Margins, b: &Margins, share: f64, z: f64, rows: usize) -> f64 {
+    let clusters = a.residual.len() as f64;
+    let mean = share * a.mean + (1.0 - share) * b.mean;
+    let squares: f64 = a
+        .residual
+        .iter()
+        .zip(&b.residual)
+        .map(|(x, y)| (share * x + (1.0 - share) * y).powi(2))
+        .sum();
+    let correction = if clusters > 1.0 { clusters / (clusters - 1.0) } else { f64::INFINITY };
+    let variance = squares * correction / (rows as f64).powi(2);
+    // One cluster says nothing about its own spread, unless there is no spread at all.
+    let spread = if squares == 0.0 { 0.0 } else { variance.sqrt() };
+    mean - z * spread
+}
+
+/// z with P(Z ≤ z) = `confidence`; a confidence of one half is the plain mean.
+fn normal_quantile(confidence: f64) -> f64 {
+    Normal::standard().inverse_cdf(confidence)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
+pub(crate) fn mean(values: ArrayView1<'_, f64>) -> f64 {
+    if values.is_empty() { 0.0 } else { values.sum() / values.len() as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn play(quality: &[f64], cost: f64) -> Play {
+        Play {
+            quality: Array1::from_vec(quality.to_vec()),
+            cost: Array1::from_elem(quality.len(), cost),
+        }
+    }
+
+    #[test]
+    fn a_mix_reaches_the_line_between_two_arms() {
+        let good: Vec<f64> = vec![1.0; 100];
+        let bad: Vec<f64> = vec![0.0; 100];
+        let plays = [play(&bad, 1.0), play(&good, 11.0)];
+        let line = Array1::from_elem(100, 0.9);
+        let cluster: Vec<usize> = (0..100).collect();
+        let chosen = cheapest(&plays, &[0, 1], &line, &cluster, 100, 0.5).expect("feasible");
+        assert_eq!((chosen.option, chosen.partner), (0, 1));
+        assert!((chosen.share - 0.1).abs() < 1e-6);
+        assert!((chosen.cost - 10.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn clusters_widen_the_bound() {
+        let quality: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i % 20 < 18))).collect();
+        let p = play(&quality, 1.0);
+        let line = Array1::from_elem(100, 0.8);
+        let alone: Vec<usize> = (0..100).collect();
+        let grouped: Vec<usize> = (0..100).map(|i| usize::from(i % 20 < 18)).collect();
+        let free = margin_bound(&p, &line, &alone, 100, 0.95);
+        let tied = margin_bound(&p, &line, &grouped, 2, 0.95);
+        assert!(tied < free, "{tied} {free}");
+    }
+
+    #[test]
+    fn an_unreachable_line_gives_none() {
+        let p = play(&[0.5; 10], 1.0);
+        let line = Array1::from_elem(10, 0.9);
+        let cluster: Vec<usize> = (0..10).collect();
+        assert_eq!(cheapest(&[p], &[0], &line, &cluster, 10, 0.95), None);
+    }
+}
