@@ -1,3 +1,34 @@
 //! Outcome logs.
+mod assemble;
+mod column;
+mod csv_log;
+mod evidence;
+mod jsonl;
 mod log;
+mod parquet;
+mod read;
+mod read_error;
+mod reject;
+mod report;
+mod row;
+mod source;
+mod timestamp;
+mod write;
+mod write_error;
+mod write_parquet;
+
+pub use column::log_columns;
+pub use evidence::{COVERAGE_MIN, Evidence};
 pub use log::{EvidenceKind, Outcome, OutcomeLog, Request};
+pub use read::{ReadLog, ReadOptions, read, read_with_progress};
+pub use read_error::{Location, ReadError};
+pub use reject::{Reject, RejectReason, write_rejects};
+pub use report::{
+    ArmCoverage, Clusters, FileSummary, SegmentColumn, TenantInfluence, TimeSpan, ValidationReport,
+    Warning,
+};
+pub use row::LogRow;
+pub use source::Input;
+pub use timestamp::TimestampUnit;
+pub use write::{LogWriter, write_log};
+pub use write_error::WriteError;

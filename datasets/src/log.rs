@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Requests keep the order in which they first appear in the input. Arms are sorted by name;
 /// an [`Outcome`] names its arm by index into `arms`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutcomeLog {
     /// All arms of the log, sorted by name.
     pub arms: Vec<ArmId>,
@@ -20,7 +20,7 @@ pub struct OutcomeLog {
 }
 
 /// One request: what was known before an arm was chosen, and the outcomes observed.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Request {
     /// `request_id`.
     pub id: String,

@@ -1,0 +1,151 @@
+//! CSV: a header line, then one row per record; every field is text until its column reads it.
+
+use std::cell::Cell as Shared;
+use std::io::{self, BufRead, Read};
+use std::rc::Rc;
+
+use csv::ByteRecord;
+
+use crate::assemble::{Assembler, Fault, Spot};
+use crate::column::{Column, did_you_mean};
+use crate::read_error::ReadError;
+use crate::reject::RejectReason;
+use crate::row::{Cell, LogRow};
+use crate::source::read_failed;
+
+const BUFFER_BYTES: usize = 1 << 16;
+
+pub(crate) fn read(
+    file: &str,
+    reader: Box<dyn BufRead>,
+    delimiter: u8,
+    into: &mut Assembler<'_>,
+) -> Result<(), ReadError> {
+    let (line_cap, byte_cap) = (into.options.line_cap, into.options.byte_cap);
+    let pending = Rc::new(Shared::new(0));
+    let guarded = Guarded { reader, pending: pending.clone(), cap: line_cap };
+    let mut records = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(BUFFER_BYTES)
+        .from_reader(guarded);
+    let failed = |error: csv::Error, line: u64| {
+        let message = error.to_string();
+        let csv::ErrorKind::Io(error) = error.into_kind() else {
+            return ReadError::Io { file: file.to_owned(), source: io::Error::other(message) };
+        };
+        if error.get_ref().is_some_and(|inner| inner.is::<RecordTooLong>()) {
+            return ReadError::LineCap { file: file.to_owned(), line, cap: line_cap };
+        }
+        read_failed(file, error, byte_cap)
+    };
+
+    let mut record = ByteRecord::new();
+    records.read_byte_record(&mut record).map_err(|error| failed(error, 1))?;
+    let names = header(file, &record)?;
+    let columns: Vec<_> = names.iter().map(|name| Column::named(name)).collect();
+    let mut row = 0;
+    loop {
+        pending.set(0);
+        let line = records.position().line();
+        if !records.read_byte_record(&mut record).map_err(|error| failed(error, line))? {
+            return Ok(());
+        }
+        row += 1;
+        let at = record.position();
+        let spot = Spot { line: at.map(csv::Position::line), byte: at.map(csv::Position::byte), row };
+        let parsed = parse(&record, &names, &columns, into);
+        into.add(spot, parsed)?;
+    }
+}
+
+fn header(file: &str, record: &ByteRecord) -> Result<Vec<String>, ReadError> {
+    let mut names = Vec::with_capacity(record.len());
+    for (index, name) in record.iter().enumerate() {
+        let name = if index == 0 { name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name) } else { name };
+        let name = std::str::from_utf8(name).map_err(|_| ReadError::UnknownFormat {
+            file: file.to_owned(),
+            found: "its header is not text",
+        })?;
+        names.push(name.trim().to_owned());
+    }
+    require_columns(file, &names)?;
+    Ok(names)
+}
+
+/// Fails unless the required columns are there and no name comes twice.
+pub(crate) fn require_columns(file: &str, names: &[String]) -> Result<(), ReadError> {
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            return Err(ReadError::DuplicateColumn { file: file.to_owned(), column: name.clone() });
+        }
+    }
+    for column in [Column::RequestId.name(), Column::Model.name()] {
+        if !names.iter().any(|name| name == column) {
+            let unknown = names.iter().map(String::as_str).filter(|n| Column::named(n).is_none());
+            return Err(ReadError::MissingColumn {
+                file: file.to_owned(),
+                column,
+                meant: did_you_mean(column, unknown).map(str::to_owned),
+                found: names.to_vec(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn parse(
+    record: &ByteRecord,
+    names: &[String],
+    columns: &[Option<Column>],
+    into: &Assembler<'_>,
+) -> Result<LogRow, Fault> {
+    if record.len() != names.len() {
+        let reason = RejectReason::FieldCount { got: record.len(), wanted: names.len() };
+        return Err(Fault::new(reason));
+    }
+    let mut row = LogRow::default();
+    let unit = into.options.timestamp_unit;
+    // The id comes first, so that every fault can name its row.
+    let id = columns.iter().position(|column| *column == Some(Column::RequestId));
+    let order = id.into_iter().chain((0..names.len()).filter(|index| Some(*index) != id));
+    for index in order {
+        let set = std::str::from_utf8(&record[index])
+            .map_err(|_| RejectReason::InvalidUtf8)
+            .and_then(|field| match columns[index] {
+                Some(column) => row.set(column, Cell::Untyped(field), unit),
+                None => row.set_extra(&names[index], Cell::Untyped(field)),
+            });
+        if let Err(reason) = set {
+            return Err(Fault::new(reason).in_column(&names[index]).of_request(row.request_id));
+        }
+    }
+    match row.check() {
+        Ok(()) => Ok(row),
+        Err((column, reason)) => Err(Fault::new(reason).in_column(column).of_request(row.request_id)),
+    }
+}
+
+/// Fails when one record takes far more than `cap` bytes: an open quote must not swallow the file.
+struct Guarded {
+    reader: Box<dyn BufRead>,
+    pending: Rc<Shared<usize>>,
+    cap: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a record is longer than allowed")]
+struct RecordTooLong;
+
+impl Read for Guarded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // What was read ahead before the record began is in the parser's buffer, not counted here.
+        if self.pending.get() > self.cap {
+            return Err(io::Error::other(RecordTooLong));
+        }
+        let read = self.reader.read(buffer)?;
+        self.pending.set(self.pending.get() + read);
+        Ok(read)
+    }
+}

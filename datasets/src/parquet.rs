@@ -1,0 +1,399 @@
+//! Parquet, lazily through Polars, in slices; a panic of the decoder becomes an error.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use polars::prelude::{
+    AnyValue, ArrowDataType, DataFrame, DataType, LazyFrame, ListChunked, ParquetReader, PlRefPath,
+    ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit,
+};
+
+use crate::assemble::{Assembler, Fault, Spot};
+use crate::column::{Column, Kind};
+use crate::csv_log::require_columns;
+use crate::read_error::ReadError;
+use crate::reject::RejectReason;
+use crate::row::{Cell, LogRow};
+use crate::source::{Place, Source, read_failed};
+
+/// Rows decoded at a time.
+const SLICE_ROWS: u32 = 1 << 16;
+
+/// What a column holds, as far as it matters for a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Text,
+    Integer,
+    Float,
+    Boolean,
+    Time,
+    Numbers,
+    Texts,
+    Null,
+    Unsupported,
+}
+
+struct Field {
+    name: String,
+    class: Class,
+    type_name: String,
+}
+
+struct Shape {
+    fields: Vec<Field>,
+    rows: u64,
+    bytes: u64,
+}
+
+/// Reads a Parquet file in place.
+pub(crate) fn read(file: &str, path: &Path, into: &mut Assembler<'_>) -> Result<(), ReadError> {
+    let shape = shape(file, path)?;
+    if shape.bytes > into.options.byte_cap {
+        return Err(ReadError::ByteCap { file: file.to_owned(), cap: into.options.byte_cap });
+    }
+    check_types(file, &shape.fields)?;
+    let mut offset = 0;
+    while offset < shape.rows {
+        let frame = guarded(file, || {
+            let path = PlRefPath::new(path.to_string_lossy());
+            let args = ScanArgsParquet { glob: false, cache: false, ..Default::default() };
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+            LazyFrame::scan_parquet(path, args)?.slice(offset, SLICE_ROWS).collect()
+        })?;
+        if frame.height() == 0 {
+            let message = format!("it ends after {offset} of {} rows", shape.rows);
+            return Err(ReadError::Parquet { file: file.to_owned(), message });
+        }
+        read_slice(file, &frame, offset, into)?;
+        offset += frame.height() as u64;
+    }
+    Ok(())
+}
+
+/// Reads Parquet that has no file of its own, by way of a temporary one.
+pub(crate) fn read_spooled(
+    file: &str,
+    mut reader: Box<dyn BufRead>,
+    into: &mut Assembler<'_>,
+) -> Result<(), ReadError> {
+    let failed = |source| ReadError::Io { file: file.to_owned(), source };
+    let mut spool = tempfile::NamedTempFile::new().map_err(failed)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let got = reader
+            .read(&mut buffer)
+            .map_err(|error| read_failed(file, error, into.options.byte_cap))?;
+        if got == 0 {
+            break;
+        }
+        io::Write::write_all(&mut spool, &buffer[..got]).map_err(failed)?;
+    }
+    read(file, spool.path(), into)
+}
+
+/// Fails when a column has one type in one file and another in the next.
+pub(crate) fn check_drift(sources: &[Source]) -> Result<(), ReadError> {
+    let mut seen: Vec<(Field, &str)> = Vec::new();
+    for source in sources.iter().filter(|_| sources.len() > 1) {
+        let Place::File(path) = &source.place else { continue };
+        if !is_parquet(path) {
+            continue;
+        }
+        for field in shape(&source.name, path)?.fields {
+            match seen.iter().find(|(other, _)| other.name == field.name) {
+                Some((first, first_file)) if !agree(first.class, field.class) => {
+                    return Err(ReadError::SchemaDrift {
+                        column: field.name,
+                        first_file: (*first_file).to_owned(),
+                        first_type: first.type_name.clone(),
+                        second_file: source.name.clone(),
+                        second_type: field.type_name,
+                    });
+                }
+                // A column without a single value agrees with all; the first typed one counts.
+                Some((first, _)) if first.class != Class::Null => {}
+                _ => seen.insert(0, (field, &source.name)),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whole and broken numbers are both numbers; a column of nulls is anything.
+fn agree(a: Class, b: Class) -> bool {
+    let is_number = |class| matches!(class, Class::Integer | Class::Float);
+    a == b || a == Class::Null || b == Class::Null || (is_number(a) && is_number(b))
+}
+
+fn is_parquet(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"PAR1"
+}
+
+/// Runs the decoder; whatever it does wrong on damaged bytes is an error of the file.
+fn guarded<T>(
+    file: &str,
+    decode: impl FnOnce() -> polars::prelude::PolarsResult<T>,
+) -> Result<T, ReadError> {
+    let failed = |message| ReadError::Parquet { file: file.to_owned(), message };
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let text = error.to_string();
+            Err(failed(text.lines().next().unwrap_or("the decoder gave no reason").to_owned()))
+        }
+        Err(_) => Err(failed("its bytes make no sense to the decoder".to_owned())),
+    }
+}
+
+/// Reads the file's footer only.
+fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
+    let handle = File::open(path)
+        .map_err(|source| ReadError::Io { file: file.to_owned(), source })?;
+    guarded(file, || {
+        let mut reader = ParquetReader::new(handle);
+        let metadata = reader.get_metadata()?.clone();
+        let schema = reader.schema()?;
+        let field = |(name, field): (&polars::prelude::PlSmallStr, &polars::prelude::ArrowField)| {
+            Field {
+                name: name.to_string(),
+                class: class_of(&field.dtype),
+                type_name: type_name(&field.dtype),
+            }
+        };
+        Ok(Shape {
+            fields: schema.iter().map(field).collect(),
+            rows: metadata.num_rows as u64,
+            bytes: metadata
+                .row_groups
+                .iter()
+                .map(|group| group.total_byte_size() as u64)
+                .fold(0, u64::saturating_add),
+        })
+    })
+}
+
+fn class_of(dtype: &ArrowDataType) -> Class {
+    use ArrowDataType as A;
+    match dtype {
+        A::Null => Class::Null,
+        A::Boolean => Class::Boolean,
+        A::Int32 | A::Int64 | A::UInt32 | A::UInt64 => Class::Integer,
+        A::Float32 | A::Float64 => Class::Float,
+        A::Utf8 | A::LargeUtf8 | A::Utf8View => Class::Text,
+        A::Timestamp(..) | A::Date32 | A::Date64 => Class::Time,
+        A::List(inner) | A::LargeList(inner) => match class_of(&inner.dtype) {
+            Class::Integer | Class::Float => Class::Numbers,
+            Class::Text => Class::Texts,
+            Class::Null => Class::Null,
+            _ => Class::Unsupported,
+        },
+        _ => Class::Unsupported,
+    }
+}
+
+/// A type in words, without what only matters to the encoder.
+fn type_name(dtype: &ArrowDataType) -> String {
+    let name = match class_of(dtype) {
+        Class::Text => "a text",
+        Class::Integer => "a whole number",
+        Class::Float => "a float",
+        Class::Boolean => "a boolean",
+        Class::Time => "a datetime",
+        Class::Numbers => "a list of numbers",
+        Class::Texts => "a list of texts",
+        Class::Null => "null",
+        Class::Unsupported => {
+            let name = format!("{dtype:?}");
+            let end = name.find(['(', '{', ' ']).unwrap_or(name.len());
+            return name[..end].to_lowercase();
+        }
+    };
+    name.to_owned()
+}
+
+fn check_types(file: &str, fields: &[Field]) -> Result<(), ReadError> {
+    let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
+    require_columns(file, &names)?;
+    for field in fields {
+        if field.class == Class::Unsupported {
+            return Err(ReadError::UnsupportedType {
+                file: file.to_owned(),
+                column: field.name.clone(),
+                got: field.type_name.clone(),
+            });
+        }
+        let Some(column) = Column::named(&field.name) else { continue };
+        let fits = match column.kind() {
+            Kind::Text if column == Column::Model => field.class == Class::Text,
+            Kind::Text => matches!(field.class, Class::Text | Class::Integer),
+            Kind::Number | Kind::Count => matches!(field.class, Class::Integer | Class::Float),
+            Kind::Time => matches!(field.class, Class::Time | Class::Text | Class::Integer),
+            Kind::Flag => field.class == Class::Boolean,
+            Kind::Numbers => field.class == Class::Numbers,
+            Kind::Texts => field.class == Class::Texts,
+        };
+        if !fits && field.class != Class::Null {
+            return Err(ReadError::WrongType {
+                file: file.to_owned(),
+                column: field.name.clone(),
+                got: field.type_name.clone(),
+                wanted: column.wanted(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn read_slice(
+    file: &str,
+    frame: &DataFrame,
+    offset: u64,
+    into: &mut Assembler<'_>,
+) -> Result<(), ReadError> {
+    let names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+    let known: Vec<_> = names.iter().map(|name| Column::named(name)).collect();
+    let columns = guarded(file, || {
+        frame.columns().iter().map(|column| Cells::new(column.as_materialized_series())).collect()
+    })?;
+    let columns: Vec<Cells> = columns;
+    let unit = into.options.timestamp_unit;
+    // The id comes first, so that every fault can name its row.
+    let id = known.iter().position(|column| *column == Some(Column::RequestId));
+    let order: Vec<_> =
+        id.into_iter().chain((0..names.len()).filter(|index| Some(*index) != id)).collect();
+    for at in 0..frame.height() {
+        let parsed = guarded(file, || {
+            Ok(parse(at, &order, &names, &known, &columns, unit))
+        })?;
+        into.add(Spot { line: None, byte: None, row: offset + at as u64 + 1 }, parsed)?;
+    }
+    Ok(())
+}
+
+fn parse(
+    at: usize,
+    order: &[usize],
+    names: &[String],
+    known: &[Option<Column>],
+    columns: &[Cells],
+    unit: Option<crate::timestamp::TimestampUnit>,
+) -> Result<LogRow, Fault> {
+    let mut row = LogRow::default();
+    for &index in order {
+        let set = columns[index].get(at).and_then(|cell| match known[index] {
+            Some(column) => row.set(column, cell, unit),
+            None => row.set_extra(&names[index], cell),
+        });
+        if let Err(reason) = set {
+            return Err(Fault::new(reason).in_column(&names[index]).of_request(row.request_id));
+        }
+    }
+    match row.check() {
+        Ok(()) => Ok(row),
+        Err((column, reason)) => Err(Fault::new(reason).in_column(column).of_request(row.request_id)),
+    }
+}
+
+/// The cells of one column, in the form that is cheapest to reach.
+enum Cells {
+    Text(StringChunked),
+    Unsigned(polars::prelude::UInt64Chunked),
+    Signed(polars::prelude::Int64Chunked),
+    Float(polars::prelude::Float64Chunked),
+    /// Single floats go through their shortest decimal: 0.1 stays 0.1.
+    Single(polars::prelude::Float32Chunked),
+    Flag(polars::prelude::BooleanChunked),
+    /// Datetimes: a count, and what to multiply or divide it by to get microseconds.
+    Time(polars::prelude::Int64Chunked, i64, i64),
+    Numbers(ListChunked),
+    Texts(ListChunked),
+    Null,
+}
+
+impl Cells {
+    fn new(series: &Series) -> polars::prelude::PolarsResult<Self> {
+        // One chunk makes access by row a matter of an index.
+        let series = series.rechunk();
+        let physical = || series.to_physical_repr().cast(&DataType::Int64);
+        Ok(match series.dtype() {
+            DataType::String => Self::Text(series.str()?.clone()),
+            DataType::UInt64 => Self::Unsigned(series.u64()?.clone()),
+            DataType::Int32 | DataType::Int64 | DataType::UInt32 => {
+                Self::Signed(series.cast(&DataType::Int64)?.i64()?.clone())
+            }
+            DataType::Float64 => Self::Float(series.f64()?.clone()),
+            DataType::Float32 => Self::Single(series.f32()?.clone()),
+            DataType::Boolean => Self::Flag(series.bool()?.clone()),
+            DataType::Datetime(TimeUnit::Nanoseconds, _) => {
+                Self::Time(physical()?.i64()?.clone(), 1, 1_000)
+            }
+            DataType::Datetime(TimeUnit::Microseconds, _) => {
+                Self::Time(physical()?.i64()?.clone(), 1, 1)
+            }
+            DataType::Datetime(TimeUnit::Milliseconds, _) => {
+                Self::Time(physical()?.i64()?.clone(), 1_000, 1)
+            }
+            DataType::Date => Self::Time(physical()?.i64()?.clone(), 86_400_000_000, 1),
+            DataType::List(inner) if **inner == DataType::String => {
+                Self::Texts(series.list()?.clone())
+            }
+            DataType::List(_) => Self::Numbers(series.list()?.clone()),
+            DataType::Null => Self::Null,
+            other => polars::prelude::polars_bail!(ComputeError: "type {other} is not handled"),
+        })
+    }
+
+    fn get(&self, at: usize) -> Result<Cell<'_>, RejectReason> {
+        let cell = match self {
+            Self::Text(cells) => cells.get(at).map(|text| Cell::Text(text.into())),
+            Self::Unsigned(cells) => cells.get(at).map(Cell::Unsigned),
+            Self::Signed(cells) => cells.get(at).map(Cell::Signed),
+            Self::Float(cells) => cells.get(at).map(Cell::Float),
+            Self::Single(cells) => {
+                cells.get(at).map(|x| Cell::Float(x.to_string().parse().unwrap_or(f64::NAN)))
+            }
+            Self::Flag(cells) => cells.get(at).map(Cell::Flag),
+            Self::Time(cells, factor, divisor) => match cells.get(at) {
+                Some(count) => Some(Cell::Micros(
+                    count
+                        .div_euclid(*divisor)
+                        .checked_mul(*factor)
+                        .ok_or(RejectReason::BadTime { what: "out of range" })?,
+                )),
+                None => None,
+            },
+            Self::Numbers(cells) => match cells.get_as_series(at) {
+                Some(list) => Some(Cell::Numbers(floats(&list)?)),
+                None => None,
+            },
+            Self::Texts(cells) => match cells.get_as_series(at) {
+                Some(list) => Some(Cell::Texts(texts(&list)?)),
+                None => None,
+            },
+            Self::Null => None,
+        };
+        Ok(cell.unwrap_or(Cell::Null))
+    }
+}
+
+const NULL_IN_LIST: RejectReason =
+    RejectReason::WrongType { got: "a null inside a list", wanted: "values" };
+
+fn floats(list: &Series) -> Result<Vec<f32>, RejectReason> {
+    let cast = list.cast(&DataType::Float32).map_err(|_| RejectReason::NotFinite)?;
+    let values = cast.f32().map_err(|_| RejectReason::NotFinite)?;
+    values.iter().map(|value| value.ok_or(NULL_IN_LIST)).collect()
+}
+
+fn texts(list: &Series) -> Result<Vec<String>, RejectReason> {
+    list.iter()
+        .map(|value| match value {
+            AnyValue::String(text) => Ok(text.to_owned()),
+            AnyValue::StringOwned(text) => Ok(text.to_string()),
+            _ => Err(NULL_IN_LIST),
+        })
+        .collect()
+}
