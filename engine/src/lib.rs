@@ -1,6 +1,103 @@
-//! Plimsoll's engine.
+//! Plimsoll's engine: sends every request to the cheapest arm that keeps quality above a line.
+//!
+//! A [`Context`] describes a request. A [`Predictor`] estimates what each arm would score on it, a
+//! [`CostPredictor`] what each would charge, a [`Rule`] weighs the two, and [`Exploration`] moves
+//! a known share of probability to arms worth learning about. The [`Router`] holds all of them:
+//! it decides, learns from [`Feedback`], and can be stored and resumed bit for bit.
+//!
+//! The engine does no I/O, reads no clock, starts no thread and owns no randomness: a decision is
+//! a function of state, context, request key and [`Seed`].
+//!
+//! ```
+//! use plimsoll::{
+//!     ArmId, ArmSpec, AverageFloor, Context, CostPredictor, Exploration, Feedback, Predictor,
+//!     PredictorConfig, PredictorKind, Quality, Router, RouterParts, Rule, Seed, TrainingRows,
+//! };
+//!
+//! // Two arms with prices in US dollars per million tokens.
+//! let small = ArmSpec::new(ArmId::new("small")?).priced("0.10".parse()?, "0.40".parse()?);
+//! let large = ArmSpec::new(ArmId::new("large")?).priced("2.50".parse()?, "10".parse()?);
+//! let arms = vec![small, large];
+//!
+//! // The small arm fails on what the one feature calls hard; the large one never does.
+//! let contexts: Vec<Context> =
+//!     (0..40).map(|i| Context::new(vec![f64::from(i % 2)])).collect::<Result<_, _>>()?;
+//! let quality: Vec<Option<f64>> =
+//!     (0..40).flat_map(|i| [Some(1.0 - f64::from(i % 2)), Some(1.0)]).collect();
+//! let rows = TrainingRows { contexts: &contexts, arms: 2, quality: &quality, weights: None };
+//!
+//! let mut router = Router::new(RouterParts {
+//!     predictor: Predictor::fit(&PredictorConfig::new(PredictorKind::Linear), &rows)?,
+//!     cost: CostPredictor::fit(&arms, [])?,
+//!     arms,
+//!     features: None,
+//!     calibration: vec![],
+//!     rule: Rule::AverageFloor(AverageFloor {
+//!         lambda_low: 2.0,
+//!         lambda_high: 2.0,
+//!         share_high: 0.0,
+//!         cost_scale: 0.0026,
+//!     }),
+//!     exploration: Exploration::NONE,
+//!     control: None,
+//! })?;
+//!
+//! let easy = router.decide(&contexts[0], "request-1", Seed(7))?;
+//! let hard = router.decide(&contexts[1], "request-2", Seed(7))?;
+//! assert_eq!((easy.arm.as_str(), hard.arm.as_str()), ("small", "large"));
+//! println!("{}: {}", easy.arm, easy.reason);
+//!
+//! router.feedback(&contexts[0], &Feedback::new(easy.arm, Quality::new(1.0)?))?;
+//! let resumed = Router::restore(&router.snapshot())?;
+//! assert_eq!(resumed.state_hash(), router.state_hash());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+mod arm;
+mod calibration;
+mod config;
+mod context;
+mod cost;
+mod decision;
+mod distribution;
+mod exploration;
+mod features;
+mod linalg;
+mod math;
 mod money;
+mod predictor;
+mod random;
+mod router;
+mod rule;
+mod snapshot;
 mod units;
 
+pub use arm::ArmSpec;
+pub use calibration::{
+    Calibration, CalibrationError, CalibrationKind, CalibrationRow, ISOTONIC_SLOPE,
+};
+pub use config::{
+    ArmsConfig, BEST_SINGLE, CONFIDENCE, COVERAGE_MIN, ConfigError, DELTA, EPSILON,
+    ExplorationChoice, ExplorationConfig, GAMMA, ObjectiveConfig, PolicyConfig, PredictorChoice,
+    PredictorSection, RuleKind, SHARE_MAX,
+};
+pub use context::{Context, ContextError, FEATURE_ABS_MAX};
+pub use cost::{COST_TASKS_MAX, CostError, CostPredictor, CostRow, OUTPUT_TOKENS_PRIOR};
+pub use decision::{Decision, Reason, Saving};
+pub use distribution::{Distribution, DistributionError, SUM_TOLERANCE};
+pub use exploration::{Exploration, ExplorationError, ExplorationKind};
+pub use features::{
+    CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
+    TextFeaturesConfig,
+};
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
+pub use predictor::{
+    CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
+    Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
+    TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
+};
+pub use router::{DecideError, Feedback, FeedbackError, Router, RouterError, RouterParts};
+pub use rule::{
+    ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
+};
+pub use snapshot::{SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};

@@ -101,7 +101,10 @@ impl Usd {
 
     /// The amount in dollars as a float: for statistics and display, never for a ledger.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "the caller asks for the nearest float")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the caller asks for the nearest float"
+    )]
     pub fn as_f64(self) -> f64 {
         // Splitting keeps the whole dollars exact before the fraction is added.
         let whole = self.0 / PICO_PER_USD;
@@ -151,21 +154,32 @@ impl FromStr for Price {
     fn from_str(text: &str) -> Result<Self, MoneyError> {
         let pico = parse_decimal(text, 6, false)?;
         if pico < 0 {
-            return Err(MoneyError::NegativePrice { got: text.to_owned() });
+            return Err(MoneyError::NegativePrice {
+                got: text.to_owned(),
+            });
         }
-        u64::try_from(pico).map(Self).map_err(|_| MoneyError::TooLarge { got: text.to_owned() })
+        u64::try_from(pico)
+            .map(Self)
+            .map_err(|_| MoneyError::TooLarge {
+                got: text.to_owned(),
+            })
     }
 }
 
 /// Reads `[-+]digits[.digits][e[-+]digits]` as an integer of `10^-places` units.
 fn parse_decimal(text: &str, places: u32, round: bool) -> Result<i128, MoneyError> {
-    let not_decimal = || MoneyError::NotDecimal { got: text.to_owned() };
-    let too_large = || MoneyError::TooLarge { got: text.to_owned() };
+    let not_decimal = || MoneyError::NotDecimal {
+        got: text.to_owned(),
+    };
+    let too_large = || MoneyError::TooLarge {
+        got: text.to_owned(),
+    };
     let trimmed = text.trim();
     let (mantissa, exponent) = match trimmed.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => {
-            (mantissa, exponent.parse::<i32>().map_err(|_| not_decimal())?)
-        }
+        Some((mantissa, exponent)) => (
+            mantissa,
+            exponent.parse::<i32>().map_err(|_| not_decimal())?,
+        ),
         None => (trimmed, 0),
     };
     let (negative, digits) = match mantissa.as_bytes().first() {
@@ -192,14 +206,23 @@ fn parse_decimal(text: &str, places: u32, round: bool) -> Result<i128, MoneyErro
     let scaled = if value == 0 {
         0
     } else if shift >= 0 {
-        let factor = u32::try_from(shift).ok().and_then(|s| 10_i128.checked_pow(s));
-        factor.and_then(|f| value.checked_mul(f)).ok_or_else(too_large)?
+        let factor = u32::try_from(shift)
+            .ok()
+            .and_then(|s| 10_i128.checked_pow(s));
+        factor
+            .and_then(|f| value.checked_mul(f))
+            .ok_or_else(too_large)?
     } else {
-        let divisor = u32::try_from(-shift).ok().and_then(|s| 10_i128.checked_pow(s));
+        let divisor = u32::try_from(-shift)
+            .ok()
+            .and_then(|s| 10_i128.checked_pow(s));
         match divisor {
             Some(d) if value % d == 0 => value / d,
             _ if !round => {
-                return Err(MoneyError::TooPrecise { got: text.to_owned(), places_max: places });
+                return Err(MoneyError::TooPrecise {
+                    got: text.to_owned(),
+                    places_max: places,
+                });
             }
             Some(d) => divide_half_even(value, d),
             // The divisor exceeds every i128, so the quotient rounds to nothing.
@@ -312,7 +335,10 @@ mod tests {
         check("-0.000000000001", -1);
         check("1.5e-7", 150_000);
         check("12.50", 12_500_000_000_000);
-        assert_eq!("0.15".parse::<Price>().map(Price::pico_per_token), Ok(150_000));
+        assert_eq!(
+            "0.15".parse::<Price>().map(Price::pico_per_token),
+            Ok(150_000)
+        );
         assert_eq!(Usd(150_000).to_string(), "0.00000015");
         assert_eq!(Usd(-12_500_000_000_000).to_string(), "-12.5");
         assert_eq!(Price(150_000).to_string(), "0.15");
@@ -321,12 +347,27 @@ mod tests {
     #[test]
     fn bad_amounts_say_why() {
         for text in ["", "abc", "1.2.3", "--1", "1e", "NaN", "0x10"] {
-            assert!(matches!(text.parse::<Usd>(), Err(MoneyError::NotDecimal { .. })), "{text}");
+            assert!(
+                matches!(text.parse::<Usd>(), Err(MoneyError::NotDecimal { .. })),
+                "{text}"
+            );
         }
-        assert!(matches!("1e-13".parse::<Usd>(), Err(MoneyError::TooPrecise { .. })));
-        assert!(matches!("1e40".parse::<Usd>(), Err(MoneyError::TooLarge { .. })));
-        assert!(matches!("-1".parse::<Price>(), Err(MoneyError::NegativePrice { .. })));
-        assert!(matches!("0.0000001".parse::<Price>(), Err(MoneyError::TooPrecise { .. })));
+        assert!(matches!(
+            "1e-13".parse::<Usd>(),
+            Err(MoneyError::TooPrecise { .. })
+        ));
+        assert!(matches!(
+            "1e40".parse::<Usd>(),
+            Err(MoneyError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            "-1".parse::<Price>(),
+            Err(MoneyError::NegativePrice { .. })
+        ));
+        assert!(matches!(
+            "0.0000001".parse::<Price>(),
+            Err(MoneyError::TooPrecise { .. })
+        ));
     }
 
     #[test]
@@ -342,7 +383,10 @@ mod tests {
 
     /// ROBUSTNESS.md E14: ten million calls of 1.5e-7 USD are 1.5 USD, which floats miss.
     #[test]
-    #[expect(clippy::float_cmp, reason = "the inexactness of floats is what is shown")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "the inexactness of floats is what is shown"
+    )]
     fn a_float_ledger_is_wrong_and_ours_is_not() {
         let call = Usd(150_000);
         let exact: Usd = std::iter::repeat_n(call, 10_000_000).sum();

@@ -55,7 +55,11 @@ impl ArmId {
     /// [`UnitError::EmptyArm`] when the name is empty.
     pub fn new(name: impl Into<Arc<str>>) -> Result<Self, UnitError> {
         let name = name.into();
-        if name.is_empty() { Err(UnitError::EmptyArm) } else { Ok(Self(name)) }
+        if name.is_empty() {
+            Err(UnitError::EmptyArm)
+        } else {
+            Ok(Self(name))
+        }
     }
 
     /// The name.

@@ -1,0 +1,9 @@
+//! Features of a request: text without weights, and the part that is fitted on training rows.
+
+mod cues;
+mod map;
+mod text;
+
+pub use cues::CUES;
+pub use map::{FeatureError, FeatureMap, FeatureMapConfig, RawContext};
+pub use text::{HASH_BUCKETS, TextFeatures, TextFeaturesConfig};

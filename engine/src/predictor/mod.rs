@@ -1,0 +1,380 @@
+//! Predictors of quality: what each arm is expected to score on a context, and how surely.
+
+mod beta;
+mod clusters;
+mod config;
+mod knn;
+mod linear;
+mod logistic;
+mod ridge;
+mod rows;
+mod tally;
+
+pub use config::{
+    CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
+    PredictorConfig, PredictorKind, RIDGE, ROWS_MAX, SHRINK, VARIANCE_INFLATION_MAX,
+};
+pub(crate) use ridge::{Posterior, Precision};
+pub use rows::TrainingRows;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Context, ContextError};
+use crate::units::{Quality, UnitError};
+
+/// Largest weight of one outcome.
+pub const WEIGHT_MAX: f64 = 1e12;
+
+/// The quality an arm is expected to score.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// Expected quality in [0, 1].
+    pub mean: f64,
+    /// Variance of that expectation: how little is known, not how much single answers vary.
+    pub variance: f64,
+}
+
+/// Why a predictor could not be fitted, asked or updated. The predictor is unchanged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictorError {
+    /// A setting is out of range.
+    #[error("predictor setting `{name}` must be in {allowed}, got {got}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// The value as given.
+        got: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// There is no arm to predict for.
+    #[error("a predictor needs at least one arm")]
+    NoArms,
+    /// The quality table does not fit the contexts.
+    #[error("{what} must have {expected} entries, got {got}")]
+    Shape {
+        /// Which table.
+        what: &'static str,
+        /// Entries needed.
+        expected: usize,
+        /// Entries given.
+        got: usize,
+    },
+    /// A context has another number of features than the others.
+    #[error("row {row}: context has {got} features, expected {expected}")]
+    Dimensions {
+        /// Position of the row; 0 outside training.
+        row: usize,
+        /// Features needed.
+        expected: usize,
+        /// Features given.
+        got: usize,
+    },
+    /// A context holds a value that cannot be used.
+    #[error("row {row}: {source}")]
+    Context {
+        /// Position of the row; 0 outside training.
+        row: usize,
+        /// What is wrong with it.
+        source: ContextError,
+    },
+    /// A quality is not in [0, 1].
+    #[error("row {row}: {source}")]
+    Quality {
+        /// Position of the row.
+        row: usize,
+        /// What is wrong with it.
+        source: UnitError,
+    },
+    /// A weight is not a usable number.
+    #[error("row {row}: weight must be in [0, {WEIGHT_MAX:e}], got {got}")]
+    Weight {
+        /// Position of the row; 0 outside training.
+        row: usize,
+        /// The value as given.
+        got: f64,
+    },
+    /// The arm's index is too large.
+    #[error("arm {got} does not exist, there are {arms}")]
+    Arm {
+        /// The index as given.
+        got: usize,
+        /// Arms of the predictor.
+        arms: usize,
+    },
+    /// The features are so far apart in scale that a factorisation failed.
+    #[error("the features' scales differ too much to solve for arm {arm}")]
+    Singular {
+        /// The arm.
+        arm: usize,
+    },
+}
+
+impl PredictorError {
+    /// Stable code of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Setting { .. } => "P0130",
+            Self::NoArms => "P0131",
+            Self::Shape { .. } => "P0132",
+            Self::Dimensions { .. } => "P0133",
+            Self::Context { .. } => "P0134",
+            Self::Quality { .. } => "P0135",
+            Self::Weight { .. } => "P0136",
+            Self::Arm { .. } => "P0137",
+            Self::Singular { .. } => "P0138",
+        }
+    }
+
+    /// How to fix it.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::Setting { .. } => "change the setting, or leave it out for its default",
+            Self::NoArms => "name at least one arm, or check that the log has outcomes",
+            Self::Shape { .. } => "give one entry per context and arm, row after row",
+            Self::Dimensions { .. } => "make every context with the same feature map",
+            Self::Context { .. } => "replace missing features by 0 and scale the others",
+            Self::Quality { .. } => "rescale quality to [0, 1]; leave unlabelled outcomes out",
+            Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
+            Self::Arm { .. } => "use the arm's index in the order in which the arms were given",
+            Self::Singular { .. } => "scale features to about [-1, 1], or raise `ridge`",
+        }
+    }
+}
+
+/// A fitted predictor of quality per arm; learns one outcome at a time.
+///
+/// ```
+/// use plimsoll::{Context, Predictor, PredictorConfig, PredictorKind, Quality, TrainingRows};
+/// let contexts = vec![Context::new(vec![0.0])?, Context::new(vec![1.0])?];
+/// let quality = [Some(0.0), Some(1.0), Some(1.0), None]; // shape (2 contexts, 2 arms)
+/// let rows = TrainingRows { contexts: &contexts, arms: 2, quality: &quality, weights: None };
+/// let config = PredictorConfig::new(PredictorKind::Linear);
+/// let mut predictor = Predictor::fit(&config, &rows)?;
+/// predictor.update(&contexts[1], 1, Quality::new(1.0)?, 1.0)?;
+/// let mut out = Vec::new();
+/// predictor.predict(&contexts[1], &mut out)?;
+/// assert!(out[0].mean > out[0].variance);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Predictor {
+    config: PredictorConfig,
+    /// d; the predictors' own intercept not counted.
+    dimensions: usize,
+    /// Outcomes learned per arm.
+    outcomes: Vec<u64>,
+    inner: Inner,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Inner {
+    Beta(beta::Beta),
+    Linear(linear::Linear),
+    Logistic(logistic::Logistic),
+    Knn(knn::Knn),
+    Clusters(clusters::Clusters),
+}
+
+impl Predictor {
+    /// Fits to training rows; no rows at all give the prior.
+    ///
+    /// For beta, linear and knn this equals [`update`](Self::update) over the rows in order, arms
+    /// in order within a row, up to rounding. Logistic iterates to the optimum; clusters choose
+    /// their centres from these rows.
+    ///
+    /// # Errors
+    /// [`PredictorError`] when a setting, shape, context, quality or weight is invalid.
+    pub fn fit(config: &PredictorConfig, rows: &TrainingRows<'_>) -> Result<Self, PredictorError> {
+        config.validate()?;
+        let dimensions = rows.check()?;
+        let inner = match config.kind {
+            PredictorKind::Beta => Inner::Beta(beta::Beta::fit(config, rows)),
+            PredictorKind::Linear => Inner::Linear(linear::Linear::fit(config, rows, dimensions)?),
+            PredictorKind::Logistic => {
+                Inner::Logistic(logistic::Logistic::fit(config, rows, dimensions)?)
+            }
+            PredictorKind::Knn => Inner::Knn(knn::Knn::fit(config, rows)),
+            PredictorKind::Clusters => Inner::Clusters(clusters::Clusters::fit(config, rows)),
+        };
+        let outcomes = (0..rows.arms)
+            .map(|arm| rows.labelled(arm).count() as u64)
+            .collect();
+        Ok(Self {
+            config: *config,
+            dimensions,
+            outcomes,
+            inner,
+        })
+    }
+
+    /// A predictor that has seen nothing, for contexts of `dimensions` features.
+    ///
+    /// Clusters need training rows for their centres; without them they predict arm means.
+    ///
+    /// # Errors
+    /// [`PredictorError`] when a setting is out of range or there are no arms.
+    pub fn prior(
+        config: &PredictorConfig,
+        arms: usize,
+        dimensions: usize,
+    ) -> Result<Self, PredictorError> {
+        config.validate()?;
+        if arms == 0 {
+            return Err(PredictorError::NoArms);
+        }
+        let inner = match config.kind {
+            PredictorKind::Beta => Inner::Beta(beta::Beta::prior(arms)),
+            PredictorKind::Linear => Inner::Linear(linear::Linear::prior(config, arms, dimensions)),
+            PredictorKind::Logistic => {
+                Inner::Logistic(logistic::Logistic::prior(config, arms, dimensions))
+            }
+            PredictorKind::Knn => Inner::Knn(knn::Knn::prior(arms, dimensions)),
+            PredictorKind::Clusters => Inner::Clusters(clusters::Clusters::prior(arms)),
+        };
+        Ok(Self {
+            config: *config,
+            dimensions,
+            outcomes: vec![0; arms],
+            inner,
+        })
+    }
+
+    /// Replaces `out` by one prediction per arm.
+    ///
+    /// # Errors
+    /// [`PredictorError`] when the context has another number of features or an unusable one.
+    pub fn predict(
+        &self,
+        context: &Context,
+        out: &mut Vec<Prediction>,
+    ) -> Result<(), PredictorError> {
+        let x = self.features(context)?;
+        out.clear();
+        match &self.inner {
+            Inner::Beta(beta) => beta.predict(&self.config, out),
+            Inner::Linear(linear) => linear.predict(&self.config, x, out),
+            Inner::Logistic(logistic) => logistic.predict(&self.config, x, out),
+            Inner::Knn(knn) => knn.predict(&self.config, x, out),
+            Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
+        }
+        debug_assert!(
+            out.iter().all(|p| (0.0..=1.0).contains(&p.mean)
+                && p.variance >= 0.0
+                && p.variance.is_finite()),
+            "predictions are finite and means lie in [0, 1]"
+        );
+        Ok(())
+    }
+
+    /// Learns one outcome of one arm.
+    ///
+    /// # Errors
+    /// [`PredictorError`] when the context, arm or weight is invalid; nothing is learned then.
+    pub fn update(
+        &mut self,
+        context: &Context,
+        arm: usize,
+        quality: Quality,
+        weight: f64,
+    ) -> Result<(), PredictorError> {
+        self.check_outcome(context, arm, weight)?;
+        let (x, r) = (context.features.as_slice(), quality.get());
+        match &mut self.inner {
+            Inner::Beta(beta) => beta.update(&self.config, arm, r, weight),
+            Inner::Linear(linear) => linear.update(&self.config, x, arm, r, weight),
+            Inner::Logistic(logistic) => logistic.update(&self.config, x, arm, r, weight),
+            Inner::Knn(knn) => knn.update(&self.config, x, arm, r, weight),
+            Inner::Clusters(clusters) => clusters.update(&self.config, x, arm, r, weight),
+        }
+        self.outcomes[arm] += 1;
+        Ok(())
+    }
+
+    /// Checks an outcome without learning it.
+    pub(crate) fn check_outcome(
+        &self,
+        context: &Context,
+        arm: usize,
+        weight: f64,
+    ) -> Result<(), PredictorError> {
+        let arms = self.outcomes.len();
+        if arm >= arms {
+            return Err(PredictorError::Arm { got: arm, arms });
+        }
+        if !(0.0..=WEIGHT_MAX).contains(&weight) {
+            return Err(PredictorError::Weight {
+                row: 0,
+                got: weight,
+            });
+        }
+        self.features(context).map(|_| ())
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &PredictorConfig {
+        &self.config
+    }
+
+    /// Arms predicted for.
+    #[must_use]
+    pub fn arms(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Features a context must have.
+    #[must_use]
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// Outcomes learned per arm.
+    #[must_use]
+    pub fn outcomes(&self) -> &[u64] {
+        &self.outcomes
+    }
+
+    /// A lower bound of the worst condition number among the arms' matrices; `None` for kinds
+    /// that solve no linear system.
+    #[must_use]
+    pub fn condition(&self) -> Option<f64> {
+        match &self.inner {
+            Inner::Linear(linear) => Some(linear.condition()),
+            Inner::Logistic(logistic) => Some(logistic.condition()),
+            _ => None,
+        }
+    }
+
+    fn features<'a>(&self, context: &'a Context) -> Result<&'a [f64], PredictorError> {
+        let (got, expected) = (context.features.len(), self.dimensions);
+        if got != expected {
+            return Err(PredictorError::Dimensions {
+                row: 0,
+                expected,
+                got,
+            });
+        }
+        context
+            .validate()
+            .map_err(|source| PredictorError::Context { row: 0, source })?;
+        Ok(&context.features)
+    }
+
+    /// Whether a restored predictor can be used without running out of bounds.
+    pub(crate) fn is_sound(&self) -> bool {
+        let (arms, dim) = (self.outcomes.len(), self.dimensions);
+        arms > 0
+            && self.config.validate().is_ok()
+            && match &self.inner {
+                Inner::Beta(beta) => beta.is_sound(arms),
+                Inner::Linear(linear) => linear.is_sound(arms, dim),
+                Inner::Logistic(logistic) => logistic.is_sound(arms, dim),
+                Inner::Knn(knn) => knn.is_sound(arms, dim),
+                Inner::Clusters(clusters) => clusters.is_sound(arms, dim),
+            }
+    }
+}
