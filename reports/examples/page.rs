@@ -1,0 +1,36 @@
+//! Renders made-up evaluations of every size: `cargo run -p plimsoll-reports --example page DIR`.
+
+use std::path::Path;
+
+use plimsoll_reports::{Format, Style, render_comparison, render_evaluation};
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
+    let folder = Path::new(&folder);
+    let style = Style::default();
+    let evaluations = [
+        ("two", common::fixture(2, 3)),
+        ("eleven", common::fixture(11, 7)),
+        ("fifty", common::fixture(50, 500)),
+        ("bare", common::bare()),
+        ("insufficient", common::insufficient()),
+        ("hostile", common::hostile()),
+    ];
+    for (name, evaluation) in evaluations {
+        for (format, ending) in [
+            (Format::Html, "html"),
+            (Format::Terminal, "txt"),
+            (Format::Markdown, "md"),
+            (Format::Csv, "csv"),
+        ] {
+            let text = render_evaluation(&evaluation, format, &style)?;
+            std::fs::write(folder.join(format!("{name}.{ending}")), text)?;
+        }
+    }
+    let page = render_comparison(&common::comparison(), Format::Html, &style)?;
+    std::fs::write(folder.join("comparison.html"), page)?;
+    Ok(())
+}

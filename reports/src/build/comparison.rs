@@ -1,0 +1,249 @@
+//! The report of several policies on the same evaluated rows.
+
+use plimsoll_harness::{Comparison, Decision, Evaluation, FrontierKind, Interval};
+
+use super::{change, claimed, headline, interval_level, percent, quality, usd, whiskers};
+use crate::chart::{Chart, Frontier, FrontierMark};
+use crate::document::{
+    Block, Cell, Document, Fact, Headline, Section, Table, Tone, numbers, words,
+};
+use crate::escape::{label, shorten, visible, visible_lines};
+use crate::format::{self, Unit};
+
+const ROWS_MAX: usize = 100;
+
+/// The document of a comparison.
+pub(crate) fn comparison_document(c: &Comparison) -> Document {
+    let first = c.evaluations.first();
+    Document {
+        title: format!("Comparison of {} policies", c.evaluations.len()),
+        kicker: first.map_or_else(
+            || "Comparison without policies".to_owned(),
+            |e| {
+                format!(
+                    "Comparison on {} requests",
+                    format::count(e.requests.evaluated)
+                )
+            },
+        ),
+        headline: comparison_headline(c),
+        sections: sections(c),
+        colophon: first.map_or_else(String::new, |e| {
+            format!(
+                "Plimsoll {} · seed {}",
+                label(&e.manifest.version),
+                e.manifest.seed
+            )
+        }),
+    }
+}
+
+fn name(c: &Comparison, index: usize) -> String {
+    match c.names.get(index) {
+        Some(name) => label(name),
+        None => format!("policy {}", index + 1),
+    }
+}
+
+fn comparison_headline(c: &Comparison) -> Headline {
+    let count = |decision| {
+        c.evaluations
+            .iter()
+            .filter(|e| e.verdict.decision == decision)
+            .count()
+    };
+    let ship = count(Decision::Ship);
+    let sentence = format!(
+        "{} policies judged on the same requests: {} to ship, {} to hold, {} without enough \
+         evidence. Choosing the best of several by its point estimate favours the lucky one: read \
+         the paired differences.",
+        c.evaluations.len(),
+        ship,
+        count(Decision::Hold),
+        count(Decision::InsufficientEvidence)
+    );
+    let reasons = c
+        .evaluations
+        .iter()
+        .enumerate()
+        .take(ROWS_MAX)
+        .map(|(i, e)| {
+            let why = e
+                .verdict
+                .reasons
+                .first()
+                .map_or_else(String::new, |r| visible(r));
+            format!("{}: {}. {why}", name(c, i), headline::word(e))
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    Headline {
+        tone: if ship > 0 { Tone::Good } else { Tone::Neutral },
+        word: match ship {
+            0 => "None to ship".to_owned(),
+            1 => "One to ship".to_owned(),
+            n => format!("{n} to ship"),
+        },
+        sentence,
+        figures: Vec::new(),
+        reasons,
+        collect: Vec::new(),
+    }
+}
+
+fn sections(c: &Comparison) -> Vec<Section> {
+    let mut policies = Section::new("policies", "The policies");
+    policies.push(Block::Table(policy_table(c)));
+    if c.evaluations.iter().any(|e| !claimed(e)) {
+        policies.say(
+            "Savings marked as not proven describe this sample; the evidence settles neither \
+             them nor the quality.",
+        );
+    }
+    let mut sections = vec![policies];
+    if !c.differences.is_empty() {
+        let mut section = Section::new("differences", "Paired differences");
+        section.say(
+            "The same requests answered both ways; positive savings favour the first-named policy.",
+        );
+        section.push(Block::Table(difference_table(c)));
+        sections.push(section);
+    }
+    if let Some(first) = c.evaluations.first() {
+        let mut section = Section::detail("frontier", "Cost and quality");
+        section.push(Block::Chart(Chart::Frontier(chart(c, first))));
+        sections.push(section);
+        sections.push(methods(c, first));
+    }
+    sections
+}
+
+fn policy_table(c: &Comparison) -> Table {
+    let level = c.evaluations.first().map_or_else(String::new, |e| {
+        format!(" with {} intervals", interval_level(e))
+    });
+    let mut table = Table::new(
+        "policies-table",
+        format!("Every policy against its baseline{level}"),
+        vec![
+            words("Policy"),
+            words("Verdict"),
+            numbers("Saved"),
+            numbers("Cost per request"),
+            numbers("Quality"),
+            numbers("Margin, lower bound"),
+        ],
+    );
+    for (index, e) in c.evaluations.iter().enumerate() {
+        let mut saved = Cell::estimate(percent(e.savings.fraction));
+        if !claimed(e) {
+            saved.text.push_str(" not proven");
+        }
+        table.push_toned(
+            headline::tone(e),
+            vec![
+                Cell::new(name(c, index)),
+                Cell::new(format!(
+                    "{} {}",
+                    headline::tone(e).sign(),
+                    headline::word(e)
+                )),
+                saved,
+                Cell::estimate(usd(e.policy.cost_usd)),
+                Cell::estimate(quality(e.policy.quality, e.floor.quality)),
+                Cell::new(format::number(e.floor.margin_low, Unit::Change, &[])),
+            ],
+        );
+    }
+    table.cap(ROWS_MAX);
+    table
+}
+
+fn difference_table(c: &Comparison) -> Table {
+    let mut table = Table::new(
+        "differences-table",
+        "One policy minus another, request by request",
+        vec![
+            words("Policies"),
+            numbers("Quality"),
+            numbers("Cost per request"),
+            numbers("Saved"),
+        ],
+    );
+    let values: Vec<Interval> = c.differences.iter().map(|d| d.quality).collect();
+    for (d, spark) in c.differences.iter().zip(whiskers(&values)) {
+        table.push(vec![
+            Cell::new(format!("{} − {}", label(&d.name), label(&d.against))),
+            Cell::estimate(change(d.quality)).with(spark),
+            Cell::estimate(format::interval(d.cost_usd, Unit::UsdChange, &[])),
+            Cell::estimate(format::interval(d.savings, Unit::PercentChange, &[])),
+        ]);
+    }
+    table.cap(ROWS_MAX);
+    table
+}
+
+fn chart(c: &Comparison, first: &Evaluation) -> Frontier {
+    let background = first
+        .frontier
+        .iter()
+        .filter(|p| {
+            matches!(
+                p.kind,
+                FrontierKind::Arm | FrontierKind::Hull | FrontierKind::Oracle
+            )
+        })
+        .map(|p| FrontierMark {
+            kind: p.kind,
+            label: shorten(&p.label, 28),
+            quality: p.quality,
+            cost_usd: p.cost_usd,
+            certified: p.certified,
+            baseline: p.kind == FrontierKind::Arm && p.label == first.baseline.model,
+        });
+    let policies = c
+        .evaluations
+        .iter()
+        .enumerate()
+        .take(ROWS_MAX)
+        .map(|(i, e)| FrontierMark {
+            kind: FrontierKind::Here,
+            label: shorten(&name(c, i), 28),
+            quality: e.policy.quality,
+            cost_usd: e.policy.cost_usd,
+            certified: e.floor.margin_low >= 0.0,
+            baseline: false,
+        });
+    Frontier {
+        title: "Cost–quality frontier of the policies".to_owned(),
+        description: format!(
+            "Mean cost per request against mean quality: {} policies among the arms.",
+            c.evaluations.len()
+        ),
+        line: first.floor.quality,
+        marks: background.chain(policies).collect(),
+    }
+}
+
+fn methods(c: &Comparison, first: &Evaluation) -> Section {
+    let mut section = Section::new("methods", "How to get this again");
+    let m = &first.manifest;
+    section.push(Block::Facts(vec![
+        Fact::new("Log", format!("BLAKE3 {}", label(&m.log_digest))),
+        Fact::new("Split", label(&m.split)),
+        Fact::new("Seed", m.seed.to_string()),
+        Fact::new("Plimsoll", label(&m.version)),
+    ]));
+    let commands: Vec<String> = c
+        .evaluations
+        .iter()
+        .take(ROWS_MAX)
+        .map(|e| visible_lines(&e.manifest.command))
+        .collect();
+    section.push(Block::Code {
+        title: "Reproduce",
+        text: commands.join("\n"),
+    });
+    section
+}

@@ -1,0 +1,46 @@
+//! The report of one evaluation, in the order people read it.
+
+use plimsoll_harness::Evaluation;
+
+use super::{headline, money, quality, trust};
+use crate::document::{Document, Section};
+use crate::escape::{label, visible};
+
+/// The document of an evaluation.
+pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
+    let sections: Vec<Option<Section>> = vec![
+        Some(quality::against_the_line(e)),
+        Some(quality::frontier(e)),
+        Some(money::what_if(e)),
+        Some(money::mix(e)),
+        Some(quality::segments(e)),
+        Some(money::projection(e)),
+        Some(trust::panel(e)),
+        trust::sensitivity(e),
+        Some(trust::metrics(e)),
+        quality::changed(e),
+        Some(trust::methods(e)),
+    ];
+    Document {
+        title: format!("{}: {}", headline::word(e), label(&e.policy.name)),
+        kicker: format!(
+            "Evaluation of {} against {}",
+            label(&e.policy.name),
+            label(&e.baseline.model)
+        ),
+        headline: headline::headline(e),
+        sections: sections.into_iter().flatten().collect(),
+        colophon: format!(
+            "Plimsoll {} · log {} · policy {} · seed {}",
+            label(&e.manifest.version),
+            short_digest(&e.manifest.log_digest),
+            short_digest(&e.manifest.policy_digest),
+            e.manifest.seed
+        ),
+    }
+}
+
+/// Enough of a digest to recognise it.
+fn short_digest(digest: &str) -> String {
+    visible(&digest.chars().take(12).collect::<String>())
+}

@@ -1,0 +1,80 @@
+//! Charts: data in the document, SVG when a page is drawn.
+//!
+//! Each chart is drawn wide and narrow; the page shows one by media query, so that text keeps its
+//! size on a phone. Colours are sentinels that the style sheet maps to themed variables.
+
+mod axis;
+mod calibration;
+mod canvas;
+mod fan;
+mod frontier;
+mod gauge;
+
+pub(crate) use calibration::Calibration;
+pub(crate) use fan::Fan;
+pub(crate) use frontier::{Frontier, FrontierMark};
+pub(crate) use gauge::Gauge;
+
+/// A drawing with its words.
+#[derive(Debug)]
+pub(crate) enum Chart {
+    Gauge(Gauge),
+    Frontier(Frontier),
+    Fan(Fan),
+    Calibration(Calibration),
+}
+
+/// How much room a drawing has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Wide,
+    Narrow,
+}
+
+impl Chart {
+    pub(crate) const fn id(&self) -> &'static str {
+        match self {
+            Self::Gauge(_) => "gauge",
+            Self::Frontier(_) => "frontier",
+            Self::Fan(_) => "fan",
+            Self::Calibration(_) => "calibration",
+        }
+    }
+
+    pub(crate) fn title(&self) -> &str {
+        match self {
+            Self::Gauge(c) => &c.title,
+            Self::Frontier(c) => &c.title,
+            Self::Fan(c) => &c.title,
+            Self::Calibration(c) => &c.title,
+        }
+    }
+
+    /// What the drawing shows, for who cannot see it.
+    pub(crate) fn description(&self) -> &str {
+        match self {
+            Self::Gauge(c) => &c.description,
+            Self::Frontier(c) => &c.description,
+            Self::Fan(c) => &c.description,
+            Self::Calibration(c) => &c.description,
+        }
+    }
+
+    /// The kinds of marks a legend explains, as symbol and words.
+    pub(crate) fn legend(&self) -> Vec<(&'static str, &'static str)> {
+        match self {
+            Self::Frontier(c) => c.legend(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The elements inside `<svg>`, with the width and height of their coordinates.
+    pub(crate) fn draw(&self, size: Size) -> (String, u32, u32) {
+        match self {
+            Self::Gauge(c) => c.draw(size),
+            Self::Frontier(c) => c.draw(size),
+            Self::Fan(c) => c.draw(size),
+            Self::Calibration(c) => c.draw(size),
+        }
+    }
+}

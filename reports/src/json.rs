@@ -1,0 +1,68 @@
+//! The data itself, and the schema it keeps to.
+
+use plimsoll_harness::{Comparison, Evaluation, Explanation};
+use serde::Serialize;
+
+use crate::{Format, ReportError, escape};
+
+/// The most bytes of data that a page carries along.
+const ISLAND_BYTES_MAX: usize = 1_000_000;
+
+/// What a JSON schema describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaOf {
+    /// [`Evaluation`].
+    Evaluation,
+    /// [`Comparison`].
+    Comparison,
+    /// [`Explanation`].
+    Explanation,
+}
+
+/// The JSON schema of what [`Format::Json`] writes, derived from the types.
+///
+/// The same text is published under `reports/schema/`.
+///
+/// ```
+/// use plimsoll_reports::{SchemaOf, schema_json};
+/// assert!(schema_json(SchemaOf::Evaluation).contains("\"Evaluation\""));
+/// ```
+///
+/// # Panics
+/// Never: a schema is plain JSON.
+#[must_use]
+pub fn schema_json(of: SchemaOf) -> String {
+    let schema = match of {
+        SchemaOf::Evaluation => schemars::schema_for!(Evaluation),
+        SchemaOf::Comparison => schemars::schema_for!(Comparison),
+        SchemaOf::Explanation => schemars::schema_for!(Explanation),
+    };
+    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
+    text.push('\n');
+    text
+}
+
+pub(crate) fn render<T: Serialize>(data: &T) -> Result<String, ReportError> {
+    let mut text = serde_json::to_string_pretty(data).map_err(|e| failed(&e))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The data for a page's `<script type="application/json">`; empty when it is too long.
+pub(crate) fn island<T: Serialize>(data: &T) -> Result<String, ReportError> {
+    let text = serde_json::to_string(data).map_err(|e| failed(&e))?;
+    let safe = escape::json_island(&text);
+    Ok(if safe.len() <= ISLAND_BYTES_MAX {
+        safe
+    } else {
+        String::new()
+    })
+}
+
+fn failed(error: &serde_json::Error) -> ReportError {
+    ReportError::Renderer {
+        format: Format::Json,
+        what: error.to_string(),
+    }
+}
