@@ -145,6 +145,8 @@ pub enum PredictorChoice {
     Auto,
     /// [`PredictorKind::Beta`].
     Beta,
+    /// [`PredictorKind::Tasks`].
+    Tasks,
     /// [`PredictorKind::Linear`].
     Linear,
     /// [`PredictorKind::Logistic`].
@@ -396,6 +398,7 @@ impl PredictorChoice {
         match self {
             Self::Auto => None,
             Self::Beta => Some(PredictorKind::Beta),
+            Self::Tasks => Some(PredictorKind::Tasks),
             Self::Linear => Some(PredictorKind::Linear),
             Self::Logistic => Some(PredictorKind::Logistic),
             Self::Knn => Some(PredictorKind::Knn),

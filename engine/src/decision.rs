@@ -55,6 +55,11 @@ pub enum Reason {
         /// What is saved, if anything is.
         saving: Option<Saving>,
     },
+    /// Average floor: one of the share of requests that a known arm answers to hold the average.
+    Anchored {
+        /// That share.
+        share: f64,
+    },
     /// Tried in order to learn, within the share allowed.
     Explored {
         /// The arm the rule would have chosen.
@@ -121,6 +126,11 @@ impl fmt::Display for Reason {
             } => write!(
                 f,
                 "tried instead of {instead_of} in order to learn, with probability {probability:.4}"
+            ),
+            Self::Anchored { share } => write!(
+                f,
+                "one of the {:.1} % of requests that this arm answers to hold the average quality",
+                share * 100.0
             ),
             Self::Fixed => f.write_str("the rule sends every request to this arm"),
             Self::Mixed { share } => {

@@ -651,6 +651,14 @@ impl Router {
                     saving,
                 }
             }
+            Rule::Anchored { share, arm, .. }
+                if part + 1 == components.len() && *share > 0.0 && score.arm == *arm =>
+            {
+                Reason::Anchored { share: *share }
+            }
+            Rule::Anchored { rule, .. } => {
+                Reason::BestTrade { lambda: rule.lambda_low, quality: score.quality, saving }
+            }
             Rule::Fixed(_) | Rule::Mix(_) => Reason::Fixed,
         }
     }

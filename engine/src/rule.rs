@@ -29,6 +29,16 @@ pub enum Rule {
     PerRequestFloor(PerRequestFloor),
     /// R2: the arm of least relative cost − λ·quality, so that the floor holds on average.
     AverageFloor(AverageFloor),
+    /// R2 for most requests, one known arm for a fixed share of them, so that any average between
+    /// the two can be met.
+    Anchored {
+        /// R2.
+        rule: AverageFloor,
+        /// The arm of the other requests.
+        arm: ArmId,
+        /// Their share, in [0, 1].
+        share: f64,
+    },
     /// One arm for everything.
     Fixed(ArmId),
     /// Arms at random with fixed shares, renormalised over the eligible ones.
@@ -129,7 +139,7 @@ impl Rule {
     /// Whether the rule weighs costs, so that every arm needs a price.
     #[must_use]
     pub fn needs_costs(&self) -> bool {
-        matches!(self, Self::PerRequestFloor(_) | Self::AverageFloor(_))
+        matches!(self, Self::PerRequestFloor(_) | Self::AverageFloor(_) | Self::Anchored { .. })
     }
 
     /// Checks parameters and arms.
@@ -154,20 +164,11 @@ impl Rule {
                 within((0.0..=1.0).contains(quality), "quality", *quality, "[0, 1]")?;
                 within(*delta > 0.0 && *delta < 1.0, "delta", *delta, "(0, 1)")
             }
-            Self::AverageFloor(rule) => {
-                let lambda = 0.0..=LAMBDA_MAX;
-                let (low, high) = (rule.lambda_low, rule.lambda_high);
-                within(lambda.contains(&low), "lambda_low", low, "[0, 1e12]")?;
-                within(lambda.contains(&high), "lambda_high", high, "[0, 1e12]")?;
-                let share = rule.share_high;
-                within((0.0..=1.0).contains(&share), "share_high", share, "[0, 1]")?;
-                let scale = rule.cost_scale;
-                within(
-                    (1e-15..=1e15).contains(&scale),
-                    "cost_scale",
-                    scale,
-                    "[1e-15, 1e15]",
-                )
+            Self::AverageFloor(rule) => rule.check(),
+            Self::Anchored { rule, arm: anchor, share } => {
+                rule.check()?;
+                arm(anchor)?;
+                within((0.0..=1.0).contains(share), "share", *share, "[0, 1]")
             }
             Self::Fixed(fixed) => arm(fixed),
             Self::Mix(shares) => {
@@ -194,6 +195,7 @@ impl Rule {
         match self {
             Self::PerRequestFloor(rule) => rule.judge(scores),
             Self::AverageFloor(rule) => rule.judge(scores),
+            Self::Anchored { rule, arm, share } => rule.judge_anchored(scores, arm, *share),
             Self::Fixed(arm) => stated(scores, |s| f64::from(u8::from(s.arm == *arm))),
             Self::Mix(shares) => stated(scores, |s| {
                 shares
@@ -275,6 +277,40 @@ impl PerRequestFloor {
 }
 
 impl AverageFloor {
+    fn check(&self) -> Result<(), RuleError> {
+        let rule = self;
+        let within = |ok: bool, name, got, allowed| {
+            if ok { Ok(()) } else { Err(RuleError::Parameter { name, got, allowed }) }
+        };
+        let lambda = 0.0..=LAMBDA_MAX;
+        let (low, high) = (rule.lambda_low, rule.lambda_high);
+        within(lambda.contains(&low), "lambda_low", low, "[0, 1e12]")?;
+        within(lambda.contains(&high), "lambda_high", high, "[0, 1e12]")?;
+        let share = rule.share_high;
+        within((0.0..=1.0).contains(&share), "share_high", share, "[0, 1]")?;
+        let scale = rule.cost_scale;
+        within(
+            (1e-15..=1e15).contains(&scale),
+            "cost_scale",
+            scale,
+            "[1e-15, 1e15]",
+        )
+    }
+
+    /// R2's components scaled to 1 − `share`, and one for the anchor arm where it may answer.
+    fn judge_anchored(&self, scores: &[ArmScore], arm: &ArmId, share: f64) -> Verdict {
+        let verdict = self.judge(scores);
+        let Verdict::Ranked { mut components, infeasible } = verdict else { return verdict };
+        if share > 0.0 && scores.iter().any(|s| s.arm == *arm && s.eligible) {
+            components.iter_mut().for_each(|c| c.share *= 1.0 - share);
+            let only =
+                |s: &ArmScore| if s.arm == *arm { 0.0 } else { f64::NEG_INFINITY };
+            let utility = scores.iter().map(only).collect();
+            components.push(Component { share, utility });
+        }
+        Verdict::Ranked { components, infeasible }
+    }
+
     fn judge(&self, scores: &[ArmScore]) -> Verdict {
         let component = |lambda: f64, share: f64| Component {
             share,

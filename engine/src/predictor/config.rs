@@ -34,6 +34,8 @@ pub const VARIANCE_INFLATION_MAX: f64 = 200.0;
 pub enum PredictorKind {
     /// One mean per arm, whatever the context.
     Beta,
+    /// One mean per arm and task.
+    Tasks,
     /// Bayesian ridge regression.
     Linear,
     /// Logistic regression with a Laplace posterior.
@@ -42,27 +44,26 @@ pub enum PredictorKind {
     Knn,
     /// One mean per arm and cluster of contexts.
     Clusters,
+    /// The mean of several predictors: [`Predictor::average`](super::Predictor::average).
+    Average,
 }
 
 impl PredictorKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [
-        Self::Beta,
-        Self::Linear,
-        Self::Logistic,
-        Self::Knn,
-        Self::Clusters,
-    ];
+    /// Every kind that can be fitted.
+    pub const ALL: [Self; 6] =
+        [Self::Beta, Self::Tasks, Self::Linear, Self::Logistic, Self::Knn, Self::Clusters];
 
     /// The name used in policy files.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Beta => "beta",
+            Self::Tasks => "tasks",
             Self::Linear => "linear",
             Self::Logistic => "logistic",
             Self::Knn => "knn",
             Self::Clusters => "clusters",
+            Self::Average => "average",
         }
     }
 }

@@ -9,6 +9,7 @@ mod logistic;
 mod ridge;
 mod rows;
 mod tally;
+mod tasks;
 
 pub use config::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
@@ -103,6 +104,15 @@ pub enum PredictorError {
         /// Arms of the predictor.
         arms: usize,
     },
+    /// An average is made of fitted predictors, it is not fitted itself.
+    #[error("an average needs at least one fitted predictor, and averages do not nest")]
+    NoMembers,
+    /// A member of an average does not fit the first one.
+    #[error("member {member} of the average counts other arms or features than the first one")]
+    Members {
+        /// Position of the member.
+        member: usize,
+    },
     /// The features are so far apart in scale that a factorisation failed.
     #[error("the features' scales differ too much to solve for arm {arm}")]
     Singular {
@@ -125,6 +135,7 @@ impl PredictorError {
             Self::Weight { .. } => "P0136",
             Self::Arm { .. } => "P0137",
             Self::Singular { .. } => "P0138",
+            Self::NoMembers | Self::Members { .. } => "P0139",
         }
     }
 
@@ -140,6 +151,9 @@ impl PredictorError {
             Self::Quality { .. } => "rescale quality to [0, 1]; leave unlabelled outcomes out",
             Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
             Self::Arm { .. } => "use the arm's index in the order in which the arms were given",
+            Self::NoMembers | Self::Members { .. } => {
+                "fit each member first, on the same arms and features"
+            }
             Self::Singular { .. } => "scale features to about [-1, 1], or raise `ridge`",
         }
     }
@@ -173,10 +187,13 @@ pub struct Predictor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Inner {
     Beta(beta::Beta),
+    Tasks(tasks::Tasks),
     Linear(linear::Linear),
     Logistic(logistic::Logistic),
     Knn(knn::Knn),
     Clusters(clusters::Clusters),
+    /// The mean of the members' means; their errors are taken as independent.
+    Average(Vec<Predictor>),
 }
 
 impl Predictor {
@@ -193,12 +210,14 @@ impl Predictor {
         let dimensions = rows.check()?;
         let inner = match config.kind {
             PredictorKind::Beta => Inner::Beta(beta::Beta::fit(config, rows)),
+            PredictorKind::Tasks => Inner::Tasks(tasks::Tasks::fit(config, rows)),
             PredictorKind::Linear => Inner::Linear(linear::Linear::fit(config, rows, dimensions)?),
             PredictorKind::Logistic => {
                 Inner::Logistic(logistic::Logistic::fit(config, rows, dimensions)?)
             }
             PredictorKind::Knn => Inner::Knn(knn::Knn::fit(config, rows)),
             PredictorKind::Clusters => Inner::Clusters(clusters::Clusters::fit(config, rows)),
+            PredictorKind::Average => return Err(PredictorError::NoMembers),
         };
         let outcomes = (0..rows.arms)
             .map(|arm| rows.labelled(arm).count() as u64)
@@ -208,6 +227,31 @@ impl Predictor {
             dimensions,
             outcomes,
             inner,
+        })
+    }
+
+    /// The mean of several fitted predictors; each learns every outcome.
+    ///
+    /// The mean's variance is Σv/m², as if the members erred independently.
+    ///
+    /// # Errors
+    /// [`PredictorError`] without members, for nested averages, or when members count different
+    /// arms or features.
+    pub fn average(members: Vec<Self>) -> Result<Self, PredictorError> {
+        let first = members.first().ok_or(PredictorError::NoMembers)?;
+        if members.iter().any(|m| matches!(m.inner, Inner::Average(_))) {
+            return Err(PredictorError::NoMembers);
+        }
+        let (arms, dimensions) = (first.arms(), first.dimensions);
+        let fits = |m: &Self| m.arms() == arms && m.dimensions == dimensions;
+        if let Some(member) = members.iter().position(|m| !fits(m)) {
+            return Err(PredictorError::Members { member });
+        }
+        Ok(Self {
+            config: PredictorConfig::new(PredictorKind::Average),
+            dimensions,
+            outcomes: first.outcomes.clone(),
+            inner: Inner::Average(members),
         })
     }
 
@@ -228,12 +272,14 @@ impl Predictor {
         }
         let inner = match config.kind {
             PredictorKind::Beta => Inner::Beta(beta::Beta::prior(arms)),
+            PredictorKind::Tasks => Inner::Tasks(tasks::Tasks::prior(arms)),
             PredictorKind::Linear => Inner::Linear(linear::Linear::prior(config, arms, dimensions)),
             PredictorKind::Logistic => {
                 Inner::Logistic(logistic::Logistic::prior(config, arms, dimensions))
             }
             PredictorKind::Knn => Inner::Knn(knn::Knn::prior(arms, dimensions)),
             PredictorKind::Clusters => Inner::Clusters(clusters::Clusters::prior(arms)),
+            PredictorKind::Average => return Err(PredictorError::NoMembers),
         };
         Ok(Self {
             config: *config,
@@ -256,10 +302,12 @@ impl Predictor {
         out.clear();
         match &self.inner {
             Inner::Beta(beta) => beta.predict(&self.config, out),
+            Inner::Tasks(tasks) => tasks.predict(&self.config, context, out),
             Inner::Linear(linear) => linear.predict(&self.config, x, out),
             Inner::Logistic(logistic) => logistic.predict(&self.config, x, out),
             Inner::Knn(knn) => knn.predict(&self.config, x, out),
             Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
+            Inner::Average(members) => average_of(members, context, out)?,
         }
         debug_assert!(
             out.iter().all(|p| (0.0..=1.0).contains(&p.mean)
@@ -285,10 +333,16 @@ impl Predictor {
         let (x, r) = (context.features.as_slice(), quality.get());
         match &mut self.inner {
             Inner::Beta(beta) => beta.update(&self.config, arm, r, weight),
+            Inner::Tasks(tasks) => tasks.update(&self.config, context, arm, r, weight),
             Inner::Linear(linear) => linear.update(&self.config, x, arm, r, weight),
             Inner::Logistic(logistic) => logistic.update(&self.config, x, arm, r, weight),
             Inner::Knn(knn) => knn.update(&self.config, x, arm, r, weight),
             Inner::Clusters(clusters) => clusters.update(&self.config, x, arm, r, weight),
+            Inner::Average(members) => {
+                for member in members {
+                    member.update(context, arm, quality, weight)?;
+                }
+            }
         }
         self.outcomes[arm] += 1;
         Ok(())
@@ -371,10 +425,43 @@ impl Predictor {
             && self.config.validate().is_ok()
             && match &self.inner {
                 Inner::Beta(beta) => beta.is_sound(arms),
+                Inner::Tasks(tasks) => tasks.is_sound(arms),
                 Inner::Linear(linear) => linear.is_sound(arms, dim),
                 Inner::Logistic(logistic) => logistic.is_sound(arms, dim),
                 Inner::Knn(knn) => knn.is_sound(arms, dim),
                 Inner::Clusters(clusters) => clusters.is_sound(arms, dim),
+                Inner::Average(members) => {
+                    // Averages do not nest, so that a snapshot cannot recurse without end.
+                    !members.is_empty()
+                        && members.iter().all(|member| {
+                            !matches!(member.inner, Inner::Average(_))
+                                && member.arms() == arms
+                                && member.dimensions == dim
+                                && member.is_sound()
+                        })
+                }
             }
     }
+}
+
+/// Replaces `out` by the members' mean.
+fn average_of(
+    members: &[Predictor],
+    context: &Context,
+    out: &mut Vec<Prediction>,
+) -> Result<(), PredictorError> {
+    let share = 1.0 / crate::math::len(members.len());
+    let mut sum: Vec<Prediction> = Vec::new();
+    for member in members {
+        member.predict(context, out)?;
+        sum.resize(out.len(), Prediction::default());
+        for (sum, part) in sum.iter_mut().zip(out.iter()) {
+            sum.mean += part.mean * share;
+            sum.variance += part.variance * share * share;
+        }
+    }
+    // Rounding may leave a sliver beyond 1.
+    sum.iter_mut().for_each(|p| p.mean = p.mean.clamp(0.0, 1.0));
+    *out = sum;
+    Ok(())
 }
