@@ -187,13 +187,17 @@ impl CostPredictor {
     /// Expected cost in US dollars; `None` when the arm is unpriced or does not exist.
     #[must_use]
     pub fn expected(&self, context: &Context, arm: usize) -> Option<f64> {
-        self.predict(context, arm).map(|p| p.mean)
+        self.predict(context, arm)
+            .map(|p| p.mean)
+            .filter(|cost| cost.is_finite())
     }
 
     /// 95 % quantile of the cost in US dollars; `None` when the arm is unpriced or unknown.
     #[must_use]
     pub fn p95(&self, context: &Context, arm: usize) -> Option<f64> {
-        self.predict(context, arm).map(|p| p.p95)
+        self.predict(context, arm)
+            .map(|p| p.p95)
+            .filter(|cost| cost.is_finite())
     }
 
     /// Whether the arm's costs can be predicted.

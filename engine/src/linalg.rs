@@ -110,6 +110,7 @@ impl Symmetric {
         &mut self.entries[at..at + self.dim - k]
     }
 
+    #[cfg(test)]
     fn row(&self, k: usize) -> &[f64] {
         let at = start(self.dim, k);
         &self.entries[at..at + self.dim - k]

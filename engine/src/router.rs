@@ -542,6 +542,13 @@ impl Router {
         Ok(self)
     }
 
+    /// The same router without exploration: for serving paths that must not try anything.
+    #[must_use]
+    pub fn without_exploration(mut self) -> Self {
+        self.exploration = Exploration::NONE;
+        self
+    }
+
     fn index(&self, arm: &ArmId) -> Result<usize, FeedbackError> {
         let found = self.arms.iter().position(|spec| spec.id == *arm);
         found.ok_or_else(|| FeedbackError::UnknownArm { arm: arm.clone() })
@@ -656,9 +663,11 @@ impl Router {
             {
                 Reason::Anchored { share: *share }
             }
-            Rule::Anchored { rule, .. } => {
-                Reason::BestTrade { lambda: rule.lambda_low, quality: score.quality, saving }
-            }
+            Rule::Anchored { rule, .. } => Reason::BestTrade {
+                lambda: rule.lambda_low,
+                quality: score.quality,
+                saving,
+            },
             Rule::Fixed(_) | Rule::Mix(_) => Reason::Fixed,
         }
     }

@@ -139,7 +139,10 @@ impl Rule {
     /// Whether the rule weighs costs, so that every arm needs a price.
     #[must_use]
     pub fn needs_costs(&self) -> bool {
-        matches!(self, Self::PerRequestFloor(_) | Self::AverageFloor(_) | Self::Anchored { .. })
+        matches!(
+            self,
+            Self::PerRequestFloor(_) | Self::AverageFloor(_) | Self::Anchored { .. }
+        )
     }
 
     /// Checks parameters and arms.
@@ -165,7 +168,11 @@ impl Rule {
                 within(*delta > 0.0 && *delta < 1.0, "delta", *delta, "(0, 1)")
             }
             Self::AverageFloor(rule) => rule.check(),
-            Self::Anchored { rule, arm: anchor, share } => {
+            Self::Anchored {
+                rule,
+                arm: anchor,
+                share,
+            } => {
                 rule.check()?;
                 arm(anchor)?;
                 within((0.0..=1.0).contains(share), "share", *share, "[0, 1]")
@@ -280,7 +287,11 @@ impl AverageFloor {
     fn check(&self) -> Result<(), RuleError> {
         let rule = self;
         let within = |ok: bool, name, got, allowed| {
-            if ok { Ok(()) } else { Err(RuleError::Parameter { name, got, allowed }) }
+            if ok {
+                Ok(())
+            } else {
+                Err(RuleError::Parameter { name, got, allowed })
+            }
         };
         let lambda = 0.0..=LAMBDA_MAX;
         let (low, high) = (rule.lambda_low, rule.lambda_high);
@@ -300,15 +311,29 @@ impl AverageFloor {
     /// R2's components scaled to 1 − `share`, and one for the anchor arm where it may answer.
     fn judge_anchored(&self, scores: &[ArmScore], arm: &ArmId, share: f64) -> Verdict {
         let verdict = self.judge(scores);
-        let Verdict::Ranked { mut components, infeasible } = verdict else { return verdict };
+        let Verdict::Ranked {
+            mut components,
+            infeasible,
+        } = verdict
+        else {
+            return verdict;
+        };
         if share > 0.0 && scores.iter().any(|s| s.arm == *arm && s.eligible) {
             components.iter_mut().for_each(|c| c.share *= 1.0 - share);
-            let only =
-                |s: &ArmScore| if s.arm == *arm { 0.0 } else { f64::NEG_INFINITY };
+            let only = |s: &ArmScore| {
+                if s.arm == *arm {
+                    0.0
+                } else {
+                    f64::NEG_INFINITY
+                }
+            };
             let utility = scores.iter().map(only).collect();
             components.push(Component { share, utility });
         }
-        Verdict::Ranked { components, infeasible }
+        Verdict::Ranked {
+            components,
+            infeasible,
+        }
     }
 
     fn judge(&self, scores: &[ArmScore]) -> Verdict {

@@ -17,12 +17,19 @@ fn contexts() -> Vec<Context> {
 
 /// Arm 0 fails on odd tasks, arm 1 never fails.
 fn labels() -> Vec<Option<f64>> {
-    (0..40).flat_map(|i| [Some(f64::from(i32::from(i % 2 == 0))), Some(1.0)]).collect()
+    (0..40)
+        .flat_map(|i| [Some(f64::from(i32::from(i % 2 == 0))), Some(1.0)])
+        .collect()
 }
 
 fn fit(kind: PredictorKind) -> Predictor {
     let (contexts, quality) = (contexts(), labels());
-    let rows = TrainingRows { contexts: &contexts, arms: 2, quality: &quality, weights: None };
+    let rows = TrainingRows {
+        contexts: &contexts,
+        arms: 2,
+        quality: &quality,
+        weights: None,
+    };
     Predictor::fit(&PredictorConfig::new(kind), &rows).expect("fits")
 }
 
@@ -38,9 +45,15 @@ fn tasks_are_told_apart_and_unknown_ones_get_the_arms_mean() {
     let all = contexts();
     let (even, odd) = (means(&tasks, &all[0]), means(&tasks, &all[1]));
     assert!(even[0] > 0.8 && odd[0] < 0.2, "{even:?} {odd:?}");
-    let unknown = Context { task: Some("new".into()), ..all[0].clone() };
+    let unknown = Context {
+        task: Some("new".into()),
+        ..all[0].clone()
+    };
     assert!((means(&tasks, &unknown)[0] - 0.5).abs() < 0.01);
-    assert_eq!(means(&tasks, &unknown), means(&fit(PredictorKind::Beta), &unknown));
+    assert_eq!(
+        means(&tasks, &unknown),
+        means(&fit(PredictorKind::Beta), &unknown)
+    );
 }
 
 #[test]
@@ -54,11 +67,19 @@ fn an_average_is_the_mean_of_its_members_and_learns_with_them() {
         .collect();
     let mut average = Predictor::average(members).expect("members fit");
     let got = means(&average, context);
-    assert!(got.iter().zip(&expect).all(|(a, b)| (a - b).abs() < 1e-12), "{got:?} {expect:?}");
-    average.update(context, 0, Quality::new(1.0).expect("valid"), 1.0).expect("learns");
+    assert!(
+        got.iter().zip(&expect).all(|(a, b)| (a - b).abs() < 1e-12),
+        "{got:?} {expect:?}"
+    );
+    average
+        .update(context, 0, Quality::new(1.0).expect("valid"), 1.0)
+        .expect("learns");
     assert!(means(&average, context)[0] > got[0]);
     assert!(Predictor::average(vec![]).is_err());
-    assert!(Predictor::average(vec![average]).is_err(), "averages do not nest");
+    assert!(
+        Predictor::average(vec![average]).is_err(),
+        "averages do not nest"
+    );
 }
 
 #[test]
@@ -93,10 +114,18 @@ fn an_anchored_rule_gives_the_anchor_its_exact_share() {
     assert!((p.probabilities()[0] - 0.7).abs() < 1e-12);
     assert!((p.probabilities()[1] - 0.3).abs() < 1e-12);
     let dear = (0..100)
-        .map(|i| router.decide(context, &i.to_string(), Seed(1)).expect("decides"))
+        .map(|i| {
+            router
+                .decide(context, &i.to_string(), Seed(1))
+                .expect("decides")
+        })
         .find(|d| d.arm == arm("dear"))
         .expect("about 30 of 100");
-    assert!(dear.reason.to_string().contains("30.0 %"), "{}", dear.reason);
+    assert!(
+        dear.reason.to_string().contains("30.0 %"),
+        "{}",
+        dear.reason
+    );
     let restored = Router::restore(&router.snapshot()).expect("sound");
     assert_eq!(restored, router);
 }

@@ -50,8 +50,14 @@ pub enum PredictorKind {
 
 impl PredictorKind {
     /// Every kind that can be fitted.
-    pub const ALL: [Self; 6] =
-        [Self::Beta, Self::Tasks, Self::Linear, Self::Logistic, Self::Knn, Self::Clusters];
+    pub const ALL: [Self; 6] = [
+        Self::Beta,
+        Self::Tasks,
+        Self::Linear,
+        Self::Logistic,
+        Self::Knn,
+        Self::Clusters,
+    ];
 
     /// The name used in policy files.
     #[must_use]

@@ -196,6 +196,12 @@ enum Inner {
     Average(Vec<Predictor>),
 }
 
+impl Prediction {
+    fn is_sound(&self) -> bool {
+        (0.0..=1.0).contains(&self.mean) && (0.0..=f64::MAX).contains(&self.variance)
+    }
+}
+
 impl Predictor {
     /// Fits to training rows; no rows at all give the prior.
     ///
@@ -309,13 +315,12 @@ impl Predictor {
             Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
             Inner::Average(members) => average_of(members, context, out)?,
         }
-        debug_assert!(
-            out.iter().all(|p| (0.0..=1.0).contains(&p.mean)
-                && p.variance >= 0.0
-                && p.variance.is_finite()),
-            "predictions are finite and means lie in [0, 1]"
-        );
-        Ok(())
+        // Only features or weights of absurd scale get here; a NaN would win or lose every
+        // comparison by accident.
+        match out.iter().position(|p| !p.is_sound()) {
+            Some(arm) => Err(PredictorError::Singular { arm }),
+            None => Ok(()),
+        }
     }
 
     /// Learns one outcome of one arm.

@@ -73,10 +73,6 @@ impl Precision {
         &self.factor
     }
 
-    pub(crate) fn gram(&self) -> &Symmetric {
-        &self.gram
-    }
-
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
         self.gram.is_sound(dim) && self.factor.is_sound(dim)
     }
@@ -138,10 +134,6 @@ impl Posterior {
 
     pub(crate) fn predict(&self, x: &[f64]) -> f64 {
         dot(&self.theta, x)
-    }
-
-    pub(crate) fn theta(&self) -> &[f64] {
-        &self.theta
     }
 
     pub(crate) fn weight(&self) -> f64 {

@@ -50,6 +50,6 @@ impl Tally {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        (0.0..=f64::MAX).contains(&self.weight) && (0.0..=1.0).contains(&self.mean)
+        (0.0..=1e300).contains(&self.weight) && (0.0..=1.0).contains(&self.mean)
     }
 }

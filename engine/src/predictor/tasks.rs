@@ -17,7 +17,10 @@ pub(super) struct Tasks {
 
 impl Tasks {
     pub(super) fn prior(arms: usize) -> Self {
-        Self { cells: BTreeMap::new(), arms: vec![Tally::default(); arms] }
+        Self {
+            cells: BTreeMap::new(),
+            arms: vec![Tally::default(); arms],
+        }
     }
 
     pub(super) fn fit(config: &PredictorConfig, rows: &TrainingRows<'_>) -> Self {
@@ -42,7 +45,9 @@ impl Tasks {
         let cells = context.task.as_ref().and_then(|task| self.cells.get(task));
         for (arm, all) in self.arms.iter().enumerate() {
             let own = all.posterior(config.prior_mean, config.prior_strength);
-            let near = cells.map(|cells| cells[arm]).filter(|cell| *cell != Tally::default());
+            let near = cells
+                .map(|cells| cells[arm])
+                .filter(|cell| *cell != Tally::default());
             out.push(near.map_or(own, |cell| cell.posterior(own.mean, config.shrink)));
         }
     }
@@ -57,12 +62,16 @@ impl Tasks {
     ) {
         if config.forgetting < 1.0 {
             // Every cell of the arm ages with the arm, not only the one that learns.
-            self.cells.values_mut().for_each(|cells| cells[arm].decay(config.forgetting));
+            self.cells
+                .values_mut()
+                .for_each(|cells| cells[arm].decay(config.forgetting));
         }
         if let Some(task) = &context.task {
             let arms = self.arms.len();
-            let cells =
-                self.cells.entry(task.clone()).or_insert_with(|| vec![Tally::default(); arms]);
+            let cells = self
+                .cells
+                .entry(task.clone())
+                .or_insert_with(|| vec![Tally::default(); arms]);
             cells[arm].push(1.0, r, weight);
         }
         self.arms[arm].push(config.forgetting, r, weight);
@@ -71,6 +80,9 @@ impl Tasks {
     pub(super) fn is_sound(&self, arms: usize) -> bool {
         self.arms.len() == arms
             && self.arms.iter().all(Tally::is_sound)
-            && self.cells.values().all(|c| c.len() == arms && c.iter().all(Tally::is_sound))
+            && self
+                .cells
+                .values()
+                .all(|c| c.len() == arms && c.iter().all(Tally::is_sound))
     }
 }

@@ -1,0 +1,8 @@
+//! The engine from outside: the conditions it must survive, and the promises it makes.
+
+mod common;
+mod cost;
+mod decisions;
+mod numerics;
+mod snapshots;
+mod structure;
