@@ -55,6 +55,8 @@ impl Fault {
 pub(crate) struct Tally {
     pub(crate) rows_read: u64,
     pub(crate) rows_rejected: u64,
+    /// Of the rejected: well formed, but contradicting each other.
+    pub(crate) rows_conflicting: u64,
     pub(crate) duplicates: u64,
     pub(crate) by_reason: BTreeMap<String, u64>,
     pub(crate) varying: BTreeSet<String>,
@@ -133,6 +135,7 @@ impl<'o> Assembler<'o> {
 
     fn reject(&mut self, file: usize, spot: Spot, fault: Fault) {
         self.tally.rows_rejected += 1;
+        self.tally.rows_conflicting += u64::from(fault.reason == RejectReason::Conflict);
         *self.tally.by_reason.entry(fault.reason.name().to_owned()).or_default() += 1;
         if self.rejects.len() < REJECTS_KEPT_MAX {
             self.rejects.push(Reject {
@@ -169,7 +172,8 @@ impl<'o> Assembler<'o> {
         let earlier = request.outcomes.iter().position(|other| other.arm == arm);
         if let Some(slot) = earlier {
             let mark = &mut marks[slot];
-            if request.outcomes[slot] == outcome && mark.fingerprint == fingerprint {
+            let is_equal = request.outcomes[slot] == outcome && mark.fingerprint == fingerprint;
+            if is_equal && !mark.is_conflicting {
                 self.tally.duplicates += 1;
                 return;
             }

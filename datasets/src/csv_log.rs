@@ -35,7 +35,7 @@ pub(crate) fn read(
         let csv::ErrorKind::Io(error) = error.into_kind() else {
             return ReadError::Io { file: file.to_owned(), source: io::Error::other(message) };
         };
-        if error.get_ref().is_some_and(|inner| inner.is::<RecordTooLong>()) {
+        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<RecordTooLong>) {
             return ReadError::LineCap { file: file.to_owned(), line, cap: line_cap };
         }
         read_failed(file, error, byte_cap)

@@ -1,5 +1,8 @@
 //! Outcome logs.
 mod assemble;
+mod catalogue;
+mod catalogue_error;
+mod catalogue_toml;
 mod column;
 mod csv_log;
 mod evidence;
@@ -12,11 +15,17 @@ mod reject;
 mod report;
 mod row;
 mod source;
+mod split;
+mod split_error;
 mod timestamp;
 mod write;
 mod write_error;
 mod write_parquet;
 
+pub use catalogue::{
+    ArmPrices, Catalogue, PricePeriod, PricingSummary, TokenPrices, UnknownArm,
+};
+pub use catalogue_error::{CatalogueError, TextPlace};
 pub use column::log_columns;
 pub use evidence::{COVERAGE_MIN, Evidence};
 pub use log::{EvidenceKind, Outcome, OutcomeLog, Request};
@@ -29,6 +38,8 @@ pub use report::{
 };
 pub use row::LogRow;
 pub use source::Input;
+pub use split::{Split, column_value, folds, split};
+pub use split_error::SplitError;
 pub use timestamp::TimestampUnit;
 pub use write::{LogWriter, write_log};
 pub use write_error::WriteError;

@@ -17,13 +17,13 @@ use crate::{csv_log, jsonl};
 ///
 /// | field | default | effect |
 /// |---|---|---|
-/// | `max_reject` | [`MAX_REJECT`](Self::MAX_REJECT) | share of rows that may be rejected before the whole read fails |
+/// | `max_reject` | [`MAX_REJECT`](Self::MAX_REJECT) | share of rows that may be malformed before the whole read fails; rows that contradict each other do not count |
 /// | `timestamp_unit` | none | unit of integer times; without it they are an error |
 /// | `byte_cap` | [`BYTE_CAP`](Self::BYTE_CAP) | most decompressed bytes, all files together |
 /// | `line_cap` | [`LINE_CAP`](Self::LINE_CAP) | most bytes of one line of JSONL or record of CSV |
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadOptions {
-    /// Share of rows that may be rejected, in [0, 1].
+    /// Share of rows that may be malformed, in [0, 1].
     pub max_reject: f64,
     /// Unit of integer times.
     pub timestamp_unit: Option<TimestampUnit>,
@@ -114,9 +114,12 @@ pub fn read_with_progress(
     let digest = meter.digest.borrow().finalize().to_hex().to_string();
     let (log, tally, rejects) = into.finish(digest);
     let report = ValidationReport::new(&log, &tally, files);
+    // Rows that contradict each other are well formed: they are a matter of trust in the log, and
+    // the report warns of them.
+    let malformed = tally.rows_rejected - tally.rows_conflicting;
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
-    let is_too_bad = tally.rows_rejected as f64 > options.max_reject * tally.rows_read as f64;
-    if is_too_bad {
+    let is_too_bad = malformed as f64 > options.max_reject * tally.rows_read as f64;
+    if is_too_bad || log.requests.is_empty() {
         return Err(ReadError::TooManyRejects {
             max_reject: options.max_reject,
             report: Box::new(report),

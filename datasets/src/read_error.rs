@@ -167,7 +167,7 @@ pub enum ReadError {
     },
     /// More rows rejected than allowed.
     #[error(
-        "{} of {} rows rejected, more than the share {max_reject} allowed",
+        "{} of {} rows cannot be used, more than the share {max_reject} allowed",
         report.rows_rejected,
         report.rows_read
     )]

@@ -144,6 +144,12 @@ pub enum Warning {
         /// The one quality there is.
         quality: f64,
     },
+    /// Rows left out because they contradict each other: several runs in one log, or a key that
+    /// names more than one request.
+    Conflicting {
+        /// Their share of all rows.
+        share: f64,
+    },
     /// Outcomes without a cost: savings are refused above 1 %.
     Unpriced {
         /// Share of outcomes.
@@ -165,6 +171,12 @@ impl std::fmt::Display for Warning {
             Self::NoQualitySignal { quality } => {
                 write!(f, "no quality signal: every label is {quality}")
             }
+            Self::Conflicting { share } => write!(
+                f,
+                "{:.1} % of rows left out: they contradict others with the same request_id and \
+                 model (are several runs in one log?)",
+                share * 100.0
+            ),
             Self::Unpriced { share } => {
                 write!(f, "{:.1} % of outcomes have no cost", share * 100.0)
             }
@@ -193,7 +205,7 @@ impl ValidationReport {
             rows_read: tally.rows_read,
             rows_rejected: tally.rows_rejected,
             rows_duplicate: tally.duplicates,
-            rows_conflicting: reason("conflict"),
+            rows_conflicting: tally.rows_conflicting,
             rows_clock_skew: reason("clock-skew"),
             rejects_by_reason: tally.by_reason.clone(),
             requests: 0,
@@ -240,6 +252,10 @@ impl ValidationReport {
                 warnings.push(Warning::NoQualitySignal { quality: first.get() });
             }
             Some(_) => {}
+        }
+        if self.rows_conflicting > 0 {
+            let share = share(self.rows_conflicting, self.rows_read);
+            warnings.push(Warning::Conflicting { share });
         }
         if self.unpriced_share > 0.0 {
             warnings.push(Warning::Unpriced { share: self.unpriced_share });

@@ -110,15 +110,15 @@ impl LogRow {
         let wanted = column.wanted();
         match column.kind() {
             Kind::Text => {
-                let text = Some(text(cell, wanted)?);
+                let text = text(cell, wanted)?;
                 match column {
-                    Column::RequestId => self.request_id = text.unwrap_or_default(),
-                    Column::Model => self.model = text.unwrap_or_default(),
-                    Column::Prompt => self.prompt = text,
-                    Column::Task => self.task = text,
-                    Column::Tenant => self.tenant = text,
-                    Column::SessionId => self.session_id = text,
-                    _ => self.status = text,
+                    Column::RequestId => self.request_id = text,
+                    Column::Model => self.model = text,
+                    Column::Prompt => self.prompt = Some(text),
+                    Column::Task => self.task = Some(text),
+                    Column::Tenant => self.tenant = Some(text),
+                    Column::SessionId => self.session_id = Some(text),
+                    _ => self.status = Some(text),
                 }
             }
             Kind::Number if column == Column::CostUsd => self.cost = Some(money(&cell, wanted)?),

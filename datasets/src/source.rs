@@ -83,7 +83,10 @@ pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
             paths.push(path.clone());
         }
         Input::Glob(pattern) => {
-            let found = glob::glob(pattern).map_err(|error| ReadError::BadPattern {
+            // As in a shell, `*` does not mean hidden files.
+            let options =
+                glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
+            let found = glob::glob_with(pattern, options).map_err(|error| ReadError::BadPattern {
                 pattern: pattern.clone(),
                 message: error.msg.to_owned(),
             })?;
@@ -271,7 +274,7 @@ fn sniff(source: &Source, head: &[u8]) -> Result<Format, ReadError> {
 /// Turns what a reader said into the error it means.
 pub(crate) fn read_failed(file: &str, error: io::Error, cap: u64) -> ReadError {
     let file = file.to_owned();
-    if error.get_ref().is_some_and(|inner| inner.is::<CapExceeded>()) {
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CapExceeded>) {
         return ReadError::ByteCap { file, cap };
     }
     let message = error.to_string();

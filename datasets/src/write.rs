@@ -54,7 +54,7 @@ pub(crate) struct Columns {
 enum Sink {
     Parquet(Box<ParquetSink>),
     Csv(Box<csv::Writer<Encoder>>),
-    Jsonl(Encoder),
+    Jsonl(Box<Encoder>),
 }
 
 impl LogWriter {
@@ -98,7 +98,7 @@ impl LogWriter {
                 writer.write_record(header).map_err(|error| at(error.into()))?;
                 Sink::Csv(Box::new(writer))
             }
-            _ => Sink::Jsonl(Encoder::new(file, compression).map_err(at)?),
+            _ => Sink::Jsonl(Box::new(Encoder::new(file, compression).map_err(at)?)),
         };
         Ok(Self { path: path.to_owned(), temporary, columns, sink })
     }
@@ -213,14 +213,14 @@ fn csv_field(row: &LogRow, column: Column) -> String {
     match column {
         Column::RequestId => row.request_id.clone(),
         Column::Model => row.model.clone(),
-        Column::Quality => show(row.quality.map(|quality| quality.get()).as_ref()),
+        Column::Quality => show(row.quality.map(plimsoll::Quality::get).as_ref()),
         Column::CostUsd => show(row.cost.as_ref()),
         Column::InputTokens => show(row.input_tokens.as_ref()),
         Column::OutputTokens => show(row.output_tokens.as_ref()),
         Column::CachedInputTokens => show(row.cached_input_tokens.as_ref()),
         Column::ReasoningTokens => show(row.reasoning_tokens.as_ref()),
         Column::Timestamp => row.timestamp_us.map(timestamp::to_text).unwrap_or_default(),
-        Column::Propensity => show(row.propensity.map(|propensity| propensity.get()).as_ref()),
+        Column::Propensity => show(row.propensity.map(plimsoll::Propensity::get).as_ref()),
         Column::Served => show(row.served.as_ref()),
         Column::Prompt => show(row.prompt.as_ref()),
         Column::Embedding => row.embedding.as_ref().map(json_text).unwrap_or_default(),
