@@ -11,21 +11,35 @@ fn extract(criterion: &mut Criterion) {
     let features = TextFeatures::default();
     let map = FeatureMap::fit(
         FeatureMapConfig::default(),
-        [RawContext { text: Some(&prompt(10_000)), ..RawContext::default() }],
+        [RawContext {
+            text: Some(&prompt(10_000)),
+            ..RawContext::default()
+        }],
     )
     .expect("fits");
     for bytes in [200, 2_000, 20_000] {
         let text = prompt(bytes);
         group.throughput(Throughput::Bytes(text.len() as u64));
         let mut out = Vec::new();
-        group.bench_with_input(BenchmarkId::new("extract", bytes), &text, |bencher, text| {
-            bencher.iter(|| features.extract(black_box(text), &mut out));
-        });
-        group.bench_with_input(BenchmarkId::new("extract-sparse", bytes), &text, |bencher, text| {
-            bencher.iter(|| features.extract_sparse(black_box(text)));
-        });
+        group.bench_with_input(
+            BenchmarkId::new("extract", bytes),
+            &text,
+            |bencher, text| {
+                bencher.iter(|| features.extract(black_box(text), &mut out));
+            },
+        );
+        group.bench_with_input(
+            BenchmarkId::new("extract-sparse", bytes),
+            &text,
+            |bencher, text| {
+                bencher.iter(|| features.extract_sparse(black_box(text)));
+            },
+        );
         group.bench_with_input(BenchmarkId::new("map", bytes), &text, |bencher, text| {
-            let raw = RawContext { text: Some(text), ..RawContext::default() };
+            let raw = RawContext {
+                text: Some(text),
+                ..RawContext::default()
+            };
             bencher.iter(|| map.map(black_box(&raw)).expect("maps"));
         });
     }

@@ -15,7 +15,10 @@ const AVERAGE: Rule = Rule::AverageFloor(AverageFloor {
     share_high: 0.0,
     cost_scale: 1e-3,
 });
-const FLOOR: Rule = Rule::PerRequestFloor(PerRequestFloor { quality: 0.5, delta: 0.1 });
+const FLOOR: Rule = Rule::PerRequestFloor(PerRequestFloor {
+    quality: 0.5,
+    delta: 0.1,
+});
 const INVERSE_GAP: Exploration = Exploration {
     kind: ExplorationKind::InverseGap { gamma: 100.0 },
     share_max: 0.02,
@@ -24,7 +27,13 @@ const INVERSE_GAP: Exploration = Exploration {
 };
 
 /// A router whose arms have parted: each has learned outcomes of its own.
-fn router(kind: PredictorKind, count: u64, d: usize, rule: Rule, exploration: Exploration) -> Router {
+fn router(
+    kind: PredictorKind,
+    count: u64,
+    d: usize,
+    rule: Rule,
+    exploration: Exploration,
+) -> Router {
     let arms = arms(count);
     let config = PredictorConfig::new(kind);
     let mut router = Router::new(RouterParts {
@@ -41,7 +50,9 @@ fn router(kind: PredictorKind, count: u64, d: usize, rule: Rule, exploration: Ex
     for (i, context) in contexts(200, d).iter().enumerate() {
         let arm = router.arms()[i % router.arms().len()].id.clone();
         let quality = Quality::new(if i % 3 == 0 { 0.0 } else { 1.0 }).expect("in range");
-        router.feedback(context, &Feedback::new(arm, quality)).expect("learns");
+        router
+            .feedback(context, &Feedback::new(arm, quality))
+            .expect("learns");
     }
     router
 }
@@ -62,7 +73,9 @@ fn routing(criterion: &mut Criterion) {
             group.bench_function(id, |bencher| {
                 bencher.iter(|| {
                     at = (at + 1) % contexts.len();
-                    router.decide(black_box(&contexts[at]), "request", Seed(1)).expect("decides")
+                    router
+                        .decide(black_box(&contexts[at]), "request", Seed(1))
+                        .expect("decides")
                 });
             });
         }
@@ -73,7 +86,9 @@ fn routing(criterion: &mut Criterion) {
         group.bench_function(id, |bencher| {
             bencher.iter(|| {
                 at = (at + 1) % contexts.len();
-                let decision = learner.decide(&contexts[at], "request", Seed(1)).expect("decides");
+                let decision = learner
+                    .decide(&contexts[at], "request", Seed(1))
+                    .expect("decides");
                 let feedback = Feedback::new(decision.arm, quality);
                 learner.feedback(&contexts[at], &feedback).expect("learns");
             });
@@ -81,10 +96,14 @@ fn routing(criterion: &mut Criterion) {
     }
     let mut beta = router(PredictorKind::Beta, 10, 0, AVERAGE, Exploration::NONE);
     let context = &contexts(1, 0)[0];
-    let feedback = Feedback::new(beta.arms()[0].id.clone(), Quality::new(1.0).expect("in range"));
+    let feedback = Feedback::new(
+        beta.arms()[0].id.clone(),
+        Quality::new(1.0).expect("in range"),
+    );
     group.bench_function("decide+learn/beta/K10", |bencher| {
         bencher.iter(|| {
-            beta.decide(black_box(context), "request", Seed(1)).expect("decides");
+            beta.decide(black_box(context), "request", Seed(1))
+                .expect("decides");
             beta.feedback(context, &feedback).expect("learns");
         });
     });

@@ -84,6 +84,11 @@ pub enum EvidenceError {
 }
 
 impl EvidenceError {
+    /// Wraps an error of a lower crate.
+    pub(crate) fn engine(code: &'static str, error: &impl std::fmt::Display, help: &str) -> Self {
+        Self::Engine { code, message: error.to_string(), help: help.to_owned() }
+    }
+
     /// The stable code that `plimsoll explain` knows.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -240,8 +240,6 @@ pub struct Findings<'a> {
     pub infeasible: bool,
     /// Independent clusters among evaluated rows.
     pub clusters: usize,
-    /// Segments shown to be below the floor.
-    pub broken_segments: Vec<String>,
     /// Further reasons why the evidence does not suffice.
     pub doubts: Vec<String>,
 }
@@ -291,12 +289,6 @@ fn hold(findings: &Findings<'_>) -> Option<Verdict> {
             -findings.floor.margin,
             -findings.floor.high,
             findings.confidence * 100.0
-        ));
-    }
-    if !findings.broken_segments.is_empty() {
-        reasons.push(format!(
-            "quality is below the floor in a segment: {}",
-            findings.broken_segments.join(", ")
         ));
     }
     if reasons.is_empty() && !findings.changes {
@@ -437,7 +429,6 @@ mod tests {
             no_signal: false,
             infeasible: false,
             clusters: 1000,
-            broken_segments: vec![],
             doubts: vec![],
         }
     }
@@ -468,7 +459,5 @@ mod tests {
         // O09: too few rows.
         let few = Findings { clusters: 28, ..findings(&good) };
         check(few, Decision::InsufficientEvidence, "at least 29");
-        let segment = Findings { broken_segments: vec!["task=law".into()], ..findings(&good) };
-        check(segment, Decision::Hold, "task=law");
     }
 }

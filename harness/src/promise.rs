@@ -36,6 +36,15 @@ pub struct Play {
     pub cost: Array1<f64>,
 }
 
+impl Play {
+    /// The play on some of its rows.
+    #[must_use]
+    pub fn rows(&self, rows: &[usize]) -> Self {
+        let axis = ndarray::Axis(0);
+        Self { quality: self.quality.select(axis, rows), cost: self.cost.select(axis, rows) }
+    }
+}
+
 /// The cheapest choice that keeps the promise on the training rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {

@@ -1,0 +1,292 @@
+//! Candidates: predictors, calibrated and tuned on the training rows, compared under one promise.
+
+use ndarray::{Array2, Axis};
+use plimsoll::{
+    Calibration, CalibrationKind, CalibrationRow, Context, Predictor, PredictorConfig,
+    PredictorKind, PredictorSection,
+};
+
+use crate::error::EvidenceError;
+use crate::forecast::{FOLDS, Forecast, cross_fit, predict_all};
+use crate::study::Study;
+use crate::tune::{Expected, Rows, Tuned, average_floor, per_request_floor};
+
+/// Ridge of the second linear candidate of `auto`: text says little on small logs.
+const STRONG_RIDGE: f64 = 30.0;
+/// Neighbours of the second knn candidate of `auto`; the best k on EmbedLLM's validation rows.
+const WIDE_NEIGHBOURS: usize = 131;
+
+/// How a candidate predicts: one predictor, or the mean of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// Kind and settings in one phrase.
+    pub name: String,
+    /// The predictors whose mean it is.
+    pub members: Vec<PredictorConfig>,
+}
+
+/// How the rule is tuned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RuleChoice {
+    /// R2.
+    AverageFloor,
+    /// R1 with this δ.
+    PerRequestFloor {
+        /// Accepted probability of falling below τ.
+        delta: f64,
+    },
+}
+
+/// A predictor, ready to decide.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Kind and settings in one phrase.
+    pub name: String,
+    /// Fitted on all training rows.
+    pub predictor: Predictor,
+    /// Per arm, fitted on cross-fitted forecasts.
+    pub calibration: Vec<Calibration>,
+    /// Cross-fitted, calibrated expectations on the training rows, shape (n, K).
+    pub train: Array2<f64>,
+    /// Their variances.
+    pub train_variance: Array2<f64>,
+    /// Calibrated expectations on the evaluated rows, shape (m, K).
+    pub test: Array2<f64>,
+    /// Their variances.
+    pub test_variance: Array2<f64>,
+}
+
+impl Recipe {
+    fn one(name: impl Into<String>, config: PredictorConfig) -> Self {
+        Self { name: name.into(), members: vec![config] }
+    }
+
+    fn mean(parts: &[&Self]) -> Self {
+        let names: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
+        Self {
+            name: format!("mean of {}", names.join(" and ")),
+            members: parts.iter().flat_map(|p| p.members.clone()).collect(),
+        }
+    }
+
+    /// The best mean per task and arm.
+    #[must_use]
+    pub fn tasks(section: &PredictorSection) -> Self {
+        Self::one("tasks", section.config(PredictorKind::Tasks))
+    }
+
+    /// Nearest neighbours with the section's settings.
+    #[must_use]
+    pub fn knn(section: &PredictorSection) -> Self {
+        let config = section.config(PredictorKind::Knn);
+        Self::one(format!("knn (k = {})", config.neighbours), config)
+    }
+
+    /// One kind with the section's settings.
+    #[must_use]
+    pub fn of(kind: PredictorKind, section: &PredictorSection) -> Self {
+        let config = section.config(kind);
+        match kind {
+            PredictorKind::Knn => Self::knn(section),
+            PredictorKind::Linear | PredictorKind::Logistic => {
+                Self::one(format!("{kind} (ridge = {})", config.ridge), config)
+            }
+            PredictorKind::Clusters => {
+                Self::one(format!("clusters ({} of {})", config.nearest, config.clusters), config)
+            }
+            _ => Self::one(kind.name(), config),
+        }
+    }
+
+    /// What `auto` chooses from.
+    #[must_use]
+    pub fn auto(section: &PredictorSection) -> Vec<Self> {
+        let beta = Self::of(PredictorKind::Beta, section);
+        let tasks = Self::tasks(section);
+        let linear = Self::of(PredictorKind::Linear, section);
+        let strong = {
+            let section = PredictorSection {
+                ridge: Some(section.ridge.unwrap_or(1.0) * STRONG_RIDGE),
+                ..section.clone()
+            };
+            Self::of(PredictorKind::Linear, &section)
+        };
+        let knn = Self::knn(section);
+        let wide = {
+            let neighbours = Some(section.neighbours.unwrap_or(WIDE_NEIGHBOURS));
+            Self::knn(&PredictorSection { neighbours, ..section.clone() })
+        };
+        let clusters = Self::of(PredictorKind::Clusters, section);
+        let means = [
+            Self::mean(&[&strong, &wide]),
+            Self::mean(&[&strong, &wide, &tasks]),
+            Self::mean(&[&linear, &knn, &clusters]),
+        ];
+        let mut all = vec![beta, tasks, linear, strong, knn, wide, clusters];
+        all.extend(means);
+        all
+    }
+}
+
+/// Forecasts of single predictors, made once and shared by all recipes.
+pub struct Pantry<'s, 'a> {
+    study: &'s Study<'a>,
+    calibration: Option<CalibrationKind>,
+    made: Vec<(PredictorConfig, Forecast, Array2<f64>, Array2<f64>)>,
+}
+
+impl<'s, 'a> Pantry<'s, 'a> {
+    /// No forecast yet.
+    #[must_use]
+    pub const fn new(study: &'s Study<'a>, calibration: Option<CalibrationKind>) -> Self {
+        Self { study, calibration, made: Vec::new() }
+    }
+
+    /// Forecasts and calibrates a recipe.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Engine`] when the engine refuses settings or rows.
+    pub fn candidate(&mut self, recipe: &Recipe) -> Result<Candidate, EvidenceError> {
+        for config in &recipe.members {
+            self.make(config)?;
+        }
+        let parts: Vec<_> = recipe
+            .members
+            .iter()
+            .map(|config| self.made.iter().find(|m| m.0 == *config).expect("made above"))
+            .collect();
+        let over = |pick: &dyn Fn(usize) -> Array2<f64>, power: i32| {
+            #[expect(clippy::cast_precision_loss, reason = "few members")]
+            let count = parts.len() as f64;
+            let mut sum = pick(0);
+            for i in 1..parts.len() {
+                sum += &pick(i);
+            }
+            sum / count.powi(power)
+        };
+        let raw = over(&|i| parts[i].1.train.clone(), 1);
+        let raw_test = over(&|i| parts[i].2.clone(), 1);
+        let predictor = match &parts[..] {
+            [only] => only.1.predictor.clone(),
+            several => Predictor::average(several.iter().map(|p| p.1.predictor.clone()).collect())
+                .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?,
+        };
+        let train_variance = over(&|i| parts[i].1.train_variance.clone(), 2);
+        let test_variance = over(&|i| parts[i].3.clone(), 2);
+        let kind = self.calibration.unwrap_or_else(|| best_calibration(self.study, &raw));
+        let calibration = calibrate(kind, &raw, self.study, |_| true);
+        Ok(Candidate {
+            name: recipe.name.clone(),
+            predictor,
+            train: cross_calibrated(kind, &raw, self.study),
+            train_variance,
+            test: apply(&calibration, &raw_test),
+            test_variance,
+            calibration,
+        })
+    }
+
+    fn make(&mut self, config: &PredictorConfig) -> Result<(), EvidenceError> {
+        if self.made.iter().any(|m| m.0 == *config) {
+            return Ok(());
+        }
+        let forecast = cross_fit(config, config.kind.to_string(), &self.study.training())?;
+        let contexts: Vec<&Context> = self.study.test.contexts.iter().collect();
+        let (mean, variance) = predict_all(&forecast.predictor, &contexts)?;
+        self.made.push((*config, forecast, mean, variance));
+        Ok(())
+    }
+}
+
+impl Candidate {
+    /// What the candidate expects on the training rows.
+    #[must_use]
+    pub fn on_train<'c>(&'c self, study: &'c Study<'_>) -> Expected<'c> {
+        Expected {
+            quality: self.train.view(),
+            variance: self.train_variance.view(),
+            cost: study.train.expected_cost.view(),
+        }
+    }
+
+    /// What the candidate expects on the evaluated rows.
+    #[must_use]
+    pub fn on_test<'c>(&'c self, study: &'c Study<'_>) -> Expected<'c> {
+        Expected {
+            quality: self.test.view(),
+            variance: self.test_variance.view(),
+            cost: study.test.expected_cost.view(),
+        }
+    }
+
+    /// Tunes the rule on the training rows; `None` when no setting keeps the promise.
+    #[must_use]
+    pub fn tune(&self, study: &Study<'_>, rows: &Rows<'_>, rule: RuleChoice) -> Option<Tuned> {
+        let expected = self.on_train(study);
+        match rule {
+            RuleChoice::AverageFloor => average_floor(rows, &expected),
+            RuleChoice::PerRequestFloor { delta } => per_request_floor(rows, &expected, delta),
+        }
+    }
+}
+
+/// The calibration with the least cross-fitted squared error; ties go to the simpler one.
+fn best_calibration(study: &Study<'_>, raw: &Array2<f64>) -> CalibrationKind {
+    let error = |kind| {
+        let gap = &cross_calibrated(kind, raw, study) - &study.train.quality;
+        gap.iter().map(|g| g * g).sum::<f64>()
+    };
+    let plain = error(CalibrationKind::None);
+    // Two parameters per arm must earn their keep.
+    if error(CalibrationKind::Platt) < plain * 0.999 {
+        CalibrationKind::Platt
+    } else {
+        CalibrationKind::None
+    }
+}
+
+/// Calibrated forecasts of the training rows, each fold by calibrations of the others.
+fn cross_calibrated(kind: CalibrationKind, raw: &Array2<f64>, study: &Study<'_>) -> Array2<f64> {
+    if kind == CalibrationKind::None {
+        return raw.clone();
+    }
+    let mut out = raw.clone();
+    for fold in 0..FOLDS {
+        let calibration = calibrate(kind, raw, study, |i| usize::from(study.fold[i]) != fold);
+        for (i, mut row) in out.axis_iter_mut(Axis(0)).enumerate() {
+            if usize::from(study.fold[i]) == fold {
+                row.iter_mut().zip(&calibration).for_each(|(q, c)| *q = c.apply(*q));
+            }
+        }
+    }
+    out
+}
+
+fn calibrate(
+    kind: CalibrationKind,
+    raw: &Array2<f64>,
+    study: &Study<'_>,
+    use_row: impl Fn(usize) -> bool,
+) -> Vec<Calibration> {
+    (0..raw.ncols())
+        .map(|arm| {
+            let rows: Vec<CalibrationRow> = (0..raw.nrows())
+                .filter(|&i| use_row(i))
+                .map(|i| CalibrationRow {
+                    predicted: raw[[i, arm]],
+                    observed: study.train.quality[[i, arm]],
+                    weight: 1.0,
+                })
+                .collect();
+            Calibration::fit(kind, &rows).expect("qualities of a table are in [0, 1]")
+        })
+        .collect()
+}
+
+fn apply(calibration: &[Calibration], raw: &Array2<f64>) -> Array2<f64> {
+    let mut out = raw.clone();
+    for mut row in out.outer_iter_mut() {
+        row.iter_mut().zip(calibration).for_each(|(q, c)| *q = c.apply(*q));
+    }
+    out
+}

@@ -1,0 +1,117 @@
+//! Forecasts: what predictors expect of every arm on rows they have not seen.
+//!
+//! Training rows are forecast by cross-fitting (each row by a predictor fitted on the other folds),
+//! evaluated rows by the predictor fitted on all training rows.
+
+use ndarray::{Array2, ArrayView2, Axis};
+use plimsoll::{Context, Prediction, Predictor, PredictorConfig, TrainingRows};
+use rayon::prelude::*;
+
+use crate::error::EvidenceError;
+
+/// Number of cross-fitting folds.
+pub const FOLDS: usize = 5;
+
+/// Training rows with their folds.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a> {
+    /// Contexts, shape (n).
+    pub contexts: &'a [Context],
+    /// Qualities, shape (n, K).
+    pub quality: ArrayView2<'a, f64>,
+    /// Fold of each row, in 0..[`FOLDS`].
+    pub fold: &'a [u8],
+}
+
+/// Expected quality per row and arm.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    /// Kind and settings in one phrase.
+    pub name: String,
+    /// Cross-fitted expectations on the training rows, shape (n, K).
+    pub train: Array2<f64>,
+    /// Their variances, shape (n, K).
+    pub train_variance: Array2<f64>,
+    /// Fitted on all training rows.
+    pub predictor: Predictor,
+}
+
+/// Cross-fits one predictor.
+///
+/// # Errors
+/// [`EvidenceError::Engine`] when the engine refuses the settings or rows.
+pub fn cross_fit(
+    config: &PredictorConfig,
+    name: String,
+    training: &Training<'_>,
+) -> Result<Forecast, EvidenceError> {
+    let shape = training.quality.dim();
+    let mut train = Array2::zeros(shape);
+    let mut train_variance = Array2::zeros(shape);
+    let folds: Vec<(Vec<usize>, Array2<f64>, Array2<f64>)> = (0..FOLDS)
+        .into_par_iter()
+        .map(|fold| {
+            let (inside, outside) = training.parts(fold);
+            let predictor = training.fit(config, &outside)?;
+            let contexts: Vec<&Context> = inside.iter().map(|&i| &training.contexts[i]).collect();
+            let (mean, variance) = predict_all(&predictor, &contexts)?;
+            Ok((inside, mean, variance))
+        })
+        .collect::<Result<_, EvidenceError>>()?;
+    for (inside, mean, variance) in folds {
+        for (from, to) in inside.into_iter().enumerate() {
+            train.row_mut(to).assign(&mean.row(from));
+            train_variance.row_mut(to).assign(&variance.row(from));
+        }
+    }
+    let all: Vec<usize> = (0..shape.0).collect();
+    let predictor = training.fit(config, &all)?;
+    Ok(Forecast { name, train, train_variance, predictor })
+}
+
+/// Expectations and variances of `predictor`, both of shape (n, K).
+///
+/// # Errors
+/// [`EvidenceError::Engine`] when a context does not fit the predictor.
+pub fn predict_all(
+    predictor: &Predictor,
+    contexts: &[&Context],
+) -> Result<(Array2<f64>, Array2<f64>), EvidenceError> {
+    let shape = (contexts.len(), predictor.arms());
+    let mut mean = Array2::zeros(shape);
+    let mut variance = Array2::zeros(shape);
+    mean.axis_iter_mut(Axis(0))
+        .into_par_iter()
+        .zip(variance.axis_iter_mut(Axis(0)))
+        .zip(contexts)
+        .try_for_each_init(Vec::new, |out: &mut Vec<Prediction>, ((mut m, mut v), context)| {
+            predictor.predict(context, out).map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
+            for (arm, prediction) in out.iter().enumerate() {
+                m[arm] = prediction.mean;
+                v[arm] = prediction.variance;
+            }
+            Ok(())
+        })?;
+    Ok((mean, variance))
+}
+
+impl Training<'_> {
+    /// Rows inside and outside of a fold.
+    #[must_use]
+    pub fn parts(&self, fold: usize) -> (Vec<usize>, Vec<usize>) {
+        (0..self.fold.len()).partition(|&i| usize::from(self.fold[i]) == fold)
+    }
+
+    fn fit(&self, config: &PredictorConfig, rows: &[usize]) -> Result<Predictor, EvidenceError> {
+        let contexts: Vec<Context> = rows.iter().map(|&i| self.contexts[i].clone()).collect();
+        let quality: Vec<Option<f64>> =
+            rows.iter().flat_map(|&i| self.quality.row(i).to_vec()).map(Some).collect();
+        let rows = TrainingRows {
+            contexts: &contexts,
+            arms: self.quality.ncols(),
+            quality: &quality,
+            weights: None,
+        };
+        Predictor::fit(config, &rows).map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))
+    }
+}

@@ -1,0 +1,540 @@
+//! Replay: a recorded log in, an evaluation out.
+
+use ndarray::{Array1, Array2};
+use plimsoll::{
+    ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
+    ExplorationKind, PerRequestFloor, PolicyConfig, Router, RouterParts, Rule, RuleKind, Seed, Usd,
+};
+use plimsoll_datasets::{EvidenceKind, OutcomeLog, Split};
+use rayon::prelude::*;
+
+use crate::bootstrap::Bootstrap;
+use crate::candidate::{Candidate, Pantry, Recipe, RuleChoice};
+use crate::error::EvidenceError;
+use crate::evaluation::{
+    Evaluation, Floor, Manifest, PolicyValue, PredictorRow, RequestCounts, RowCounts,
+    SCHEMA_VERSION,
+};
+use crate::judge::{Findings, FloorBound, floor_bound, paired, verdict};
+use crate::promise::{Line, Play, mean};
+use crate::sections;
+use crate::study::Study;
+use crate::table::{ArmChoice, OutcomeTable};
+use crate::tune::{Expected, Rows, Setting, Tuned, play};
+
+/// Default number of bootstrap resamples.
+pub const RESAMPLES: usize = 2000;
+/// Default confidence of two-sided intervals.
+pub const INTERVAL_CONFIDENCE: f64 = 0.95;
+/// Largest relative difference between the logged cost and an invoice.
+pub const INVOICE_TOLERANCE: f64 = 0.02;
+
+/// A validated log and what its reader found.
+#[derive(Clone, Debug)]
+pub struct ReplayInput<'a> {
+    /// The log.
+    pub log: &'a OutcomeLog,
+    /// What kind of evidence it is.
+    pub evidence: EvidenceKind,
+    /// Rows read and refused.
+    pub rows: RowCounts,
+    /// BLAKE3 of the price catalogue, when one was used.
+    pub catalogue_digest: Option<String>,
+}
+
+/// How to replay.
+#[derive(Clone, Debug)]
+pub struct ReplayOptions {
+    /// The policy.
+    pub policy: PolicyConfig,
+    /// Its text, for the manifest.
+    pub policy_toml: String,
+    /// The arm to compare with; `None` or `best-single`: the best arm on the training rows.
+    pub baseline: Option<String>,
+    /// How rows are split.
+    pub split: Split,
+    /// The split as the user wrote it, for the manifest.
+    pub split_text: String,
+    /// The seed.
+    pub seed: Seed,
+    /// Bootstrap resamples.
+    pub resamples: usize,
+    /// Confidence of two-sided intervals.
+    pub interval_confidence: f64,
+    /// Whether prompts may stand in the evaluation.
+    pub show_text: bool,
+    /// Further columns to report by.
+    pub segments: Vec<String>,
+    /// What the provider charged for the log's served rows.
+    pub invoice_usd: Option<Usd>,
+    /// The command, for the manifest.
+    pub command: String,
+}
+
+/// Where a replay stands, for a progress bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Features and costs are fitted.
+    Features,
+    /// Predictors are cross-fitted: `done` of `total`.
+    Predictors {
+        /// Finished predictors.
+        done: usize,
+        /// All predictors.
+        total: usize,
+    },
+    /// The policy is judged on the untouched rows.
+    Judging,
+}
+
+/// An evaluation and the policy it judged, ready to serve.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The evaluation.
+    pub evaluation: Evaluation,
+    /// The fitted policy.
+    pub router: Router,
+    /// Ids of the evaluated requests, shape (n).
+    pub request_ids: Vec<String>,
+    /// The policy's expected quality and cost per evaluated request, shape (n).
+    pub play: Play,
+    /// The baseline's.
+    pub baseline: Play,
+}
+
+/// Everything fitted and tuned on the training rows.
+pub(crate) struct Fitted<'a> {
+    pub(crate) study: Study<'a>,
+    pub(crate) line: Line,
+    pub(crate) rule: RuleChoice,
+    pub(crate) confidence: f64,
+    pub(crate) candidates: Vec<(Candidate, Option<Tuned>)>,
+    pub(crate) chosen: usize,
+    pub(crate) tuned: Option<Tuned>,
+    pub(crate) tasks: Option<(Candidate, Option<Tuned>)>,
+    pub(crate) knn: (Candidate, Option<Tuned>),
+    pub(crate) router: Router,
+}
+
+/// Evaluates a policy on a fully observed log.
+///
+/// Predictors, calibration, λ or τ are chosen on the training rows alone; the evaluated rows are
+/// looked at once, by the router that would serve.
+///
+/// # Errors
+/// [`EvidenceError`] when the log cannot support the evaluation.
+pub fn replay(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+    progress: &(dyn Fn(Stage) + Sync),
+) -> Result<Replay, EvidenceError> {
+    let table = table(input, options)?;
+    let fitted = fit(input, &table, options, progress)?;
+    progress(Stage::Judging);
+    judge(input, options, &fitted)
+}
+
+pub(crate) fn table(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+) -> Result<OutcomeTable, EvidenceError> {
+    let arms = &options.policy.arms;
+    let names = |ids: &[ArmId]| ids.iter().map(ToString::to_string).collect();
+    let choice = ArmChoice {
+        include: arms.include.as_deref().map(names).unwrap_or_default(),
+        exclude: names(&arms.exclude),
+        coverage_min: arms.coverage_min,
+    };
+    OutcomeTable::new(input.log, input.evidence, &choice)
+}
+
+pub(crate) fn fit<'a>(
+    input: &ReplayInput<'a>,
+    table: &'a OutcomeTable,
+    options: &ReplayOptions,
+    progress: &(dyn Fn(Stage) + Sync),
+) -> Result<Fitted<'a>, EvidenceError> {
+    progress(Stage::Features);
+    let study = Study::new(input.log, table, &options.split, options.seed)?;
+    let objective = &options.policy.objective;
+    let line = line(&study, options)?;
+    let rule = match objective.rule {
+        RuleKind::PerRequestFloor => {
+            RuleChoice::PerRequestFloor { delta: objective.delta.unwrap_or(DELTA) }
+        }
+        _ => RuleChoice::AverageFloor,
+    };
+    let section = &options.policy.predictor;
+    let recipes = match section.kind.kind() {
+        Some(kind) => vec![Recipe::of(kind, section)],
+        None => Recipe::auto(section),
+    };
+    let per_row = line.per_request(&study.train.quality);
+    let rows = training_rows(&study, &per_row, objective.confidence);
+    let mut pantry = Pantry::new(&study, section.calibration);
+    let total = recipes.len() + 2;
+    let mut candidates = Vec::with_capacity(recipes.len());
+    for (done, recipe) in recipes.iter().enumerate() {
+        progress(Stage::Predictors { done, total });
+        let candidate = pantry.candidate(recipe)?;
+        let tuned = candidate.tune(&study, &rows, rule);
+        candidates.push((candidate, tuned));
+    }
+    let reference = |recipe: Recipe, pantry: &mut Pantry<'_, '_>| {
+        let candidate = pantry.candidate(&recipe)?;
+        let tuned = candidate.tune(&study, &rows, rule);
+        Ok::<_, EvidenceError>((candidate, tuned))
+    };
+    progress(Stage::Predictors { done: total - 2, total });
+    let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
+    let tasks = has_tasks.then(|| reference(Recipe::tasks(section), &mut pantry)).transpose()?;
+    progress(Stage::Predictors { done: total - 1, total });
+    let knn = reference(Recipe::knn(section), &mut pantry)?;
+    let chosen = cheapest_candidate(&candidates);
+    let tuned = candidates[chosen].1;
+    let router = router(&study, &candidates[chosen].0, tuned, options)?;
+    drop(pantry);
+    Ok(Fitted {
+        line,
+        rule,
+        confidence: objective.confidence,
+        candidates,
+        chosen,
+        tuned,
+        tasks,
+        knn,
+        router,
+        study,
+    })
+}
+
+fn line(study: &Study<'_>, options: &ReplayOptions) -> Result<Line, EvidenceError> {
+    let objective = &options.policy.objective;
+    match (objective.quality, &objective.relative_to, objective.retain) {
+        (Some(quality), _, _) => Ok(Line::Absolute(quality)),
+        (None, Some(arm), retain) => {
+            let arm = if arm == BEST_SINGLE { study.best } else { column(study, arm)? };
+            Ok(Line::Relative { arm, retain: retain.unwrap_or(1.0) })
+        }
+        (None, None, retain) => {
+            Ok(Line::Relative { arm: study.best, retain: retain.unwrap_or(1.0) })
+        }
+    }
+}
+
+/// The column of a compared arm.
+pub(crate) fn column(study: &Study<'_>, arm: &str) -> Result<usize, EvidenceError> {
+    study.table.column(arm).ok_or_else(|| {
+        let coverage = study.table.coverage.iter().find(|c| c.model == arm);
+        match coverage {
+            Some(row) => EvidenceError::NotCompared {
+                arm: arm.to_owned(),
+                why: row.left_out.clone().unwrap_or_default(),
+            },
+            None => EvidenceError::UnknownArm {
+                got: arm.to_owned(),
+                known: study.table.coverage.iter().map(|c| c.model.clone()).collect(),
+            },
+        }
+    })
+}
+
+pub(crate) fn training_rows<'s>(
+    study: &'s Study<'_>,
+    line: &'s Array1<f64>,
+    confidence: f64,
+) -> Rows<'s> {
+    let scale = mean(study.train.cost.column(study.best));
+    Rows {
+        quality: study.train.quality.view(),
+        cost: study.train.cost.view(),
+        line,
+        clusters: &study.train.clusters,
+        confidence,
+        anchor: study.best,
+        cost_scale: if scale > 0.0 { scale } else { 1.0 },
+    }
+}
+
+/// The candidate that keeps the promise at the least cost on the training rows; the first of
+/// equals, so simpler ones come first.
+fn cheapest_candidate(candidates: &[(Candidate, Option<Tuned>)]) -> usize {
+    let cost = |i: usize| candidates[i].1.map_or(f64::INFINITY, |t| t.cost);
+    (0..candidates.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
+}
+
+fn router(
+    study: &Study<'_>,
+    candidate: &Candidate,
+    tuned: Option<Tuned>,
+    options: &ReplayOptions,
+) -> Result<Router, EvidenceError> {
+    let config = &options.policy.exploration;
+    let exploration = Exploration {
+        kind: match config.kind {
+            ExplorationChoice::Epsilon => ExplorationKind::Epsilon { epsilon: config.epsilon },
+            ExplorationChoice::InverseGap => ExplorationKind::InverseGap { gamma: config.gamma },
+            _ => ExplorationKind::None,
+        },
+        share_max: config.share_max,
+        ..Exploration::NONE
+    };
+    let arms = study.table.arms.iter().cloned().map(ArmSpec::new).collect();
+    Router::new(RouterParts {
+        arms,
+        features: Some(study.features.clone()),
+        predictor: candidate.predictor.clone(),
+        calibration: candidate.calibration.clone(),
+        cost: study.costs.clone(),
+        rule: rule(study, tuned),
+        exploration,
+        control: None,
+    })
+    .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))
+}
+
+/// The engine's rule for a tuned setting; the best arm for everything when nothing was feasible.
+fn rule(study: &Study<'_>, tuned: Option<Tuned>) -> Rule {
+    let arm = |column: usize| study.table.arms[column].clone();
+    let Some(tuned) = tuned else { return Rule::Fixed(arm(study.best)) };
+    let scale = training_rows(study, &Array1::zeros(0), 0.5).cost_scale;
+    let average = |low: f64, high: f64, share_high: f64| AverageFloor {
+        lambda_low: low,
+        lambda_high: high,
+        share_high,
+        cost_scale: scale,
+    };
+    match (tuned.setting, tuned.other) {
+        (Setting::Arm(only), Setting::Arm(other)) if only == other => Rule::Fixed(arm(only)),
+        (Setting::Arm(first), Setting::Arm(second)) => {
+            Rule::Mix(vec![(arm(first), tuned.share), (arm(second), 1.0 - tuned.share)])
+        }
+        (Setting::Lambda(low), Setting::Lambda(high)) => {
+            Rule::AverageFloor(average(low, high, 1.0 - tuned.share))
+        }
+        (Setting::Lambda(lambda), Setting::Arm(anchor)) => Rule::Anchored {
+            rule: average(lambda, lambda, 0.0),
+            arm: arm(anchor),
+            share: 1.0 - tuned.share,
+        },
+        (Setting::Arm(anchor), Setting::Lambda(lambda)) => Rule::Anchored {
+            rule: average(lambda, lambda, 0.0),
+            arm: arm(anchor),
+            share: tuned.share,
+        },
+        (Setting::Tau { tau, delta }, _) | (_, Setting::Tau { tau, delta }) => {
+            Rule::PerRequestFloor(PerRequestFloor { quality: tau, delta })
+        }
+    }
+}
+
+/// Probabilities of the router on the evaluated rows, shape (n, K).
+fn served(study: &Study<'_>, router: &Router) -> Result<Array2<f64>, EvidenceError> {
+    let rows: Vec<Vec<f64>> = study
+        .test
+        .contexts
+        .par_iter()
+        .map(|context| {
+            router
+                .distribution(context)
+                .map(|d| d.probabilities().to_vec())
+                .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))
+        })
+        .collect::<Result<_, _>>()?;
+    let flat: Vec<f64> = rows.into_iter().flatten().collect();
+    let shape = (study.test.rows.len(), study.table.arms.len());
+    Ok(Array2::from_shape_vec(shape, flat).expect("one probability per row and arm"))
+}
+
+/// What judging shares between sections.
+pub(crate) struct Judged {
+    pub(crate) probabilities: Array2<f64>,
+    pub(crate) play: Play,
+    pub(crate) baseline: Play,
+    pub(crate) baseline_arm: usize,
+    pub(crate) line_per_row: Array1<f64>,
+    pub(crate) floor: FloorBound,
+    pub(crate) bootstrap: Bootstrap,
+    pub(crate) confidence: f64,
+}
+
+/// One arm on the evaluated rows.
+pub(crate) fn arm_play(study: &Study<'_>, arm: usize) -> Play {
+    Play {
+        quality: study.test.quality.column(arm).to_owned(),
+        cost: study.test.cost.column(arm).to_owned(),
+    }
+}
+
+/// A tuned setting of a candidate on the evaluated rows; the anchor arm when nothing was feasible.
+pub(crate) fn tuned_play(fitted: &Fitted<'_>, expected: &Expected<'_>, tuned: Option<Tuned>) -> Play {
+    let study = &fitted.study;
+    let tuned = tuned.unwrap_or_else(|| Tuned::pure(Setting::Arm(study.best)));
+    let scale = training_rows(study, &Array1::zeros(0), 0.5).cost_scale;
+    let probabilities = tuned.probabilities(expected, scale);
+    play(&probabilities, study.test.quality.view(), study.test.cost.view())
+}
+
+fn judge(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+    fitted: &Fitted<'_>,
+) -> Result<Replay, EvidenceError> {
+    let study = &fitted.study;
+    let baseline_arm = match options.baseline.as_deref() {
+        None | Some(BEST_SINGLE) => study.best,
+        Some(arm) => column(study, arm)?,
+    };
+    let probabilities = served(study, &fitted.router)?;
+    let policy = play(&probabilities, study.test.quality.view(), study.test.cost.view());
+    let line_per_row = fitted.line.per_request(&study.test.quality);
+    let clusters = &study.test.clusters;
+    let floor =
+        floor_bound(&policy.quality, &line_per_row, fitted.line, clusters, fitted.confidence);
+    let judged = Judged {
+        baseline: arm_play(study, baseline_arm),
+        bootstrap: Bootstrap { resamples: options.resamples, seed: options.seed.0 },
+        confidence: options.interval_confidence,
+        probabilities,
+        play: policy,
+        baseline_arm,
+        line_per_row,
+        floor,
+    };
+    let evaluation = evaluation(input, options, fitted, &judged);
+    Ok(Replay {
+        evaluation,
+        router: fitted.router.clone(),
+        request_ids: (0..study.test.rows.len()).map(|i| study.test_request(i).id.clone()).collect(),
+        play: judged.play,
+        baseline: judged.baseline,
+    })
+}
+
+fn evaluation(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+    fitted: &Fitted<'_>,
+    judged: &Judged,
+) -> Evaluation {
+    let study = &fitted.study;
+    let paired = paired(
+        &judged.play,
+        &judged.baseline,
+        &study.test.clusters,
+        judged.bootstrap,
+        judged.confidence,
+    );
+    let baseline = sections::arm_value(study, judged.baseline_arm);
+    let segments = sections::segments(fitted, judged, &options.segments);
+    let mut diagnostics = sections::diagnostics(input, fitted, judged);
+    let floor_quality = mean(judged.line_per_row.view());
+    let broken: Vec<String> = segments
+        .iter()
+        .filter(|s| s.broken)
+        .map(|s| format!("{} = {}", s.column, s.value))
+        .collect();
+    let changes = judged
+        .probabilities
+        .column(judged.baseline_arm)
+        .iter()
+        .any(|p| *p < 1.0 - 1e-12);
+    let findings = Findings {
+        savings: paired.savings.fraction,
+        floor: &judged.floor,
+        floor_quality,
+        confidence: fitted.confidence,
+        baseline: &baseline.model,
+        changes,
+        no_signal: sections::no_signal(study),
+        infeasible: fitted.tuned.is_none(),
+        clusters: study.test.clusters.count,
+        doubts: sections::doubts(options, fitted, judged),
+    };
+    let mut verdict = verdict(&findings);
+    if !broken.is_empty() {
+        let note = format!(
+            "the average floor does not protect every segment: quality is below the line in {}",
+            sections::some_of(&broken)
+        );
+        diagnostics.warnings.push(note.clone());
+        verdict.reasons.push(note);
+    }
+    let (relative_to, retain) = match fitted.line {
+        Line::Absolute(_) => (None, None),
+        Line::Relative { arm, retain } => (Some(study.table.arms[arm].to_string()), Some(retain)),
+    };
+    Evaluation {
+        schema: SCHEMA_VERSION,
+        evidence: EvidenceKind::FullInformation,
+        requests: RequestCounts {
+            train: study.train.rows.len() as u64,
+            evaluated: study.test.rows.len() as u64,
+            set_aside: study.table.set_aside.len() as u64,
+        },
+        floor: Floor {
+            rule: options.policy.objective.rule.to_string(),
+            quality: floor_quality,
+            relative_to,
+            retain,
+            confidence: fitted.confidence,
+            margin: judged.floor.margin,
+            margin_low: judged.floor.low,
+            margin_high: judged.floor.high,
+            bound: judged.floor.method.to_owned(),
+            bound_reason: judged.floor.reason.to_owned(),
+        },
+        policy: PolicyValue {
+            name: sections::policy_name(fitted, options.policy.objective.rule),
+            predictor: fitted.candidates[fitted.chosen].0.name.clone(),
+            quality: paired.quality,
+            cost_usd: paired.cost_usd,
+        },
+        projection: sections::projection(input.log, &paired.savings),
+        savings: paired.savings,
+        quality_change: paired.quality_change,
+        verdict,
+        references: sections::references(fitted, judged),
+        metrics: sections::metrics(fitted, judged),
+        diagnostics,
+        segments,
+        mix: sections::mix(fitted, judged),
+        frontier: sections::frontier(fitted, judged),
+        changed: sections::changed(fitted, judged, options.show_text),
+        manifest: manifest(input, options),
+        baseline,
+    }
+}
+
+fn manifest(input: &ReplayInput<'_>, options: &ReplayOptions) -> Manifest {
+    Manifest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        log_digest: input.log.digest.clone(),
+        catalogue_digest: input.catalogue_digest.clone(),
+        policy_digest: blake3::hash(options.policy_toml.as_bytes()).to_hex().to_string(),
+        policy_toml: options.policy_toml.clone(),
+        seed: options.seed.0,
+        split: options.split_text.clone(),
+        resamples: u32::try_from(options.resamples).unwrap_or(u32::MAX),
+        interval_confidence: options.interval_confidence,
+        interval_method: "paired cluster bootstrap, percentile".to_owned(),
+        command: options.command.clone(),
+    }
+}
+
+/// The predictors tried, for the diagnostics.
+pub(crate) fn predictor_rows(fitted: &Fitted<'_>) -> Vec<PredictorRow> {
+    let study = &fitted.study;
+    let reference = mean(study.train.cost.column(study.best));
+    fitted
+        .candidates
+        .iter()
+        .enumerate()
+        .map(|(i, (candidate, tuned))| PredictorRow {
+            name: candidate.name.clone(),
+            train_savings: tuned.map_or(0.0, |t| crate::judge::saved_share(t.cost, reference)),
+            chosen: i == fitted.chosen,
+        })
+        .collect()
+}

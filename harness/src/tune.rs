@@ -1,0 +1,303 @@
+//! Tuning: the setting of a rule that keeps the promise on the training rows most cheaply.
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use crate::judge::Clusters;
+use crate::promise::{Play, Selection, cheapest};
+
+/// Most λ of the grid: beyond it a relative cost of 1 counts less than 0.001 of quality.
+const LAMBDA_MAX: f64 = 1000.0;
+/// Least λ above 0.
+const LAMBDA_MIN: f64 = 0.02;
+/// Settings of λ between 0 and [`LAMBDA_MAX`].
+const LAMBDA_STEPS: u32 = 90;
+/// Settings of τ in [0, 1].
+const TAU_STEPS: u32 = 100;
+
+/// What is known about training rows when a rule is tuned.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// Observed quality, shape (n, K).
+    pub quality: ArrayView2<'a, f64>,
+    /// Observed cost in US dollars, shape (n, K).
+    pub cost: ArrayView2<'a, f64>,
+    /// The line per row, shape (n).
+    pub line: &'a Array1<f64>,
+    /// Dependent rows.
+    pub clusters: &'a Clusters,
+    /// One-sided confidence of the promise.
+    pub confidence: f64,
+    /// The arm to fall back on.
+    pub anchor: usize,
+    /// Reference cost in US dollars, > 0.
+    pub cost_scale: f64,
+}
+
+/// What a predictor expects of those rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// Expected quality, shape (n, K).
+    pub quality: ArrayView2<'a, f64>,
+    /// Variance of the expectation, shape (n, K).
+    pub variance: ArrayView2<'a, f64>,
+    /// Expected cost in US dollars, shape (n, K).
+    pub cost: ArrayView2<'a, f64>,
+}
+
+/// A tuned setting: `share` of requests under `setting`, the rest under `other`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuned {
+    /// The setting used most cheaply.
+    pub setting: Setting,
+    /// Share of requests under it, in (0, 1].
+    pub share: f64,
+    /// What the others follow.
+    pub other: Setting,
+    /// Mean cost on the training rows, cross-fitted.
+    pub cost: f64,
+    /// Mean quality minus line on the training rows, cross-fitted.
+    pub margin: f64,
+}
+
+/// One setting of a rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Setting {
+    /// R2: argmin of relative cost − λ·quality.
+    Lambda(f64),
+    /// R1: the cheapest arm with P(q ≥ τ) ≥ 1 − δ.
+    Tau {
+        /// τ.
+        tau: f64,
+        /// δ.
+        delta: f64,
+    },
+    /// One arm for everything.
+    Arm(usize),
+}
+
+/// The λ grid: 0, then evenly spaced logarithms.
+#[must_use]
+pub fn lambda_grid() -> Vec<f64> {
+    let ratio = (LAMBDA_MAX / LAMBDA_MIN).ln() / f64::from(LAMBDA_STEPS - 1);
+    std::iter::once(0.0)
+        .chain((0..LAMBDA_STEPS).map(|i| LAMBDA_MIN * (ratio * f64::from(i)).exp()))
+        .collect()
+}
+
+/// Tunes the average floor, R2: λ, mixed with the next λ or the anchor arm so that the line is met
+/// exactly. `None` when even the anchor arm misses the line.
+#[must_use]
+pub fn average_floor(rows: &Rows<'_>, expected: &Expected<'_>) -> Option<Tuned> {
+    let mut settings: Vec<Setting> = lambda_grid().into_iter().map(Setting::Lambda).collect();
+    settings.push(Setting::Arm(rows.anchor));
+    tune(rows, expected, &settings)
+}
+
+/// Tunes the per-request floor, R1: the threshold τ at a fixed δ.
+#[must_use]
+pub fn per_request_floor(rows: &Rows<'_>, expected: &Expected<'_>, delta: f64) -> Option<Tuned> {
+    let mut settings: Vec<Setting> = (0..=TAU_STEPS)
+        .map(|i| Setting::Tau { tau: f64::from(i) / f64::from(TAU_STEPS), delta })
+        .collect();
+    settings.push(Setting::Arm(rows.anchor));
+    let plays = plays(rows, expected, &settings);
+    // A request is decided by one threshold: no mixing.
+    select(rows, &plays, &[]).map(|s| tuned(&settings, &s))
+}
+
+/// Tunes a fixed random mix of arms, ignoring contexts: the static-mix hull under the promise.
+#[must_use]
+pub fn static_mix(rows: &Rows<'_>) -> Option<Tuned> {
+    let settings: Vec<Setting> = (0..rows.quality.ncols()).map(Setting::Arm).collect();
+    let plays: Vec<Play> = (0..rows.quality.ncols())
+        .map(|arm| Play {
+            quality: rows.quality.column(arm).to_owned(),
+            cost: rows.cost.column(arm).to_owned(),
+        })
+        .collect();
+    let partners: Vec<usize> = (0..plays.len()).collect();
+    select(rows, &plays, &partners).map(|s| tuned(&settings, &s))
+}
+
+fn tune(rows: &Rows<'_>, expected: &Expected<'_>, settings: &[Setting]) -> Option<Tuned> {
+    let plays = plays(rows, expected, settings);
+    let partners: Vec<usize> = (0..settings.len()).collect();
+    select(rows, &plays, &partners).map(|s| tuned(settings, &s))
+}
+
+fn tuned(settings: &[Setting], selection: &Selection) -> Tuned {
+    Tuned {
+        setting: settings[selection.option],
+        share: selection.share,
+        other: settings[selection.partner],
+        cost: selection.cost,
+        margin: selection.margin,
+    }
+}
+
+fn select(rows: &Rows<'_>, plays: &[Play], partners: &[usize]) -> Option<Selection> {
+    let Clusters { of, count } = rows.clusters;
+    cheapest(plays, partners, rows.line, of, *count, rows.confidence)
+}
+
+fn plays(rows: &Rows<'_>, expected: &Expected<'_>, settings: &[Setting]) -> Vec<Play> {
+    use rayon::prelude::*;
+    settings.par_iter().map(|setting| setting.play(rows, expected)).collect()
+}
+
+impl Tuned {
+    /// One setting for everything.
+    #[must_use]
+    pub fn pure(setting: Setting) -> Self {
+        Self { setting, share: 1.0, other: setting, cost: 0.0, margin: 0.0 }
+    }
+
+    /// Probabilities of every arm, shape (n, K).
+    #[must_use]
+    pub fn probabilities(&self, expected: &Expected<'_>, cost_scale: f64) -> Array2<f64> {
+        let first = self.setting.probabilities(expected, cost_scale);
+        if self.share >= 1.0 {
+            return first;
+        }
+        first * self.share + self.other.probabilities(expected, cost_scale) * (1.0 - self.share)
+    }
+}
+
+impl Setting {
+    /// Probabilities of every arm, shape (n, K); exact ties are shared evenly, as the engine does.
+    #[must_use]
+    pub fn probabilities(&self, expected: &Expected<'_>, cost_scale: f64) -> Array2<f64> {
+        let mut out = Array2::zeros(expected.quality.dim());
+        for (i, mut row) in out.outer_iter_mut().enumerate() {
+            let utility = self.utility(expected, i, cost_scale);
+            let best = utility.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            #[expect(clippy::float_cmp, reason = "a tie is an exactly equal utility")]
+            let chosen: Vec<usize> = (0..utility.len()).filter(|&a| utility[a] == best).collect();
+            #[expect(clippy::cast_precision_loss, reason = "few arms")]
+            let share = 1.0 / chosen.len() as f64;
+            for arm in chosen {
+                row[arm] = share;
+            }
+        }
+        out
+    }
+
+    fn utility(&self, expected: &Expected<'_>, row: usize, cost_scale: f64) -> Vec<f64> {
+        let (quality, cost) = (expected.quality.row(row), expected.cost.row(row));
+        match *self {
+            Self::Lambda(lambda) => quality
+                .iter()
+                .zip(cost)
+                .map(|(q, c)| (lambda * q - c / cost_scale) / (1.0 + lambda))
+                .collect(),
+            Self::Tau { tau, delta } => {
+                let variance = expected.variance.row(row);
+                let feasible: Vec<bool> = quality
+                    .iter()
+                    .zip(variance)
+                    .map(|(q, v)| clears(*q, *v, tau) >= 1.0 - delta)
+                    .collect();
+                if feasible.iter().any(|f| *f) {
+                    let price = |(c, f): (&f64, &bool)| if *f { -c } else { f64::NEG_INFINITY };
+                    cost.iter().zip(&feasible).map(price).collect()
+                } else {
+                    quality.to_vec()
+                }
+            }
+            Self::Arm(arm) => {
+                let only = |a| if a == arm { 1.0 } else { f64::NEG_INFINITY };
+                (0..quality.len()).map(only).collect()
+            }
+        }
+    }
+
+    fn play(&self, rows: &Rows<'_>, expected: &Expected<'_>) -> Play {
+        play(
+            &self.probabilities(expected, rows.cost_scale),
+            rows.quality,
+            rows.cost,
+        )
+    }
+}
+
+/// What probabilities of shape (n, K) earn and cost on observed rows, in expectation.
+#[must_use]
+pub fn play(
+    probabilities: &Array2<f64>,
+    quality: ArrayView2<'_, f64>,
+    cost: ArrayView2<'_, f64>,
+) -> Play {
+    let expectation = |(p, x): (ArrayView1<'_, f64>, ArrayView1<'_, f64>)| p.dot(&x);
+    Play {
+        quality: probabilities.outer_iter().zip(quality.outer_iter()).map(expectation).collect(),
+        cost: probabilities.outer_iter().zip(cost.outer_iter()).map(expectation).collect(),
+    }
+}
+
+/// P(q ≥ τ) under a normal with this mean and variance.
+fn clears(mean: f64, variance: f64, tau: f64) -> f64 {
+    if variance > 0.0 {
+        Normal::standard().cdf((mean - tau) / variance.sqrt())
+    } else {
+        f64::from(u8::from(mean >= tau))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn fixture() -> (Array2<f64>, Array2<f64>, Array2<f64>) {
+        // Even rows are easy: both arms answer; odd rows need the dear arm.
+        let quality = Array2::from_shape_fn((200, 2), |(i, a)| {
+            f64::from(u8::from(a == 1 || i % 2 == 0))
+        });
+        let cost = Array2::from_shape_fn((200, 2), |(_, a)| if a == 0 { 0.1 } else { 1.0 });
+        let expected = quality.mapv(|q| 0.1 + 0.8 * q);
+        (quality, cost, expected)
+    }
+
+    #[test]
+    fn a_predictor_that_knows_saves_all_that_can_be_saved() {
+        let (quality, cost, expected) = fixture();
+        let variance = Array2::from_elem(quality.dim(), 1e-6);
+        let line = Array1::from_elem(200, 0.99);
+        let clusters = Clusters { of: (0..200).collect(), count: 200 };
+        let rows = Rows {
+            quality: quality.view(),
+            cost: cost.view(),
+            line: &line,
+            clusters: &clusters,
+            confidence: 0.95,
+            anchor: 1,
+            cost_scale: 1.0,
+        };
+        let known = Expected {
+            quality: expected.view(),
+            variance: variance.view(),
+            cost: cost.view(),
+        };
+        let average = average_floor(&rows, &known).expect("feasible");
+        let each = per_request_floor(&rows, &known, 0.05).expect("feasible");
+        // The least cost without a loss is 0.55; a little more is saved from the slack of 0.01.
+        assert!((0.5..=0.551).contains(&average.cost), "{average:?}");
+        assert!((each.cost - 0.55).abs() < 1e-9, "{each:?}");
+        let fixed = static_mix(&rows).expect("feasible");
+        assert!(fixed.cost > 0.97, "{fixed:?}");
+    }
+
+    #[test]
+    fn ties_are_shared_and_infeasible_rows_get_the_best_arm() {
+        let quality = array![[0.5, 0.5], [0.2, 0.6]];
+        let variance = array![[0.0, 0.0], [0.0, 0.0]];
+        let cost = array![[1.0, 1.0], [1.0, 9.0]];
+        let expected =
+            Expected { quality: quality.view(), variance: variance.view(), cost: cost.view() };
+        let tie = Setting::Lambda(2.0).probabilities(&expected, 1.0);
+        assert_eq!(tie.row(0).to_vec(), [0.5, 0.5]);
+        let strict = Setting::Tau { tau: 0.9, delta: 0.05 }.probabilities(&expected, 1.0);
+        assert_eq!(strict.row(1).to_vec(), [0.0, 1.0]);
+    }
+}
