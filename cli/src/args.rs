@@ -1,0 +1,324 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
+/// recorded traffic what that saves.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, propagate_version = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done: ship, or hold because there is nothing to save
+  1    error
+  2    usage
+  3    not enough evidence
+  4    bad data
+  5    the quality line is broken or cannot be reached
+  130  interrupted
+
+Environment: PLIMSOLL_SEED, PLIMSOLL_THREADS, PLIMSOLL_PRICES, NO_COLOR.
+A flag beats the environment, the environment beats --config, --config beats the default.";
+
+/// Options that every verb understands.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Print JSON on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say nothing on standard error but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Seed of everything random [default: 7]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Threads to compute with; results do not depend on it [default: one per core]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Settings in TOML: seed, threads, prices, `max_reject`, resamples, quiet, color
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write to a file; its ending chooses the format
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite the output file
+    #[arg(long, global = true)]
+    pub(crate) force: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Replay the sample log: a verdict in the terminal and report.html
+    Demo,
+    /// Write a commented policy.toml to start from
+    Init,
+    /// Say what kind of evidence a log is, and what is wrong with it
+    Validate(ValidateArgs),
+    /// Write a synthetic log whose truth is known
+    Simulate(SimulateArgs),
+    /// Judge a policy on the recorded requests it has not seen
+    Replay(ReplayArgs),
+    /// Judge several policies on the same requests
+    Compare(CompareArgs),
+    /// Render a saved evaluation or comparison again
+    Report(ReportArgs),
+    /// Explain an error code, or why one request went where it went
+    Explain(ExplainArgs),
+    /// List the models and prices of the catalogue
+    Models(ModelsArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// How a log is read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LogArgs {
+    /// Outcome log: Parquet, CSV or JSONL (.gz, .zst); a file, a folder, a pattern, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) log: String,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+}
+
+/// Options of reading.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ReadingArgs {
+    /// Price catalogue in TOML, US dollars per million tokens
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Share of rows that may be rejected, for instance 1% or 0.01 [default: 1%]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) max_reject: Option<f64>,
+    /// Write rejected rows to this file: place and reason of each, never its content
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Unit of integer timestamps
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) timestamp_unit: Option<Unit>,
+}
+
+/// Unit of integer timestamps.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Unit {
+    /// Seconds
+    S,
+    /// Milliseconds
+    Ms,
+    /// Microseconds
+    Us,
+    /// Nanoseconds
+    Ns,
+}
+
+/// What is judged on what.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JudgeArgs {
+    /// What the policy is compared with: an arm of the log, or best-single (the arm of highest
+    /// mean quality on the training rows)
+    #[arg(long, value_name = "MODEL", default_value = "best-single")]
+    pub(crate) baseline: String,
+    /// Share of the requests to learn from; short for --split hash:SHARE [default: 0.7]
+    #[arg(long, value_name = "SHARE", value_parser = number)]
+    pub(crate) train_share: Option<f64>,
+    /// How requests are split: time:SHARE, hash:SHARE or group:COLUMN:SHARE
+    #[arg(long, value_name = "SPLIT", conflicts_with = "train_share")]
+    pub(crate) split: Option<String>,
+    /// A column whose values are judged one by one; may be repeated
+    #[arg(long = "segment", value_name = "COLUMN")]
+    pub(crate) segments: Vec<String>,
+    /// What the log's provider charged for it: replayed costs must agree with it
+    #[arg(long, value_name = "USD")]
+    pub(crate) invoice_usd: Option<String>,
+    /// Bootstrap resamples per interval, at least 2,000 [default: 2000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2000..=1_000_000))]
+    pub(crate) resamples: Option<u32>,
+    /// Put prompts into the report
+    #[arg(long)]
+    pub(crate) show_text: bool,
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Form>,
+}
+
+/// Format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Text for a person at a shell
+    Terminal,
+    /// The data itself
+    Json,
+    /// A comment on a pull request
+    Markdown,
+    /// One tidy table
+    Csv,
+    /// One self-contained page
+    Html,
+}
+
+/// `validate`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// `simulate`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SimulateArgs {
+    /// Requests to write
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) requests: u64,
+    /// Arms that answer
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) arms: usize,
+    /// What is logged: every arm's answer, or one arm's with its propensity
+    #[arg(long, value_name = "HOW", default_value = "full")]
+    pub(crate) logging: Logging,
+    /// Write no prompts
+    #[arg(long)]
+    pub(crate) no_prompts: bool,
+    /// Share of labels that are missing
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    pub(crate) missing_labels: f64,
+}
+
+/// What a simulated log records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Logging {
+    /// Every arm's answer to every request
+    Full,
+    /// One arm's answer, chosen with a recorded probability
+    Bandit,
+}
+
+/// `replay`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Policy file [default: keep 98 % of the best single arm's quality on average]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+/// `compare`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Policy file; give at least two, the first is what the others are compared with
+    #[arg(long = "policy", value_name = "FILE", required = true)]
+    pub(crate) policies: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+/// `report`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// What `plimsoll replay --json` or `compare --json` wrote; - for stdin
+    #[arg(value_name = "SAVED")]
+    pub(crate) saved: PathBuf,
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Form>,
+}
+
+/// `explain`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExplainArgs {
+    /// An error code such as P0203; or an outcome log, together with --request
+    #[arg(value_name = "CODE|LOG")]
+    pub(crate) subject: String,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// The request to explain, by its `request_id`
+    #[arg(long, value_name = "ID")]
+    pub(crate) request: Option<String>,
+    /// Policy file [default: keep 98 % of the best single arm's quality on average]
+    #[arg(long, value_name = "FILE", requires = "request")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) judge: JudgeArgs,
+}
+
+/// `models`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ModelsArgs {
+    /// Price catalogue in TOML [default: the one built in]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Format of the list
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ListForm>,
+}
+
+/// Format of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListForm {
+    /// Text for a person at a shell
+    Terminal,
+    /// JSON
+    Json,
+    /// CSV
+    Csv,
+}
+
+/// A share in [0, 1], as a number or in per cent.
+fn share(text: &str) -> Result<f64, String> {
+    let value = match text.strip_suffix('%') {
+        Some(percent) => number(percent.trim_end())? / 100.0,
+        None => number(text)?,
+    };
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("wanted 0 to 1, or 0% to 100%".into()) }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value),
+        _ => Err("wanted a number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn shares_are_numbers_or_per_cent() {
+        for (text, want) in [("1%", Some(0.01)), ("0.5", Some(0.5)), ("100 %", Some(1.0)), ("0", Some(0.0))] {
+            assert_eq!(share(text).ok(), want, "{text}");
+        }
+        for text in ["101%", "-1", "x", "", "NaN", "inf%"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+}

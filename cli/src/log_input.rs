@@ -1,0 +1,131 @@
+//! Reading a log as the command line says: prices, rejects, notes.
+
+use std::path::Path;
+
+use plimsoll_datasets::{
+    Catalogue, Input, OutcomeLog, PricingSummary, ReadError, ReadOptions, Reject, TimestampUnit,
+    ValidationReport, read_with_progress, write_rejects,
+};
+use plimsoll_harness::{ReplayInput, RowCounts};
+
+use crate::app::Context;
+use crate::args::{ReadingArgs, Unit};
+use crate::exit::Exit;
+use crate::input::read_text;
+use crate::problem::{Failure, Problem};
+use crate::progress::Progress;
+use crate::staging::{Staging, refuse_existing};
+
+/// A log, ready to be judged.
+pub(crate) struct Loaded {
+    pub(crate) log: OutcomeLog,
+    pub(crate) report: ValidationReport,
+    pub(crate) pricing: Option<PricingSummary>,
+    pub(crate) catalogue_digest: Option<String>,
+}
+
+/// The value of `--prices` that means the catalogue in the binary.
+pub(crate) const BUILT_IN: &str = "built-in";
+
+impl Loaded {
+    /// Reads and prices a log.
+    pub(crate) fn read(
+        context: &Context,
+        input: &Input,
+        args: &ReadingArgs,
+    ) -> Result<Self, Failure> {
+        if let Some(path) = &args.rejects {
+            refuse_existing(path, context.global.force)?;
+        }
+        let prices = context.settings.prices.as_deref().map(catalogue).transpose()?;
+        let options = ReadOptions {
+            max_reject: context.settings.max_reject,
+            timestamp_unit: args.timestamp_unit.map(unit),
+            ..ReadOptions::default()
+        };
+        let progress = Progress::new(context.console);
+        let read = read_with_progress(input, &options, &|rows| progress.rows("read", rows));
+        drop(progress);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => {
+                if let ReadError::TooManyRejects { first, .. } = &error {
+                    keep_rejects(context, args.rejects.as_deref(), first)?;
+                }
+                return Err(error.into());
+            }
+        };
+        keep_rejects(context, args.rejects.as_deref(), &read.rejects)?;
+        let (mut log, mut report) = (read.log, read.report);
+        let pricing = prices.as_ref().map(|catalogue| {
+            let summary = catalogue.price_log(&mut log);
+            report.measure(&log);
+            summary
+        });
+        let catalogue_digest = prices.map(|catalogue| catalogue.digest().to_owned());
+        if report.rows_rejected > 0 {
+            let (rejected, rows) = (report.rows_rejected, report.rows_read);
+            context.console.note(&format!("{rejected} of {rows} rows rejected and not used"));
+        }
+        Ok(Self { log, report, pricing, catalogue_digest })
+    }
+
+    /// The log as the harness takes it.
+    pub(crate) fn replay_input(&self) -> ReplayInput<'_> {
+        ReplayInput {
+            log: &self.log,
+            evidence: self.report.evidence.kind,
+            rows: RowCounts {
+                read: self.report.rows_read,
+                rejected: self.report.rows_rejected,
+                duplicates: self.report.rows_duplicate,
+                conflicts: self.report.rows_conflicting,
+            },
+            catalogue_digest: self.catalogue_digest.clone(),
+        }
+    }
+}
+
+/// Reads a price catalogue; `built-in` is the one in the binary.
+pub(crate) fn catalogue(path: &Path) -> Result<Catalogue, Failure> {
+    if path == Path::new(BUILT_IN) {
+        return Ok(Catalogue::embedded());
+    }
+    let text = read_text(path)?;
+    Catalogue::read(&text).map_err(|error| {
+        let at = error.location().map(|place| format!("{}:{place}", path.display()));
+        Failure::new(
+            Exit::Error,
+            Problem {
+                code: error.code(),
+                what: error.to_string(),
+                at,
+                impact: Some("no prices were read".to_owned()),
+                help: error.help(),
+                excerpt: None,
+            },
+        )
+    })
+}
+
+fn keep_rejects(
+    context: &Context,
+    path: Option<&Path>,
+    rejects: &[Reject],
+) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let staging = Staging::new(path, context.global.force)?;
+    write_rejects(&staging.path(), rejects)?;
+    staging.commit()?;
+    context.console.note(&format!("wrote {} rejects to {}", rejects.len(), path.display()));
+    Ok(())
+}
+
+const fn unit(unit: Unit) -> TimestampUnit {
+    match unit {
+        Unit::S => TimestampUnit::Seconds,
+        Unit::Ms => TimestampUnit::Milliseconds,
+        Unit::Us => TimestampUnit::Microseconds,
+        Unit::Ns => TimestampUnit::Nanoseconds,
+    }
+}

@@ -1,0 +1,214 @@
+//! Policy files: TOML to a checked [`PolicyConfig`], with every mistake at its place.
+
+use std::path::Path;
+
+use plimsoll::{ObjectiveConfig, PolicyConfig};
+
+use crate::excerpt::Show;
+use crate::exit::Exit;
+use crate::input::read_text;
+use crate::problem::{Failure, Problem};
+use crate::toml_check::{self, Key, Kind, problem_at};
+
+/// A policy, and the text it was read from.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    /// The file's name without folders; `default` for the policy used when none is given.
+    pub(crate) name: String,
+    /// As checked.
+    pub(crate) config: PolicyConfig,
+    /// As written.
+    pub(crate) toml: String,
+}
+
+/// The commented policy that `plimsoll init` writes.
+pub(crate) const TEMPLATE: &str = include_str!("../examples/policy.toml");
+
+/// Share of the best single arm's quality that the default policy keeps.
+const RETAIN: f64 = 0.98;
+
+const fn key(path: &'static str, kind: Kind) -> Key {
+    Key { path, kind }
+}
+
+/// Every key of a policy file.
+const KEYS: &[Key] = &[
+    key("objective", Kind::Table),
+    key("objective.rule", Kind::Choice(&["average-floor", "per-request-floor"])),
+    key("objective.quality", Kind::Number),
+    key("objective.relative_to", Kind::Text),
+    key("objective.retain", Kind::Number),
+    key("objective.confidence", Kind::Number),
+    key("objective.delta", Kind::Number),
+    key("predictor", Kind::Table),
+    key(
+        "predictor.kind",
+        Kind::Choice(&["auto", "beta", "linear", "logistic", "knn", "clusters"]),
+    ),
+    key("predictor.calibration", Kind::Choice(&["none", "platt", "isotonic"])),
+    key("predictor.prior_mean", Kind::Number),
+    key("predictor.prior_strength", Kind::Number),
+    key("predictor.ridge", Kind::Number),
+    key("predictor.forgetting", Kind::Number),
+    key("predictor.neighbours", Kind::Count),
+    key("predictor.clusters", Kind::Count),
+    key("predictor.nearest", Kind::Count),
+    key("predictor.shrink", Kind::Number),
+    key("exploration", Kind::Table),
+    key("exploration.kind", Kind::Choice(&["none", "epsilon", "inverse-gap"])),
+    key("exploration.share_max", Kind::Number),
+    key("exploration.epsilon", Kind::Number),
+    key("exploration.gamma", Kind::Number),
+    key("arms", Kind::Table),
+    key("arms.include", Kind::TextList),
+    key("arms.exclude", Kind::TextList),
+    key("arms.coverage_min", Kind::Number),
+];
+
+impl Policy {
+    /// Keeps 98 % of the best single arm's quality on average, at 95 % confidence.
+    pub(crate) fn default_policy() -> Result<Self, Failure> {
+        let config = PolicyConfig::new(ObjectiveConfig::retain(RETAIN));
+        let toml = toml::to_string(&config).map_err(|error| {
+            Failure::plain(Exit::Error, "P0725", error.to_string(), "please report this")
+        })?;
+        Ok(Self { name: "default".to_owned(), config, toml })
+    }
+
+    /// Reads a file; `-` is standard input.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let file = path.display().to_string();
+        let text = read_text(path)?;
+        let name = path.file_name().map_or_else(|| file.clone(), |n| n.to_string_lossy().into());
+        let config = parse(&file, &text)
+            .map_err(|problems| Failure { exit: Exit::Error, problems })?;
+        Ok(Self { name, config, toml: text })
+    }
+}
+
+/// The checked policy, or everything that is wrong with it.
+fn parse(file: &str, text: &str) -> Result<PolicyConfig, Vec<Problem>> {
+    let places = toml_check::check(file, text, KEYS)?;
+    let config: PolicyConfig = toml::from_str(text).map_err(|error| {
+        let span = error.span().unwrap_or(0..0);
+        // What the parser says may quote a value; its first words say what is wrong.
+        let message = error.message().lines().next().unwrap_or_default();
+        let problem = Problem {
+            code: "P0725",
+            what: format!("not a policy: {message}"),
+            help: "a policy needs [objective] with `rule` and a line: `plimsoll init -o -` shows \
+                   one"
+                .to_owned(),
+            ..Problem::default()
+        };
+        vec![problem_at(file, text, &span, Show::Line, problem)]
+    })?;
+    config.validate().map_err(|errors| {
+        let problem = |error: &plimsoll::ConfigError| {
+            let problem = Problem {
+                code: error.code(),
+                what: error.to_string(),
+                help: error.help().to_owned(),
+                ..Problem::default()
+            };
+            let span = places.of(error.key()).cloned().unwrap_or(0..0);
+            problem_at(file, text, &span, Show::Line, problem)
+        };
+        errors.iter().map(problem).collect::<Vec<_>>()
+    })?;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn expect(text: &str, want: &[(&str, &str)]) {
+        let problems = parse("p.toml", text).err().unwrap_or_default();
+        let got: Vec<_> =
+            problems.iter().map(|p| (p.code, p.at.as_deref().unwrap_or_default())).collect();
+        assert_eq!(got, want, "{problems:#?}");
+    }
+
+    const LINE: &str = "[objective]\nrule = \"average-floor\"\n";
+
+    #[test]
+    fn mistakes_have_their_places() {
+        expect(&format!("{LINE}quality = 0.9\n"), &[]);
+        expect("", &[("P0725", "p.toml:1:1")]);
+        expect(LINE, &[("P0102", "p.toml:1:2")]);
+        expect(
+            &format!("{LINE}quality = 1.5\nconfidence = 0\n[exploration]\nshare_max = 2\n"),
+            &[("P0101", "p.toml:3:1"), ("P0101", "p.toml:4:1"), ("P0101", "p.toml:6:1")],
+        );
+        expect(
+            &format!("{LINE}quality = 0.9\nretain = 0.9\nrelative_to = \"best-single\"\n"),
+            &[("P0103", "p.toml:3:1")],
+        );
+        expect(
+            &format!("{LINE}quality = 0.9\n[arms]\ninclude = [\"a\"]\nexclude = [\"a\"]\n"),
+            &[("P0104", "p.toml:6:1")],
+        );
+    }
+
+    #[test]
+    fn the_template_and_the_default_are_policies() {
+        let template = parse("policy.toml", TEMPLATE).expect("the template");
+        let default = Policy::default_policy().expect("the default");
+        assert_eq!(parse("default", &default.toml).expect("the default"), default.config);
+        assert_eq!(template, default.config);
+    }
+
+    /// The table of keys and the engine's type name the same keys.
+    #[test]
+    fn every_key_is_one_of_the_engines() {
+        for key in KEYS {
+            let value = match key.kind {
+                Kind::Table => continue,
+                Kind::Text => "\"x\"".to_owned(),
+                Kind::Choice(allowed) => format!("\"{}\"", allowed[0]),
+                Kind::Number => "0.95".to_owned(),
+                Kind::Count => "3".to_owned(),
+                Kind::Bool => "true".to_owned(),
+                Kind::TextList => "[\"x\"]".to_owned(),
+            };
+            let (section, leaf) = key.path.split_once('.').expect("a section");
+            let line = match section {
+                "objective" if leaf == "rule" => format!("[objective]\nrule = {value}\n"),
+                "objective" => format!("{LINE}{leaf} = {value}\n"),
+                _ => format!("{LINE}[{section}]\n{leaf} = {value}\n"),
+            };
+            let parsed: Result<PolicyConfig, _> = toml::from_str(&line);
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+        // And the engine knows no key that the table lacks: serde names them all.
+        for (section, known) in sections() {
+            let text = if section.is_empty() {
+                "zzz = 1\n".to_owned()
+            } else {
+                format!("{LINE}[{section}]\nzzz = 1\n").replace("[objective]\nzzz", "zzz")
+            };
+            let text = if section == "objective" { format!("{LINE}zzz = 1\n") } else { text };
+            let error = toml::from_str::<PolicyConfig>(&text).expect_err("unknown").to_string();
+            let listed: Vec<&str> = error
+                .rsplit_once("expected").expect("a list").1
+                .split('`').skip(1).step_by(2).collect();
+            assert_eq!(listed, known, "[{section}]");
+        }
+    }
+
+    fn sections() -> Vec<(&'static str, Vec<&'static str>)> {
+        let mut all = vec![("", Vec::new())];
+        for key in KEYS {
+            match key.path.split_once('.') {
+                None => {
+                    all[0].1.push(key.path);
+                    all.push((key.path, Vec::new()));
+                }
+                Some((_, leaf)) => all.last_mut().expect("a section").1.push(leaf),
+            }
+        }
+        all
+    }
+}

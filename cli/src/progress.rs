@@ -1,0 +1,48 @@
+//! Progress on stderr, for people who are watching.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use plimsoll_harness::Stage;
+
+use crate::console::Console;
+
+/// A bar or a spinner; nothing at all when stderr is not a terminal.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    pub(crate) fn new(console: Console) -> Self {
+        let bar = ProgressBar::no_length();
+        if console.progress {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(Duration::from_millis(120));
+        } else {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        bar.set_style(ProgressStyle::default_spinner());
+        Self(bar)
+    }
+
+    /// Rows read or written so far.
+    pub(crate) fn rows(&self, what: &'static str, rows: u64) {
+        self.0.set_message(format!("{what} {rows} rows"));
+    }
+
+    /// Where a replay is.
+    pub(crate) fn stage(&self, stage: Stage) {
+        self.0.set_message(match stage {
+            Stage::Features => "reading features from prompts".to_owned(),
+            Stage::Predictors { done, total } => {
+                format!("trying predictors on the training rows: {done} of {total}")
+            }
+            Stage::Judging => "judging on untouched rows".to_owned(),
+            _ => "working".to_owned(),
+        });
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

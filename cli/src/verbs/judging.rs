@@ -1,0 +1,150 @@
+//! From the command line to the harness's options: what `replay`, `compare` and `explain` share.
+
+use std::path::Path;
+
+use plimsoll::{Seed, Usd};
+use plimsoll_datasets::{Split, SplitError};
+use plimsoll_harness::{EvidenceError, INTERVAL_CONFIDENCE, ReplayOptions};
+
+use crate::app::Context;
+use crate::args::{JudgeArgs, ReadingArgs, Unit};
+use crate::console::shell_word;
+use crate::exit::Exit;
+use crate::policy_file::Policy;
+use crate::problem::Failure;
+use crate::settings::RESAMPLES;
+
+/// The name of the best single arm as a baseline.
+const BEST_SINGLE: &str = plimsoll::BEST_SINGLE;
+
+/// Share of requests to learn from.
+const TRAIN_SHARE: f64 = 0.7;
+
+/// The options of one judged policy.
+pub(crate) fn options(
+    context: &Context,
+    policy: &Policy,
+    args: &JudgeArgs,
+    command: String,
+) -> Result<ReplayOptions, Failure> {
+    let split_text = split_text(args);
+    let split = Split::parse(&split_text).map_err(no_split)?;
+    Ok(ReplayOptions {
+        policy: policy.config.clone(),
+        policy_toml: policy.toml.clone(),
+        baseline: (args.baseline != BEST_SINGLE).then(|| args.baseline.clone()),
+        split,
+        split_text,
+        seed: Seed(context.settings.seed),
+        resamples: context.settings.resamples as usize,
+        interval_confidence: INTERVAL_CONFIDENCE,
+        show_text: args.show_text,
+        segments: args.segments.clone(),
+        invoice_usd: args.invoice_usd.as_deref().map(invoice).transpose()?,
+        command,
+    })
+}
+
+fn split_text(args: &JudgeArgs) -> String {
+    args.split
+        .clone()
+        .unwrap_or_else(|| format!("hash:{}", args.train_share.unwrap_or(TRAIN_SHARE)))
+}
+
+/// A share of 1 leaves no untouched rows: that is a lack of evidence, not a slip.
+fn no_split(error: SplitError) -> Failure {
+    if let SplitError::Share { got } = &error
+        && let Some(share) = got.parse().ok().filter(|share| *share >= 1.0)
+    {
+        return EvidenceError::SameRows { share }.into();
+    }
+    Failure::plain(Exit::Usage, error.code(), error.to_string(), error.help())
+}
+
+fn invoice(text: &str) -> Result<Usd, Failure> {
+    text.parse().map_err(|error: plimsoll::MoneyError| {
+        let what = format!("--invoice-usd: {error}");
+        Failure::plain(Exit::Usage, "P0711", what, "give a decimal number, for instance 1250.00")
+    })
+}
+
+/// A command that gives the same evaluation again: files by name, nothing that does not matter.
+pub(crate) struct Command(String);
+
+impl Command {
+    /// `plimsoll VERB LOG`.
+    pub(crate) fn new(verb: &str, log: &str) -> Self {
+        let name = if log == "-" { "-".to_owned() } else { file_name(Path::new(log)) };
+        Self(format!("plimsoll {verb} {}", shell_word(&name)))
+    }
+
+    /// `--name VALUE`.
+    pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
+        self.0.push_str(&format!(" --{name} {}", shell_word(value)));
+        self
+    }
+
+    /// `--name FILE` for each file.
+    pub(crate) fn files<'p>(self, name: &str, files: impl IntoIterator<Item = &'p Path>) -> Self {
+        files.into_iter().fold(self, |command, path| command.option(name, &file_name(path)))
+    }
+
+    /// Everything about reading and judging that changes the result.
+    pub(crate) fn judging(
+        mut self,
+        context: &Context,
+        reading: &ReadingArgs,
+        args: &JudgeArgs,
+    ) -> String {
+        let settings = &context.settings;
+        self = self.files("prices", settings.prices.as_deref());
+        #[expect(clippy::float_cmp, reason = "an untouched default is exactly the default")]
+        if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
+            self = self.option("max-reject", &settings.max_reject.to_string());
+        }
+        if let Some(unit) = reading.timestamp_unit {
+            self = self.option("timestamp-unit", unit_name(unit));
+        }
+        if args.baseline != BEST_SINGLE {
+            self = self.option("baseline", &args.baseline);
+        }
+        self = self.option("split", &split_text(args));
+        for column in &args.segments {
+            self = self.option("segment", column);
+        }
+        if let Some(invoice) = &args.invoice_usd {
+            self = self.option("invoice-usd", invoice);
+        }
+        if settings.resamples != RESAMPLES {
+            self = self.option("resamples", &settings.resamples.to_string());
+        }
+        if args.show_text {
+            self.0.push_str(" --show-text");
+        }
+        self.option("seed", &settings.seed.to_string()).0
+    }
+}
+
+const fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::S => "s",
+        Unit::Ms => "ms",
+        Unit::Us => "us",
+        Unit::Ns => "ns",
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
+}
+
+/// The policy of a file, or the default, which is announced.
+pub(crate) fn policy(context: &Context, path: Option<&Path>) -> Result<Policy, Failure> {
+    if let Some(path) = path {
+        return Policy::read(path);
+    }
+    context.console.note(
+        "no --policy: keeping 98 % of the best single arm's quality on average, at 95 % confidence",
+    );
+    Policy::default_policy()
+}

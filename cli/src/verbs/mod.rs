@@ -1,0 +1,13 @@
+//! One module per verb.
+
+pub(crate) mod compare;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod init;
+mod judging;
+pub(crate) mod manual;
+pub(crate) mod models;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod simulate;
+pub(crate) mod validate;

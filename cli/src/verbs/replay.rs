@@ -1,0 +1,36 @@
+//! `plimsoll replay`: judge a policy on the recorded requests it has not seen.
+
+use plimsoll_datasets::Input;
+use plimsoll_reports::render_evaluation;
+
+use super::judging::{Command, options, policy};
+use crate::app::Context;
+use crate::args::ReplayArgs;
+use crate::exit::Exit;
+use crate::log_input::Loaded;
+use crate::output::{Output, next_after, verdict_line};
+use crate::problem::Failure;
+use crate::progress::Progress;
+
+pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure> {
+    let output = Output::new(context, args.judge.format)?;
+    let policy_path = args.policy.as_deref();
+    let policy = policy(context, policy_path)?;
+    let command = Command::new("replay", &args.log.log)
+        .files("policy", policy_path)
+        .judging(context, &args.log.reading, &args.judge);
+    let options = options(context, &policy, &args.judge, command)?;
+    let loaded = Loaded::read(context, &Input::parse(&args.log.log), &args.log.reading)?;
+    let progress = Progress::new(context.console);
+    let replayed = plimsoll_harness::replay(&loaded.replay_input(), &options, &|stage| {
+        progress.stage(stage);
+    });
+    drop(progress);
+    let evaluation = replayed?.evaluation;
+    output.write(|form, style| render_evaluation(&evaluation, form, style))?;
+    if output.file().is_some() {
+        context.console.note(&verdict_line(&evaluation));
+    }
+    context.console.next(&next_after(&evaluation, &args.log.log, policy_path));
+    Ok(Exit::of_evaluation(&evaluation))
+}

@@ -1,0 +1,51 @@
+//! `plimsoll report`: render a saved evaluation or comparison again.
+
+use plimsoll_harness::Evaluation;
+use plimsoll_reports::{parse_comparison, parse_evaluation, render_comparison, render_evaluation};
+use serde::Deserialize;
+
+use crate::app::Context;
+use crate::args::ReportArgs;
+use crate::exit::Exit;
+use crate::input::read_bytes;
+use crate::output::{Output, verdict_line};
+use crate::problem::Failure;
+
+pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure> {
+    let output = Output::new(context, args.format)?;
+    let bytes = read_bytes(&args.saved)?;
+    let located = |error: plimsoll_reports::ReportError| {
+        let mut failure = Failure::from(error);
+        for problem in &mut failure.problems {
+            problem.at = Some(args.saved.display().to_string());
+        }
+        failure
+    };
+    let evaluations: Vec<Evaluation> = if is_comparison(&bytes) {
+        let comparison = parse_comparison(&bytes).map_err(located)?;
+        output.write(|form, style| render_comparison(&comparison, form, style))?;
+        comparison.evaluations
+    } else {
+        let evaluation = parse_evaluation(&bytes).map_err(located)?;
+        output.write(|form, style| render_evaluation(&evaluation, form, style))?;
+        vec![evaluation]
+    };
+    if output.file().is_some() {
+        for evaluation in &evaluations {
+            context.console.note(&verdict_line(evaluation));
+        }
+    }
+    if let Some(evaluation) = evaluations.first() {
+        context.console.next(&evaluation.manifest.command);
+    }
+    Ok(Exit::of_evaluations(&evaluations))
+}
+
+/// A comparison holds evaluations; an evaluation does not.
+fn is_comparison(bytes: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Probe {
+        evaluations: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Probe>(bytes).is_ok_and(|probe| probe.evaluations.is_some())
+}
