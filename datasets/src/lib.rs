@@ -14,6 +14,9 @@ mod read_error;
 mod reject;
 mod report;
 mod row;
+mod sample;
+mod simulate;
+mod simulate_text;
 mod source;
 mod split;
 mod split_error;
@@ -37,6 +40,11 @@ pub use report::{
     Warning,
 };
 pub use row::LogRow;
+pub use sample::{SAMPLE_NAME, sample_config, sample_log};
+pub use simulate::{
+    ArmTruth, Logging, SimulateConfig, SimulateError, SimulatedArm, SimulatedRequest, Simulation,
+    SimulationSummary, simulate,
+};
 pub use source::Input;
 pub use split::{Split, column_value, folds, split};
 pub use split_error::SplitError;

@@ -77,8 +77,14 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<NamedTempFile, WriteError>
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    tempfile::Builder::new()
-        .prefix(".plimsoll-")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".plimsoll-");
+    // As for any new file, the umask decides who may read it.
+    #[cfg(unix)]
+    let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    builder
         .tempfile_in(folder)
         .map_err(|source| WriteError::Io { path: path.to_owned(), source })
 }

@@ -1,5 +1,8 @@
 //! The crate as its users see it; one binary, because linking Polars takes its time.
 
+mod any_bytes;
 mod files;
+mod prices;
 mod reading;
 mod recorded;
+mod simulation;

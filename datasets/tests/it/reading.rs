@@ -55,7 +55,7 @@ fn l01_truncated_last_line_is_one_reject() {
     assert_eq!(read.report.rows_rejected, 1);
     let reject = &read.rejects[0];
     assert_eq!((reject.file.as_str(), reject.line, reject.row), ("log", Some(200), 200));
-    assert_eq!(reject.byte, Some(cut as u64));
+    assert_eq!(reject.byte, Some(cut as u64 - 1));
     assert_eq!(reject.reason.name(), "bad-json");
 
     let strict = ReadOptions { max_reject: 0.001, ..ReadOptions::default() };
