@@ -166,7 +166,7 @@ fn platt(rows: &[CalibrationRow]) -> Calibration {
     let (mut slope, mut intercept) = (1.0_f64, 0.0_f64);
     for _ in 0..PLATT_STEPS {
         let mut gradient = (-PLATT_RIDGE * (slope - 1.0), -PLATT_RIDGE * intercept);
-        let (mut h_ss, mut h_si, mut h_ii) = (PLATT_RIDGE, 0.0, PLATT_RIDGE);
+        let (mut curve_slope, mut curve_both, mut curve_shift) = (PLATT_RIDGE, 0.0, PLATT_RIDGE);
         for row in rows {
             let x = math::logit(row.predicted);
             let p = math::sigmoid(slope * x + intercept);
@@ -174,14 +174,14 @@ fn platt(rows: &[CalibrationRow]) -> Calibration {
             let curvature = row.weight * p * (1.0 - p);
             gradient.0 += residual * x;
             gradient.1 += residual;
-            h_ss += curvature * x * x;
-            h_si += curvature * x;
-            h_ii += curvature;
+            curve_slope += curvature * x * x;
+            curve_both += curvature * x;
+            curve_shift += curvature;
         }
-        let determinant = h_ss * h_ii - h_si * h_si;
+        let determinant = curve_slope * curve_shift - curve_both * curve_both;
         let step = (
-            (h_ii * gradient.0 - h_si * gradient.1) / determinant,
-            (h_ss * gradient.1 - h_si * gradient.0) / determinant,
+            (curve_shift * gradient.0 - curve_both * gradient.1) / determinant,
+            (curve_slope * gradient.1 - curve_both * gradient.0) / determinant,
         );
         // Steps are bounded: far from the optimum a full Newton step may overshoot.
         slope += step.0.clamp(-1.0, 1.0);

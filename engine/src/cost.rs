@@ -143,10 +143,11 @@ struct Regression {
     smear: f64,
 }
 
-/// Mean and 95 % quantile of a log-normal.
-struct LogNormal {
-    mean: f64,
-    p95: f64,
+/// What of a predicted cost is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    Mean,
+    P95,
 }
 
 impl CostPredictor {
@@ -187,17 +188,23 @@ impl CostPredictor {
     /// Expected cost in US dollars; `None` when the arm is unpriced or does not exist.
     #[must_use]
     pub fn expected(&self, context: &Context, arm: usize) -> Option<f64> {
-        self.predict(context, arm)
-            .map(|p| p.mean)
-            .filter(|cost| cost.is_finite())
+        let arm = self.arms.get(arm)?;
+        arm.predict(Ask::Mean, context, &self.features(context), self.log_output)
+    }
+
+    /// Replaces `out` by the expected costs of all arms, shape (K).
+    pub fn expected_all(&self, context: &Context, out: &mut Vec<Option<f64>>) {
+        let x = self.features(context);
+        let expected = |arm: &ArmCost| arm.predict(Ask::Mean, context, &x, self.log_output);
+        out.clear();
+        out.extend(self.arms.iter().map(expected));
     }
 
     /// 95 % quantile of the cost in US dollars; `None` when the arm is unpriced or unknown.
     #[must_use]
     pub fn p95(&self, context: &Context, arm: usize) -> Option<f64> {
-        self.predict(context, arm)
-            .map(|p| p.p95)
-            .filter(|cost| cost.is_finite())
+        let arm = self.arms.get(arm)?;
+        arm.predict(Ask::P95, context, &self.features(context), self.log_output)
     }
 
     /// Whether the arm's costs can be predicted.
@@ -296,35 +303,6 @@ impl CostPredictor {
         arm
     }
 
-    fn predict(&self, context: &Context, arm: usize) -> Option<LogNormal> {
-        let arm = self.arms.get(arm)?;
-        let x = self.features(context);
-        match arm.source {
-            Source::Unpriced => None,
-            Source::Tokens { input, output } => {
-                let tokens = arm.regression.predict(&x, self.log_output);
-                let known = context.input_tokens.map_or(arm.input_tokens, math::count);
-                let fixed = dollars(input, known);
-                Some(LogNormal {
-                    mean: fixed + dollars(output, (tokens.mean - 1.0).max(0.0)),
-                    p95: fixed + dollars(output, (tokens.p95 - 1.0).max(0.0)),
-                })
-            }
-            Source::Recorded => {
-                let positive = arm.regression.predict(&x, arm.log_cost);
-                let all_zero = arm.zero_share >= 1.0;
-                Some(LogNormal {
-                    mean: if all_zero {
-                        0.0
-                    } else {
-                        (1.0 - arm.zero_share) * positive.mean
-                    },
-                    p95: if all_zero { 0.0 } else { positive.p95 },
-                })
-            }
-        }
-    }
-
     /// (log input tokens relative to the training mean, known tasks, 1).
     fn features(&self, context: &Context) -> Vec<f64> {
         let mut x = Vec::with_capacity(self.tasks.len() + 2);
@@ -358,6 +336,28 @@ impl CostPredictor {
 }
 
 impl ArmCost {
+    fn predict(&self, ask: Ask, context: &Context, x: &[f64], log_output: f64) -> Option<f64> {
+        let cost = match self.source {
+            Source::Unpriced => return None,
+            Source::Tokens { input, output } => {
+                // The regression is of tokens + 1.
+                let tokens = (self.regression.predict(ask, x, log_output) - 1.0).max(0.0);
+                let known = context.input_tokens.map_or(self.input_tokens, math::count);
+                dollars(input, known) + dollars(output, tokens)
+            }
+            Source::Recorded if self.zero_share >= 1.0 => 0.0,
+            Source::Recorded => {
+                let positive = self.regression.predict(ask, x, self.log_cost);
+                if ask == Ask::Mean {
+                    (1.0 - self.zero_share) * positive
+                } else {
+                    positive
+                }
+            }
+        };
+        Some(cost).filter(|cost| cost.is_finite())
+    }
+
     fn learn_cost(&mut self, x: &[f64], cost: f64) {
         if cost > 0.0 && self.log_cost == 0.0 && self.regression.posterior.weight() <= 0.0 {
             // The first cost of an arm sets the centre: there is no prior in dollars.
@@ -395,24 +395,27 @@ impl Regression {
         let (mut actual, mut predicted) = (0.0, 0.0);
         for (x, value) in rows {
             actual += value;
-            predicted += self.predict(x, centre).mean;
+            predicted += self.predict(Ask::Mean, x, centre);
         }
         if predicted > 0.0 && actual > 0.0 {
             self.smear = actual / predicted;
         }
     }
 
-    fn predict(&self, x: &[f64], centre: f64) -> LogNormal {
+    /// Mean or 95 % quantile of the log-normal.
+    fn predict(&self, ask: Ask, x: &[f64], centre: f64) -> f64 {
         let mu = (centre + self.posterior.predict(x)).clamp(-LOG_MAX, LOG_MAX);
         let noise = self
             .posterior
             .noise(NOISE_PRIOR_COUNT, NOISE_PRIOR)
             .min(LOG_MAX);
-        let spread = self.precision.factor().quadratic(x, &mut Vec::new());
-        let deviation = (noise * (1.0 + spread)).sqrt();
-        LogNormal {
-            mean: math::exp(mu + noise / 2.0) * self.smear,
-            p95: math::exp((mu + Z_95 * deviation).min(LOG_MAX)),
+        match ask {
+            Ask::Mean => math::exp(mu + noise / 2.0) * self.smear,
+            Ask::P95 => {
+                let spread = self.precision.factor().quadratic(x, &mut Vec::new());
+                let deviation = (noise * (1.0 + spread)).sqrt();
+                math::exp((mu + Z_95 * deviation).min(LOG_MAX))
+            }
         }
     }
 

@@ -17,7 +17,7 @@ pub enum ExplorationKind {
         /// ε in [0, 1].
         epsilon: f64,
     },
-    /// Inverse-gap weighting: p_a = 1/(|S| + γ(u* − u_a)) on the safe set, the rest to a*.
+    /// Inverse-gap weighting: `p_a = 1/(|S| + γ(u* − u_a))` on the safe set S, the rest to a*.
     ///
     /// Foster & Rakhlin 2020, arXiv 2002.04926, algorithm 1.
     InverseGap {
@@ -28,8 +28,8 @@ pub enum ExplorationKind {
 
 /// Exploration with exact propensities on a safe set.
 ///
-/// The safe set is {a : q_a + 2·√v_a ≥ `quality_min` and E\[c_a\] ≤ `cost_max_usd`} and the
-/// arms the rule chose.
+/// The safe set is `{a : q_a + 2·√v_a ≥ quality_min and E[c_a] ≤ cost_max_usd}` and the arms the
+/// rule chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exploration {

@@ -25,7 +25,7 @@ pub(crate) struct Symmetric {
     entries: Vec<f64>,
 }
 
-/// A lower-triangular factor L with A = LLᵀ, packed by columns.
+/// A lower-triangular factor L with `A = LLᵀ`, packed by columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cholesky {
     dim: usize,
@@ -357,9 +357,9 @@ mod tests {
         factor.solve(&mut x);
         for k in 0..dim {
             let mut product = ridge[k] * x[k];
-            for j in 0..dim {
+            for (j, xj) in x.iter().enumerate() {
                 let (low, high) = (k.min(j), k.max(j));
-                product += gram.row(low)[high - low] * x[j];
+                product += gram.row(low)[high - low] * xj;
             }
             assert!((product - b[k]).abs() < 1e-12);
         }

@@ -8,10 +8,10 @@ use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::{Decision, Reason, Saving};
 use crate::distribution::Distribution;
-use crate::exploration::{Exploration, ExplorationError};
+use crate::exploration::{Exploration, ExplorationError, ExplorationKind};
 use crate::features::{FeatureMap, RawContext};
 use crate::money::Usd;
-use crate::predictor::{Prediction, Predictor, PredictorError};
+use crate::predictor::{Detail, Prediction, Predictor, PredictorError};
 use crate::rule::{ArmScore, LambdaControl, Rule, RuleError, Verdict};
 use crate::units::{ArmId, Propensity, Quality, Seed};
 
@@ -379,8 +379,7 @@ impl Router {
         let score = &plan.scores[chosen];
         Ok(Decision {
             arm: score.arm.clone(),
-            propensity: Propensity::new(probabilities[chosen].min(1.0))
-                .expect("an arm that was drawn has a positive probability"),
+            propensity: propensity(probabilities[chosen]),
             distribution: self
                 .arms
                 .iter()
@@ -408,26 +407,44 @@ impl Router {
     /// # Errors
     /// [`DecideError`] when the context cannot be used.
     pub fn score(&self, context: &Context) -> Result<Vec<ArmScore>, DecideError> {
+        self.score_as(Detail::Full, context)
+    }
+
+    fn score_as(&self, detail: Detail, context: &Context) -> Result<Vec<ArmScore>, DecideError> {
         context.validate()?;
         let mut predictions: Vec<Prediction> = Vec::with_capacity(self.arms.len());
-        self.predictor.predict(context, &mut predictions)?;
+        self.predictor
+            .predict_as(detail, context, &mut predictions)?;
+        let mut costs = Vec::with_capacity(self.arms.len());
+        self.cost.expected_all(context, &mut costs);
+        let parts = predictions.iter().zip(&self.calibration).zip(costs);
         let scores = self
             .arms
             .iter()
-            .zip(&predictions)
-            .zip(&self.calibration)
-            .enumerate()
-            .map(|(index, ((arm, prediction), calibration))| {
+            .zip(parts)
+            .map(|(arm, ((prediction, calibration), cost))| {
                 let calibrated = calibration.apply_to(*prediction);
                 ArmScore {
                     arm: arm.id.clone(),
                     quality: calibrated.mean,
                     variance: calibrated.variance,
-                    expected_cost: self.cost.expected(context, index),
+                    expected_cost: cost,
                     eligible: arm.may_answer(context),
                 }
             });
         Ok(scores.collect())
+    }
+
+    /// Variances are needed by the per-request floor and by a floor under exploration.
+    fn detail(&self) -> Detail {
+        let floor = matches!(self.rule, Rule::PerRequestFloor(_));
+        let guarded = self.exploration.kind != ExplorationKind::None
+            && self.exploration.quality_min.is_some();
+        if floor || guarded {
+            Detail::Full
+        } else {
+            Detail::Means
+        }
     }
 
     /// Learns one outcome: quality, cost and tokens, whatever is known.
@@ -555,7 +572,7 @@ impl Router {
     }
 
     fn plan(&self, context: &Context) -> Result<Plan, DecideError> {
-        let scores = self.score(context)?;
+        let scores = self.score_as(self.detail(), context)?;
         let verdict = self.rule.judge(&scores);
         let probabilities = match &verdict {
             Verdict::Nothing => {
@@ -586,7 +603,7 @@ impl Router {
     /// not under control or the context cannot be judged.
     fn rule_chance(&self, context: &Context, arm: usize) -> Option<f64> {
         self.control?;
-        let scores = self.score(context).ok()?;
+        let scores = self.score_as(self.detail(), context).ok()?;
         let Verdict::Ranked { components, .. } = self.rule.judge(&scores) else {
             return None;
         };
@@ -671,6 +688,11 @@ impl Router {
             Rule::Fixed(_) | Rule::Mix(_) => Reason::Fixed,
         }
     }
+}
+
+/// The probability of an arm that was drawn; rounding may have left it a hair above 1.
+fn propensity(probability: f64) -> Propensity {
+    Propensity::new(probability.min(1.0)).expect("an arm that was drawn has a positive probability")
 }
 
 /// What the chosen arm saves against the eligible arm of highest expected quality.

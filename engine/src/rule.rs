@@ -45,7 +45,7 @@ pub enum Rule {
     Mix(Vec<(ArmId, f64)>),
 }
 
-/// R1: argmin E\[c\] over {a : P(q_a(x) ≥ τ) ≥ 1 − δ}, normal approximation.
+/// R1: argmin `E[c]` over `{a : P(q_a(x) ≥ τ) ≥ 1 − δ}`, normal approximation.
 ///
 /// When no arm qualifies, the arm of highest predicted quality answers, flagged infeasible.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -319,7 +319,9 @@ impl AverageFloor {
             return verdict;
         };
         if share > 0.0 && scores.iter().any(|s| s.arm == *arm && s.eligible) {
-            components.iter_mut().for_each(|c| c.share *= 1.0 - share);
+            for component in &mut components {
+                component.share *= 1.0 - share;
+            }
             let only = |s: &ArmScore| {
                 if s.arm == *arm {
                     0.0

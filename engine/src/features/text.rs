@@ -126,11 +126,9 @@ impl TextFeatures {
         let (head, tail) = ends(text, self.config.bytes_max);
         count_grams(head, &mut counts);
         count_grams(tail, &mut counts);
-        for &bucket in &counts.seen {
-            each(
-                u32::from(bucket),
-                f64::from(counts.table[usize::from(bucket)]).sqrt(),
-            );
+        for &slot in &counts.seen {
+            let (bucket, count) = unpack(counts.slots[slot as usize]);
+            each(bucket, f64::from(count).sqrt());
         }
     }
 }
@@ -172,27 +170,55 @@ fn ends(text: &str, bytes_max: usize) -> (&str, &str) {
 }
 
 /// Times each bucket was seen, and the buckets in order of first appearance.
+///
+/// An open-addressing table as small as the text allows: clearing a slot for each of the 2¹⁶
+/// buckets would cost more than reading a short prompt. At full size no two buckets collide.
 struct Counts {
-    table: Vec<u32>,
-    seen: Vec<u16>,
+    /// Count in the upper half, bucket in the lower; zero: empty.
+    slots: Vec<u32>,
+    seen: Vec<u32>,
+    mask: usize,
+}
+
+/// Slots per byte of text; a byte ends at most five n-grams, so that the table never fills.
+const SLOTS_PER_BYTE: usize = 8;
+const COUNT_ONE: u32 = 1 << 16;
+
+/// Bucket and count of a slot.
+const fn unpack(slot: u32) -> (u32, u32) {
+    (slot & (COUNT_ONE - 1), slot >> 16)
 }
 
 impl Counts {
     fn new(bytes: usize) -> Self {
+        let slots = (bytes * SLOTS_PER_BYTE + 64)
+            .next_power_of_two()
+            .min(HASH_BUCKETS);
         Self {
-            table: vec![0; HASH_BUCKETS],
-            seen: Vec::with_capacity((bytes * 4).min(HASH_BUCKETS)),
+            slots: vec![0; slots],
+            seen: Vec::with_capacity(slots / 2),
+            mask: slots - 1,
         }
     }
 
     fn add(&mut self, hash: u64, mix: u64) {
-        #[expect(clippy::cast_possible_truncation, reason = "the shift leaves 16 bits")]
         let bucket = ((hash ^ (hash >> 32)).wrapping_mul(mix) >> 48) as u16;
-        let count = &mut self.table[usize::from(bucket)];
-        if *count == 0 {
-            self.seen.push(bucket);
+        let mut at = usize::from(bucket) & self.mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                self.slots[at] = COUNT_ONE | u32::from(bucket);
+                #[expect(clippy::cast_possible_truncation, reason = "at most 2^16 slots")]
+                self.seen.push(at as u32);
+                return;
+            }
+            if unpack(slot).0 == u32::from(bucket) {
+                // A full count stays: adding would spill into the bucket.
+                self.slots[at] = slot.checked_add(COUNT_ONE).unwrap_or(slot);
+                return;
+            }
+            at = (at + 1) & self.mask;
         }
-        *count += 1;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nearest neighbours by cosine, brute force.
 //!
 //! Per arm, the k most similar rows on which it was observed; posterior mean
-//! (k₀m_a + Σwr)/(k₀ + Σw), with m_a the arm's own posterior mean over all its rows. Similarities
+//! `(k₀m_a + Σwr)/(k₀ + Σw)`, with `m_a` the arm's own posterior mean over all its rows. Similarities
 //! are f32 sums in a fixed order, so that ties and ranks are the same on every machine.
 
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::VARIANCE_INFLATION_MAX;
-use super::{Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows};
+use super::{
+    Detail, Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows,
+};
 
 /// Noise variance before any outcome: that of a fair coin.
 const NOISE_PRIOR: f64 = 0.25;
@@ -81,20 +83,30 @@ impl Linear {
         Ok(linear)
     }
 
-    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
+    pub(super) fn predict(
+        &self,
+        config: &PredictorConfig,
+        detail: Detail,
+        x: &[f64],
+        out: &mut Vec<Prediction>,
+    ) {
         let x = with_intercept(x);
         let mut scratch = Vec::with_capacity(x.len());
         let mut spreads: Vec<Option<f64>> = vec![None; self.precisions.len()];
         for (posterior, &shared) in self.arms.iter().zip(&self.shared) {
-            let spread = *spreads[shared].get_or_insert_with(|| {
-                self.precisions[shared].factor().quadratic(&x, &mut scratch)
-            });
-            let noise = posterior.noise(NOISE_PRIOR_COUNT, NOISE_PRIOR);
-            let cap = VARIANCE_INFLATION_MAX * NOISE_PRIOR / config.prior_strength;
-            out.push(Prediction {
-                mean: (config.prior_mean + posterior.predict(&x)).clamp(0.0, 1.0),
-                variance: (noise * spread).min(cap),
-            });
+            let variance = match detail {
+                Detail::Means => 0.0,
+                Detail::Full => {
+                    let spread = *spreads[shared].get_or_insert_with(|| {
+                        self.precisions[shared].factor().quadratic(&x, &mut scratch)
+                    });
+                    let noise = posterior.noise(NOISE_PRIOR_COUNT, NOISE_PRIOR);
+                    (noise * spread)
+                        .min(VARIANCE_INFLATION_MAX * NOISE_PRIOR / config.prior_strength)
+                }
+            };
+            let mean = (config.prior_mean + posterior.predict(&x)).clamp(0.0, 1.0);
+            out.push(Prediction { mean, variance });
         }
     }
 

@@ -1,8 +1,8 @@
 //! Logistic regression per arm with a Laplace posterior; quality is a fractional response.
 //!
 //! Batch: minimise Σ w·loss(r, σ(m̄ + xᵀm)) + ½ mᵀΛ₀m by quasi-Newton steps whose matrix
-//! c·Gram + Λ₀ is shared in shape by all arms. Online: A += w p(1−p) x xᵀ, m += w A⁻¹x (r − p).
-//! Mean σ(η/√(1 + πv/8)) with v = xᵀA⁻¹x (MacKay 1992, doi:10.1162/neco.1992.4.5.720).
+//! c·Gram + Λ₀ follows the mean curvature c. Online: `A += w p(1−p) x xᵀ`, `m += w A⁻¹x (r − p)`.
+//! Mean `σ(η/√(1 + πv/8))` with `v = xᵀA⁻¹x` (moderated output, doi:10.1162/neco.1992.4.5.720).
 //! m̄ is the logit of the prior mean; x carries an intercept with the prior's strength.
 
 use serde::{Deserialize, Serialize};

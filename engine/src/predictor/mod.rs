@@ -196,6 +196,15 @@ enum Inner {
     Average(Vec<Predictor>),
 }
 
+/// How much of a prediction is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Means only: the same bits as with variances, sooner.
+    Means,
+    /// Means and variances.
+    Full,
+}
+
 impl Prediction {
     fn is_sound(&self) -> bool {
         (0.0..=1.0).contains(&self.mean) && (0.0..=f64::MAX).contains(&self.variance)
@@ -304,16 +313,27 @@ impl Predictor {
         context: &Context,
         out: &mut Vec<Prediction>,
     ) -> Result<(), PredictorError> {
+        self.predict_as(Detail::Full, context, out)
+    }
+
+    /// As [`predict`](Self::predict); variances may be left at zero where they cost much and
+    /// `detail` does without.
+    pub(crate) fn predict_as(
+        &self,
+        detail: Detail,
+        context: &Context,
+        out: &mut Vec<Prediction>,
+    ) -> Result<(), PredictorError> {
         let x = self.features(context)?;
         out.clear();
         match &self.inner {
             Inner::Beta(beta) => beta.predict(&self.config, out),
             Inner::Tasks(tasks) => tasks.predict(&self.config, context, out),
-            Inner::Linear(linear) => linear.predict(&self.config, x, out),
+            Inner::Linear(linear) => linear.predict(&self.config, detail, x, out),
             Inner::Logistic(logistic) => logistic.predict(&self.config, x, out),
             Inner::Knn(knn) => knn.predict(&self.config, x, out),
             Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
-            Inner::Average(members) => average_of(members, context, out)?,
+            Inner::Average(members) => average_of(members, detail, context, out)?,
         }
         // Only features or weights of absurd scale get here; a NaN would win or lose every
         // comparison by accident.
@@ -452,13 +472,14 @@ impl Predictor {
 /// Replaces `out` by the members' mean.
 fn average_of(
     members: &[Predictor],
+    detail: Detail,
     context: &Context,
     out: &mut Vec<Prediction>,
 ) -> Result<(), PredictorError> {
     let share = 1.0 / crate::math::len(members.len());
     let mut sum: Vec<Prediction> = Vec::new();
     for member in members {
-        member.predict(context, out)?;
+        member.predict_as(detail, context, out)?;
         sum.resize(out.len(), Prediction::default());
         for (sum, part) in sum.iter_mut().zip(out.iter()) {
             sum.mean += part.mean * share;
@@ -466,7 +487,9 @@ fn average_of(
         }
     }
     // Rounding may leave a sliver beyond 1.
-    sum.iter_mut().for_each(|p| p.mean = p.mean.clamp(0.0, 1.0));
+    for prediction in &mut sum {
+        prediction.mean = prediction.mean.clamp(0.0, 1.0);
+    }
     *out = sum;
     Ok(())
 }

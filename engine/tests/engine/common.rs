@@ -38,12 +38,10 @@ pub(crate) fn arms(count: usize) -> Vec<ArmSpec> {
 }
 
 pub(crate) fn contexts(n: usize, dimensions: usize, seed: u64) -> Vec<Context> {
-    let mut numbers = Numbers(seed);
+    let mut stream = Numbers(seed);
     (0..n)
         .map(|i| Context {
-            features: (0..dimensions)
-                .map(|_| numbers.next() * 2.0 - 1.0)
-                .collect(),
+            features: (0..dimensions).map(|_| stream.next() * 2.0 - 1.0).collect(),
             task: Some(["chat", "code", "math"][i % 3].to_owned()),
             input_tokens: Some(50 + (i as u64 * 37) % 400),
             ..Context::default()
@@ -73,8 +71,8 @@ pub(crate) fn outcomes(
         .iter()
         .flat_map(|context| (0..arms).map(move |arm| truth(context, arm)))
         .map(|p| {
-            let (seen, drawn) = (numbers.next() >= missing, numbers.next());
-            seen.then_some(if drawn < p { 1.0 } else { 0.0 })
+            let (observed, drawn) = (numbers.next() >= missing, numbers.next());
+            observed.then_some(if drawn < p { 1.0 } else { 0.0 })
         })
         .collect()
 }

@@ -1,8 +1,7 @@
 //! ROBUSTNESS.md, snapshots: exact, checked, and safe to open.
 
 use plimsoll::{
-    Exploration, LambdaControl, PredictorConfig, PredictorKind, Router, SNAPSHOT_VERSION, Seed,
-    SnapshotError,
+    Exploration, PredictorConfig, PredictorKind, Router, SNAPSHOT_VERSION, Seed, SnapshotError,
 };
 
 use crate::common::{AVERAGE, FLOOR, INVERSE_GAP, contexts, learn, plain, router};
@@ -146,5 +145,4 @@ fn s04_reading_changes_nothing() {
         router.score(context).expect("scores");
     }
     assert_eq!(router.state_hash(), before);
-    let _ = LambdaControl::new(0.5);
 }

@@ -81,7 +81,6 @@ fn e14_the_ledger_has_no_float_arithmetic() {
     assert_eq!(floats, expect);
 }
 
-/// The example in `examples/` is run by its own test.
 #[test]
 fn every_source_is_of_readable_size() {
     let mut found = Vec::new();
