@@ -37,11 +37,6 @@ fn usd(value: Interval) -> Shown {
     format::interval(value, Unit::Usd, &[])
 }
 
-/// `95 % interval: low to high`.
-fn range_in_words(shown: &Shown, e: &Evaluation) -> String {
-    format!("{} interval: {}", interval_level(e), shown.range())
-}
-
 /// The confidence of the two-sided intervals.
 fn interval_level(e: &Evaluation) -> String {
     format::setting_percent(e.manifest.interval_confidence)

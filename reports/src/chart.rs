@@ -60,6 +60,16 @@ impl Chart {
         }
     }
 
+    /// How to read the drawing, for who sees it.
+    pub(crate) fn caption(&self) -> &str {
+        match self {
+            Self::Gauge(c) => &c.caption,
+            Self::Frontier(c) => &c.caption,
+            Self::Fan(c) => &c.description,
+            Self::Calibration(c) => &c.description,
+        }
+    }
+
     /// The kinds of marks a legend explains, as symbol and words.
     pub(crate) fn legend(&self) -> Vec<(&'static str, &'static str)> {
         match self {

@@ -27,6 +27,8 @@ pub(crate) struct Headline {
     /// The verdict in plain words.
     pub(crate) sentence: String,
     pub(crate) figures: Vec<Figure>,
+    /// What the figures' ranges are; shown with the figures.
+    pub(crate) note: String,
     pub(crate) reasons: Vec<String>,
     /// What would settle the matter; only when the evidence does not.
     pub(crate) collect: Vec<String>,
@@ -68,7 +70,7 @@ pub(crate) struct Figure {
     pub(crate) key: &'static str,
     pub(crate) label: String,
     pub(crate) value: String,
-    /// `low to high`, with the confidence in words.
+    /// `low to high`.
     pub(crate) range: Option<String>,
     pub(crate) note: Option<String>,
 }
@@ -113,6 +115,8 @@ pub(crate) struct Table {
     pub(crate) omitted: usize,
     /// Whether the page folds it away until asked.
     pub(crate) folded: bool,
+    /// How to read the drawings in the cells.
+    pub(crate) legend: &'static str,
     /// The row at which a slider through the rows starts, where there is one.
     pub(crate) slider: Option<usize>,
 }
@@ -122,6 +126,8 @@ pub(crate) struct Table {
 pub(crate) struct Column {
     pub(crate) title: &'static str,
     pub(crate) numeric: bool,
+    /// Whether terminals do without it.
+    pub(crate) page_only: bool,
 }
 
 /// A row; the first cell names it.
@@ -219,6 +225,7 @@ impl Table {
             rows: Vec::new(),
             omitted: 0,
             folded: false,
+            legend: "",
             slider: None,
         }
     }
@@ -282,6 +289,7 @@ pub(crate) const fn words(title: &'static str) -> Column {
     Column {
         title,
         numeric: false,
+        page_only: false,
     }
 }
 
@@ -290,5 +298,6 @@ pub(crate) const fn numbers(title: &'static str) -> Column {
     Column {
         title,
         numeric: true,
+        page_only: false,
     }
 }

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 /// Characters of a name before it is cut.
 pub(crate) const LABEL_CHARS_MAX: usize = 80;
 
+/// Characters of a sentence before it is cut.
+const SENTENCE_CHARS_MAX: usize = 600;
+
 /// Shows every control, bidirectional and invisible character as an escape.
 ///
 /// A terminal then executes nothing (CVE-2009-4487 and its class) and no reader sees the
@@ -47,6 +50,11 @@ pub(crate) fn visible_lines(text: &str) -> String {
 /// [`visible`], cut to a length that a table bears.
 pub(crate) fn label(text: &str) -> String {
     shorten(text, LABEL_CHARS_MAX)
+}
+
+/// [`visible`], cut to a length that a paragraph bears.
+pub(crate) fn sentence(text: &str) -> String {
+    shorten(text, SENTENCE_CHARS_MAX)
 }
 
 /// [`visible`], cut to `chars_max` characters.

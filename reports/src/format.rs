@@ -146,6 +146,21 @@ pub(crate) fn usd(value: f64) -> String {
     number(value, Unit::Usd, &[])
 }
 
+/// A bound at or above zero, rounded down: what is said to be reached is reached.
+pub(crate) fn at_least(bound: f64) -> String {
+    if !bound.is_finite() {
+        return absent();
+    }
+    let floor = |decimals: i32| (bound * 10_f64.powi(decimals)).floor() / 10_f64.powi(decimals);
+    let decimals = (4..=8)
+        .find(|d| bound <= 0.0 || floor(*d) > 0.0)
+        .unwrap_or(8);
+    fixed(
+        floor(decimals),
+        usize::try_from(decimals).unwrap_or_default(),
+    )
+}
+
 /// A plain number with at least four significant digits, for λ, τ and metrics.
 pub(crate) fn plain(value: f64) -> String {
     if !value.is_finite() {
@@ -174,6 +189,15 @@ pub(crate) fn optional(value: Option<f64>, show: impl Fn(f64) -> String) -> Stri
 /// A count with thin separators.
 pub(crate) fn count(value: u64) -> String {
     group(&value.to_string())
+}
+
+/// A count with its noun, in the plural unless there is one.
+pub(crate) fn counted(value: u64, noun: &str) -> String {
+    format!(
+        "{} {noun}{}",
+        count(value),
+        if value == 1 { "" } else { "s" }
+    )
 }
 
 /// A count estimated as a float.
@@ -388,10 +412,15 @@ mod tests {
     fn counts_and_settings_are_short() {
         assert_eq!(count(1_234_567).replace(THIN, " "), "1 234 567");
         assert_eq!(count(999), "999");
+        assert_eq!(counted(1, "arm"), "1 arm");
+        assert_eq!(counted(0, "arm"), "0 arms");
         assert_eq!(setting_percent(0.95).replace(THIN, " "), "95 %");
         assert_eq!(setting_percent(0.985).replace(THIN, " "), "98.5 %");
         assert_eq!(plain(0.002_134_9).as_str(), "0.002135");
         assert_eq!(plain(1234.5).replace(THIN, " "), "1 234");
+        assert_eq!(at_least(0.007_99), "0.0079");
+        assert_eq!(at_least(0.000_012), "0.00001");
+        assert_eq!(at_least(0.0), "0.0000");
         assert_eq!(number(f64::NAN, Unit::Usd, &[]), ABSENT);
     }
 }

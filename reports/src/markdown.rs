@@ -47,11 +47,11 @@ fn headline(headline: &Headline, kicker: &str) -> String {
     let _ = writeln!(text, "{}\n", markdown(kicker));
     let _ = writeln!(text, "**{}**\n", markdown(&headline.sentence));
     if !headline.figures.is_empty() {
-        text.push_str("| | | Interval | |\n|---|--:|---|---|\n");
+        text.push_str("| | | Range | |\n|---|--:|---|---|\n");
         for figure in &headline.figures {
             text.push_str(&figure_row(figure));
         }
-        text.push('\n');
+        let _ = writeln!(text, "\n{}\n", markdown(&headline.note));
     }
     list(&mut text, Some("Why"), &headline.reasons);
     list(&mut text, Some("What would settle it"), &headline.collect);

@@ -71,7 +71,7 @@ pub fn render_evaluation(
 ) -> Result<String, ReportError> {
     let document = || evaluation_document(evaluation);
     match format {
-        Format::Terminal => Ok(terminal::render(&document(), style)),
+        Format::Terminal => Ok(terminal::render(&document(), *style)),
         Format::Json => json::render(evaluation),
         Format::Markdown => Ok(markdown::render(&document())),
         Format::Csv => csv::evaluation(evaluation),
@@ -90,7 +90,7 @@ pub fn render_comparison(
 ) -> Result<String, ReportError> {
     let document = || comparison_document(comparison);
     match format {
-        Format::Terminal => Ok(terminal::render(&document(), style)),
+        Format::Terminal => Ok(terminal::render(&document(), *style)),
         Format::Json => json::render(comparison),
         Format::Markdown => Ok(markdown::render(&document())),
         Format::Csv => csv::comparison(comparison),
@@ -109,7 +109,7 @@ pub fn render_explanation(
 ) -> Result<String, ReportError> {
     let document = || explanation_document(explanation);
     match format {
-        Format::Terminal => Ok(terminal::render(&document(), style)),
+        Format::Terminal => Ok(terminal::render(&document(), *style)),
         Format::Json => json::render(explanation),
         Format::Markdown => Ok(markdown::render(&document())),
         Format::Csv => csv::explanation(explanation),

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table as Grid, Width};
 
 use crate::Style;
-use crate::document::{Answer, Block, Document, Figure, Headline, Section, Table, Tone};
+use crate::document::{Answer, Block, Cell, Document, Figure, Headline, Section, Table, Tone};
 
 const ROWS_MAX: usize = 12;
 const ANSWERS_MAX: usize = 5;
@@ -11,7 +11,7 @@ const WIDTH_MIN: u16 = 40;
 /// The longest line of running text that reads well.
 const TEXT_WIDTH_MAX: u16 = 96;
 
-pub(crate) fn render(document: &Document, style: &Style) -> String {
+pub(crate) fn render(document: &Document, style: Style) -> String {
     let mut page = Page {
         out: String::new(),
         color: style.color,
@@ -54,6 +54,7 @@ impl Page {
                 .iter()
                 .map(|f| vec![f.label.clone(), figure_text(f)]);
             self.columns(rows.collect());
+            self.paragraph(&headline.note);
         }
         self.list("Why", &headline.reasons);
         self.list("What would settle it", &headline.collect);
@@ -114,18 +115,25 @@ impl Page {
     fn table(&mut self, table: &Table) {
         self.blank();
         self.paragraph(&table.caption);
-        let mut grid = self.grid(self.width);
+        let mut grid = grid(self.width);
         // A rule under the heading, and no other line.
         grid.load_preset("     ──            ");
-        grid.set_header(table.columns.iter().map(|c| c.title));
+        let shown: Vec<usize> = (0..table.columns.len())
+            .filter(|i| !table.columns[*i].page_only)
+            .collect();
+        grid.set_header(shown.iter().map(|i| table.columns[*i].title));
         for row in table.rows.iter().take(ROWS_MAX) {
-            grid.add_row(row.cells.iter().map(|cell| match &cell.range {
-                Some(range) => format!("{}\n{range}", cell.text),
-                None => cell.text.clone(),
+            grid.add_row(shown.iter().map(|i| match &row.cells[*i] {
+                Cell {
+                    text,
+                    range: Some(range),
+                    ..
+                } => format!("{text}\n{range}"),
+                Cell { text, .. } => text.clone(),
             }));
         }
-        for (index, column) in table.columns.iter().enumerate() {
-            if let (true, Some(c)) = (column.numeric, grid.column_mut(index)) {
+        for (place, index) in shown.iter().enumerate() {
+            if let (true, Some(c)) = (table.columns[*index].numeric, grid.column_mut(place)) {
                 c.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -142,7 +150,7 @@ impl Page {
 
     /// Names on the left, their values on the right.
     fn columns(&mut self, rows: Vec<Vec<String>>) {
-        let mut grid = self.grid(self.width.min(TEXT_WIDTH_MAX + 24));
+        let mut grid = grid(self.width.min(TEXT_WIDTH_MAX + 24));
         grid.load_preset(comfy_table::presets::NOTHING);
         let name_width = self.width / 3;
         grid.add_rows(rows);
@@ -153,24 +161,17 @@ impl Page {
     }
 
     fn paragraph(&mut self, text: &str) {
-        let mut grid = self.grid(self.width.min(TEXT_WIDTH_MAX));
+        let mut grid = grid(self.width.min(TEXT_WIDTH_MAX));
         grid.load_preset(comfy_table::presets::NOTHING);
         grid.add_row([text]);
         self.grid_lines(&grid);
     }
 
     fn bullet(&mut self, sign: &str, text: &str) {
-        let mut grid = self.grid(self.width.min(TEXT_WIDTH_MAX));
+        let mut grid = grid(self.width.min(TEXT_WIDTH_MAX));
         grid.load_preset(comfy_table::presets::NOTHING);
         grid.add_row([sign, text]);
         self.grid_lines(&grid);
-    }
-
-    fn grid(&self, width: u16) -> Grid {
-        let mut grid = Grid::new();
-        grid.set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width);
-        grid
     }
 
     fn grid_lines(&mut self, grid: &Grid) {
@@ -202,6 +203,13 @@ impl Page {
         self.out.push_str(text.trim_end());
         self.out.push('\n');
     }
+}
+
+fn grid(width: u16) -> Grid {
+    let mut grid = Grid::new();
+    grid.set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width);
+    grid
 }
 
 fn figure_text(figure: &Figure) -> String {

@@ -7,7 +7,7 @@ use crate::chart::{Chart, Frontier, FrontierMark};
 use crate::document::{
     Block, Cell, Document, Fact, Headline, Section, Table, Tone, numbers, words,
 };
-use crate::escape::{label, shorten, visible, visible_lines};
+use crate::escape::{label, sentence, shorten, visible_lines};
 use crate::format::{self, Unit};
 
 const ROWS_MAX: usize = 100;
@@ -53,7 +53,7 @@ fn comparison_headline(c: &Comparison) -> Headline {
             .count()
     };
     let ship = count(Decision::Ship);
-    let sentence = format!(
+    let summary = format!(
         "{} policies judged on the same requests: {} to ship, {} to hold, {} without enough \
          evidence. Choosing the best of several by its point estimate favours the lucky one: read \
          the paired differences.",
@@ -72,7 +72,7 @@ fn comparison_headline(c: &Comparison) -> Headline {
                 .verdict
                 .reasons
                 .first()
-                .map_or_else(String::new, |r| visible(r));
+                .map_or_else(String::new, |r| sentence(r));
             format!("{}: {}. {why}", name(c, i), headline::word(e))
                 .trim_end()
                 .to_owned()
@@ -85,8 +85,9 @@ fn comparison_headline(c: &Comparison) -> Headline {
             1 => "One to ship".to_owned(),
             n => format!("{n} to ship"),
         },
-        sentence,
+        sentence: summary,
         figures: Vec::new(),
+        note: String::new(),
         reasons,
         collect: Vec::new(),
     }
@@ -105,7 +106,7 @@ fn sections(c: &Comparison) -> Vec<Section> {
     if !c.differences.is_empty() {
         let mut section = Section::new("differences", "Paired differences");
         section.say(
-            "The same requests answered both ways; positive savings favour the first-named policy.",
+            "The same requests answered both ways; positive savings speak for the policy named first.",
         );
         section.push(Block::Table(difference_table(c)));
         sections.push(section);
@@ -180,6 +181,7 @@ fn difference_table(c: &Comparison) -> Table {
             Cell::estimate(format::interval(d.savings, Unit::PercentChange, &[])),
         ]);
     }
+    table.legend = "Whiskers: the difference with its interval; the dotted line is none.";
     table.cap(ROWS_MAX);
     table
 }
@@ -221,6 +223,7 @@ fn chart(c: &Comparison, first: &Evaluation) -> Frontier {
             "Mean cost per request against mean quality: {} policies among the arms.",
             c.evaluations.len()
         ),
+        caption: "Up is better, left is cheaper; the line is the first policy's.".to_owned(),
         line: first.floor.quality,
         marks: background.chain(policies).collect(),
     }

@@ -4,7 +4,7 @@ use plimsoll_harness::Evaluation;
 
 use super::{headline, money, quality, trust};
 use crate::document::{Document, Section};
-use crate::escape::{label, visible};
+use crate::escape::label;
 
 /// The document of an evaluation.
 pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
@@ -42,5 +42,5 @@ pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
 
 /// Enough of a digest to recognise it.
 fn short_digest(digest: &str) -> String {
-    visible(&digest.chars().take(12).collect::<String>())
+    label(&digest.chars().take(12).collect::<String>())
 }

@@ -5,7 +5,7 @@ use plimsoll_harness::Explanation;
 use crate::document::{
     Block, Cell, Document, Fact, Headline, Section, Table, Tone, numbers, words,
 };
-use crate::escape::{label, visible};
+use crate::escape::{label, sentence};
 use crate::format;
 
 const ARM_ROWS_MAX: usize = 200;
@@ -25,8 +25,9 @@ pub(crate) fn explanation_document(x: &Explanation) -> Document {
         headline: Headline {
             tone: Tone::Neutral,
             word: label(&x.chosen),
-            sentence: visible(&x.reason),
+            sentence: sentence(&x.reason),
             figures: Vec::new(),
+            note: String::new(),
             reasons: Vec::new(),
             collect: Vec::new(),
         },

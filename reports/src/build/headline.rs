@@ -2,10 +2,12 @@
 
 use plimsoll_harness::{Decision, Evaluation};
 
-use super::{change, claimed, interval_level, percent, quality, range_in_words, usd};
+use super::{change, claimed, interval_level, percent, quality, usd};
 use crate::document::{Figure, Headline, Tone};
-use crate::escape::{label, visible};
+use crate::escape::{label, sentence};
 use crate::format::{self, Unit};
+
+const REASONS_MAX: usize = 20;
 
 /// The verdict in one or three words.
 pub(super) fn word(e: &Evaluation) -> &'static str {
@@ -28,14 +30,21 @@ pub(super) fn headline(e: &Evaluation) -> Headline {
     Headline {
         tone: tone(e),
         word: word(e).to_owned(),
-        sentence: sentence(e),
+        sentence: summary(e),
         figures: figures(e),
-        reasons: e.verdict.reasons.iter().map(|r| visible(r)).collect(),
+        note: format!("Ranges are two-sided {} intervals.", interval_level(e)),
+        reasons: e
+            .verdict
+            .reasons
+            .iter()
+            .take(REASONS_MAX)
+            .map(|r| sentence(r))
+            .collect(),
         collect: if claimed(e) { Vec::new() } else { collect(e) },
     }
 }
 
-fn sentence(e: &Evaluation) -> String {
+fn summary(e: &Evaluation) -> String {
     if claimed(e) {
         format!("{} {}", money_sentence(e), quality_sentence(e))
     } else {
@@ -49,7 +58,7 @@ fn sentence(e: &Evaluation) -> String {
 
 fn money_sentence(e: &Evaluation) -> String {
     let saved = percent(e.savings.fraction);
-    let requests = format::count(e.requests.evaluated);
+    let requests = format::counted(e.requests.evaluated, "request");
     let baseline = label(&e.baseline.model);
     let range = format!("{} interval {}", interval_level(e), saved.range());
     let fraction = e.savings.fraction;
@@ -60,20 +69,20 @@ fn money_sentence(e: &Evaluation) -> String {
             ", which includes no saving at all"
         };
         format!(
-            "On {requests} requests it had never seen, the policy spends {} less than sending \
+            "On {requests} it had never seen, the policy spends {} less than sending \
              everything to {baseline} ({range}{doubt}).",
             saved.point
         )
     } else if fraction.point < 0.0 {
         let extra = format::number(-fraction.point, Unit::Percent, &[]);
         format!(
-            "On {requests} requests it had never seen, the policy spends {extra} more than sending \
+            "On {requests} it had never seen, the policy spends {extra} more than sending \
              everything to {baseline} (savings {}, {range}).",
             saved.point
         )
     } else {
         format!(
-            "On {requests} requests it had never seen, the policy spends as much as sending \
+            "On {requests} it had never seen, the policy spends as much as sending \
              everything to {baseline} ({range})."
         )
     }
@@ -84,22 +93,25 @@ pub(super) fn quality_sentence(e: &Evaluation) -> String {
     let line = format::quality(e.floor.quality);
     let level = format::setting_percent(e.floor.confidence);
     let is = format::number(e.policy.quality.point, Unit::Quality, &[e.floor.quality]);
-    let low = format::number(e.floor.margin_low, Unit::Change, &[]);
-    let high = format::number(e.floor.margin_high, Unit::Change, &[]);
-    if e.floor.margin_low >= 0.0 {
+    let (low, high) = (e.floor.margin_low, e.floor.margin_high);
+    if low >= 0.0 {
         format!(
-            "Its quality is {is}; that it keeps to the line of {line} is proven at {level} \
-             confidence (the margin is at least {low})."
+            "Its quality of {is} keeps to the line of {line}: that is proven at {level} \
+             confidence, with at least {} to spare.",
+            format::at_least(low)
         )
-    } else if e.floor.margin_high < 0.0 {
+    } else if high < 0.0 {
         format!(
-            "Its quality is {is}; that it breaks the line of {line} is shown at {level} \
-             confidence (the margin is at most {high})."
+            "Its quality of {is} breaks the line of {line}: that is shown at {level} confidence, \
+             by at least {}.",
+            format::at_least(-high)
         )
     } else {
         format!(
-            "Its quality is {is}; at {level} confidence the data prove neither that it keeps to \
-             the line of {line} nor that it breaks it (the margin lies between {low} and {high})."
+            "Whether its quality of {is} keeps to the line of {line} is open: at {level} \
+             confidence the margin lies between {} and {}.",
+            format::number(low, Unit::Change, &[]),
+            format::number(high, Unit::Change, &[])
         )
     }
 }
@@ -112,7 +124,7 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
         figures.push(Figure {
             key: "savings",
             label: "Saved".to_owned(),
-            range: Some(range_in_words(&fraction, e)),
+            range: Some(fraction.range()),
             value: fraction.point,
             note: Some(format!("{} per request ({})", money.point, money.range())),
         });
@@ -121,7 +133,7 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
             figures.push(Figure {
                 key: "savings-month",
                 label: "Saved per month".to_owned(),
-                range: Some(range_in_words(&month, e)),
+                range: Some(month.range()),
                 value: month.point,
                 note: Some(format!(
                     "at {} requests in 30 days",
@@ -142,18 +154,18 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
     figures.push(Figure {
         key: "quality",
         label: "Quality".to_owned(),
-        range: Some(range_in_words(&value, e)),
+        range: Some(value.range()),
         value: value.point,
         note: Some(format!("the line is {}", format::quality(e.floor.quality))),
     });
     let delta = change(e.quality_change);
     figures.push(Figure {
         key: "quality-change",
-        label: "Quality against the baseline".to_owned(),
-        range: Some(range_in_words(&delta, e)),
+        label: "Change in quality".to_owned(),
+        range: Some(delta.range()),
         value: delta.point,
         note: Some(format!(
-            "{} scores {}",
+            "against {}, which scores {}",
             label(&e.baseline.model),
             format::quality(e.baseline.quality)
         )),
@@ -186,23 +198,24 @@ fn collect(e: &Evaluation) -> Vec<String> {
     }
     if e.floor.margin_low < 0.0 && e.floor.margin_high >= 0.0 {
         list.push(format!(
-            "Evaluate more requests: with {} independent {}, the margin to the line lies between \
-             {} and {}. Four times as many about halve that width.",
-            format::count(e.diagnostics.clusters),
-            if e.diagnostics.cluster_by == "session_id" {
-                "sessions"
-            } else {
-                "requests"
-            },
+            "Evaluate more requests: with {}, the margin to the line lies between {} and {}. Four \
+             times as many about halve that width.",
+            format::counted(
+                e.diagnostics.clusters,
+                if e.diagnostics.cluster_by == "session_id" {
+                    "independent session"
+                } else {
+                    "independent request"
+                }
+            ),
             format::number(e.floor.margin_low, Unit::Change, &[]),
             format::number(e.floor.margin_high, Unit::Change, &[]),
         ));
     }
     if e.requests.set_aside > 0 {
         list.push(format!(
-            "Complete the {} requests that were set aside because an arm has no usable outcome \
-             there.",
-            format::count(e.requests.set_aside)
+            "Complete the {} set aside because an arm has no usable outcome there.",
+            format::counted(e.requests.set_aside, "request")
         ));
     }
     if list.is_empty() {

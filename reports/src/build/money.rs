@@ -5,7 +5,7 @@ use plimsoll_harness::{Evaluation, FrontierKind, FrontierPoint, MixRow};
 use super::{caveat, claimed, interval_level, percent, quality, thousandths, usd};
 use crate::chart::{Chart, Fan};
 use crate::document::{Block, Cell, Fact, Section, Spark, Table, Tone, numbers, words};
-use crate::escape::{label, visible};
+use crate::escape::{label, sentence};
 use crate::format;
 
 const MIX_ROWS_MAX: usize = 12;
@@ -71,7 +71,8 @@ fn what_if_table(e: &Evaluation, points: &[&FrontierPoint]) -> Table {
         ]);
     }
     table.cap(WHAT_IF_ROWS_MAX);
-    if table.rows.len() > 1 {
+    // What is not proven is not shown large.
+    if claimed(e) && table.rows.len() > 1 {
         let own = points
             .iter()
             .position(|p| p.retain.is_some() && p.retain == e.floor.retain);
@@ -114,16 +115,17 @@ pub(super) fn mix(e: &Evaluation) -> Section {
         ]);
     }
     table.cap(MIX_ROWS_MAX);
+    table.legend = "Bars: outlined before, filled after.";
     let idle = e
         .mix
         .iter()
         .filter(|m| m.before <= 0.0 && m.after <= 0.0)
         .count();
     section.say(format!(
-        "Who answers: {} arms get requests{}.",
-        e.mix.iter().filter(|m| m.after > 0.0).count(),
+        "After: {} in use{}.",
+        format::counted(e.mix.iter().filter(|m| m.after > 0.0).count() as u64, "arm"),
         if idle > 0 {
-            format!(", {idle} get none")
+            format!(", {idle} idle")
         } else {
             String::new()
         }
@@ -192,6 +194,6 @@ pub(super) fn projection(e: &Evaluation) -> Section {
         ),
         total: projection.usd_per_month,
     })));
-    section.say(visible(&projection.note));
+    section.say(sentence(&projection.note));
     section
 }

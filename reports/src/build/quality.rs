@@ -4,8 +4,10 @@ use plimsoll_harness::{Evaluation, FrontierKind, Interval, Reference, Segment};
 
 use super::{caveat, change, headline, percent, quality, usd, whiskers};
 use crate::chart::{Chart, Frontier, FrontierMark, Gauge};
-use crate::document::{Answer, Block, Cell, Fact, Section, Side, Table, Tone, numbers, words};
-use crate::escape::{label, shorten, visible};
+use crate::document::{
+    Answer, Block, Cell, Column, Fact, Section, Side, Table, Tone, numbers, words,
+};
+use crate::escape::{label, sentence, shorten};
 use crate::format::{self, Unit};
 
 const SEGMENT_ROWS_MAX: usize = 40;
@@ -16,7 +18,6 @@ const PROMPT_CHARS_MAX: usize = 2_000;
 pub(super) fn against_the_line(e: &Evaluation) -> Section {
     let mut section = Section::new("quality", "Quality against the line");
     let floor = &e.floor;
-    section.say(headline::quality_sentence(e));
     section.push(Block::Chart(Chart::Gauge(Gauge {
         title: "Quality against the line".to_owned(),
         description: format!(
@@ -25,6 +26,17 @@ pub(super) fn against_the_line(e: &Evaluation) -> Section {
             super::interval_level(e),
             format::quality(e.baseline.quality),
             format::quality(floor.quality)
+        ),
+        caption: format!(
+            "Hatched is what lies below the line. The ring is the policy with its {} interval; \
+             the bracket opens at {}, the least quality that its one-sided bound allows; the \
+             triangle is the baseline.",
+            super::interval_level(e),
+            format::number(
+                floor.quality + floor.margin_low,
+                Unit::Quality,
+                &[floor.quality]
+            )
         ),
         line: floor.quality,
         policy: e.policy.quality,
@@ -62,7 +74,7 @@ pub(super) fn against_the_line(e: &Evaluation) -> Section {
         ),
         Fact::new(
             "Bound",
-            format!("{}: {}", label(&floor.bound), visible(&floor.bound_reason)),
+            format!("{}: {}", label(&floor.bound), sentence(&floor.bound_reason)),
         ),
     ]));
     section
@@ -80,10 +92,6 @@ fn rule_in_words(rule: &str) -> String {
 
 pub(super) fn frontier(e: &Evaluation) -> Section {
     let mut section = Section::new("frontier", "Cost and quality");
-    section.say(
-        "Each mark is a way to answer all evaluated requests: up is better, left is cheaper. \
-         The hull is what fixed random mixes of arms reach; a policy earns its keep above it.",
-    );
     if e.frontier.is_empty() {
         section.push(Block::Notice(
             Tone::Neutral,
@@ -112,6 +120,10 @@ fn frontier_chart(e: &Evaluation) -> Frontier {
             format::quality(e.policy.quality.point),
             format::usd(e.policy.cost_usd.point),
         ),
+        caption: "Each mark is a way to answer all evaluated requests: up is better, left is \
+                  cheaper. The hull is what fixed random mixes of arms reach; a policy earns its \
+                  keep above it."
+            .to_owned(),
         line: e.floor.quality,
         marks: e
             .frontier
@@ -137,7 +149,10 @@ fn references(e: &Evaluation) -> Table {
             numbers("Quality"),
             numbers("Cost per request"),
             numbers("Saved"),
-            words("What it is"),
+            Column {
+                page_only: true,
+                ..words("What it is")
+            },
         ],
     );
     table.push_toned(
@@ -188,7 +203,7 @@ fn references(e: &Evaluation) -> Table {
 }
 
 fn about(reference: &Reference) -> String {
-    let mut text = visible(&reference.about);
+    let mut text = sentence(&reference.about);
     if !reference.mix.is_empty() {
         let mut parts: Vec<String> = reference
             .mix
@@ -335,6 +350,7 @@ fn segment_table(e: &Evaluation) -> Table {
         );
     }
     table.omitted = omitted;
+    table.legend = "Whiskers: the change with its interval; the dotted line is no change.";
     table
 }
 

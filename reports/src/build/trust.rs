@@ -5,10 +5,11 @@ use plimsoll_harness::{Decision, Evaluation};
 use super::{caveat, interval_level};
 use crate::chart::{Calibration, Chart};
 use crate::document::{Block, Cell, Fact, Section, Table, Tone, numbers, words};
-use crate::escape::{label, visible, visible_lines};
+use crate::escape::{label, sentence, visible_lines};
 use crate::format::{self, Unit};
 
 const ARM_ROWS_MAX: usize = 200;
+const WARNINGS_MAX: usize = 30;
 const POLICY_CHARS_MAX: usize = 20_000;
 
 /// The evidence kind as the JSON spells it.
@@ -34,8 +35,8 @@ fn evidence_in_words(e: &Evaluation) -> String {
 pub(super) fn panel(e: &Evaluation) -> Section {
     let mut section = Section::new("trust", "How far to trust this");
     let d = &e.diagnostics;
-    for warning in &d.warnings {
-        section.push(Block::Notice(Tone::Caution, visible(warning)));
+    for warning in d.warnings.iter().take(WARNINGS_MAX) {
+        section.push(Block::Notice(Tone::Caution, sentence(warning)));
     }
     let train = |v: f64, unit| format::number(v, unit, &[]);
     let mut facts = vec![
@@ -56,11 +57,11 @@ pub(super) fn panel(e: &Evaluation) -> Section {
         Fact::new(
             "Rows",
             format!(
-                "{} read, {} rejected, {} duplicates merged, {} contradictions refused",
+                "{} read, {} rejected, {} merged, {} refused",
                 format::count(d.rows.read),
                 format::count(d.rows.rejected),
-                format::count(d.rows.duplicates),
-                format::count(d.rows.conflicts)
+                format::counted(d.rows.duplicates, "duplicate"),
+                format::counted(d.rows.conflicts, "contradiction")
             ),
         ),
         Fact::new(
@@ -140,7 +141,7 @@ fn coverage(e: &Evaluation, section: &mut Section) {
     for arm in arms {
         let compared = match (&arm.left_out, arm.compared) {
             (_, true) => "yes".to_owned(),
-            (Some(why), false) => format!("no: {}", visible(why)),
+            (Some(why), false) => format!("no: {}", sentence(why)),
             (None, false) => "no".to_owned(),
         };
         table.push_toned(
@@ -188,7 +189,7 @@ pub(super) fn sensitivity(e: &Evaluation) -> Option<Section> {
                 Tone::Neutral
             },
             vec![
-                Cell::new(visible(&row.change)),
+                Cell::new(sentence(&row.change)),
                 Cell::new(format::percent(row.savings)),
                 Cell::new(format::number(row.margin, Unit::Change, &[])),
             ],

@@ -1,6 +1,6 @@
 //! Axes: from values to pixels, with ticks at round numbers.
 
-use super::canvas::px;
+use super::canvas::{PARTS, px};
 
 /// An axis over `from..to` drawn between two pixels.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +43,25 @@ impl Axis {
 
     /// The pixel of a value.
     pub(crate) fn at(&self, value: f64) -> i32 {
+        px(self.exact(value))
+    }
+
+    /// The place of a value in parts of a pixel, for curves.
+    pub(crate) fn fine(&self, value: f64) -> i32 {
+        px(self.exact(value) * f64::from(PARTS))
+    }
+
+    fn exact(&self, value: f64) -> f64 {
         let share = if self.log {
             (value.max(self.from * 1e-3) / self.from).ln() / (self.to / self.from).ln()
         } else {
             (value - self.from) / (self.to - self.from)
         };
+        if !share.is_finite() {
+            return f64::from(self.start);
+        }
         // Values far outside are kept near, so that no coordinate overflows.
-        let share = share.clamp(-0.5, 1.5);
-        self.start + px(share * f64::from(self.end - self.start))
+        f64::from(self.start) + share.clamp(-0.5, 1.5) * f64::from(self.end - self.start)
     }
 
     /// Round values inside the axis, at most about `wanted` of them.
@@ -131,12 +142,27 @@ fn small(count: usize) -> u32 {
 /// A tick in as few digits as it needs.
 pub(crate) fn tick_text(value: f64) -> String {
     let text = format!("{value}");
-    let grouped = if value.abs() >= 10_000.0 {
+    let grouped = if value.abs() >= 1_000.0 {
         crate::format::about(value)
     } else {
         text
     };
     grouped.replace('-', "\u{2212}")
+}
+
+/// Ticks with equally many decimals.
+pub(crate) fn tick_texts(ticks: &[f64]) -> Vec<(f64, String)> {
+    let decimals = |tick: &f64| {
+        format!("{tick}")
+            .split_once('.')
+            .map_or(0, |(_, d)| d.len())
+    };
+    let most = ticks.iter().map(decimals).max().unwrap_or(0).min(9);
+    let text = |tick: f64| match most {
+        0 => tick_text(tick),
+        _ => format!("{tick:.most$}").replace('-', "\u{2212}"),
+    };
+    ticks.iter().map(|tick| (*tick, text(*tick))).collect()
 }
 
 /// A tick of money.
@@ -181,6 +207,7 @@ mod tests {
 
     #[test]
     fn ticks_read_well() {
+        assert_eq!(tick_texts(&[0.9, 0.905])[0].1, "0.900");
         assert_eq!(tick_text(0.000_1), "0.0001");
         assert_eq!(money_tick_text(-5.0), "−$5");
         assert_eq!(tick_text(20_000.0), "20\u{202f}000");

@@ -65,7 +65,7 @@ impl Calibration {
         );
         canvas.text(
             "predicted quality",
-            ((left + right) / 2, bottom + 36),
+            (i32::midpoint(left, right), bottom + 36),
             Ink::Muted,
             font,
             Anchor::Middle,

@@ -7,6 +7,9 @@ use plotters::style::{Color, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyl
 /// A point in pixels.
 pub(crate) type Px = (i32, i32);
 
+/// Parts of a pixel in the SVG's coordinates: the backend knows whole numbers only.
+pub(crate) const PARTS: i32 = 4;
+
 /// A role that the style sheet gives a colour (`templates/report.css`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
@@ -62,7 +65,7 @@ impl Ink {
     }
 
     fn stroke(self, width: u32) -> ShapeStyle {
-        self.rgb().stroke_width(width)
+        self.rgb().stroke_width(width * SCALE)
     }
 }
 
@@ -77,35 +80,42 @@ impl Canvas {
 
     /// The elements, without the `<svg>` around them: the page writes that itself.
     pub(crate) fn finish(self) -> (String, u32, u32) {
-        (self.elements, self.width, self.height)
+        (self.elements, self.width * SCALE, self.height * SCALE)
     }
 
     pub(crate) fn line(&mut self, from: Px, to: Px, ink: Ink, width: u32, dash: Dash) {
-        for (a, b) in pieces(from, to, dash) {
+        for (a, b) in pieces(fine(from), fine(to), dash) {
             self.with(|svg| svg.draw_line(a, b, &ink.stroke(width)));
         }
     }
 
     pub(crate) fn path(&mut self, points: &[Px], ink: Ink, width: u32) {
+        let points: Vec<Px> = points.iter().copied().map(fine).collect();
+        self.curve(&points, ink, width);
+    }
+
+    /// A path whose points are given in parts of a pixel.
+    pub(crate) fn curve(&mut self, points: &[Px], ink: Ink, width: u32) {
         self.with(|svg| svg.draw_path(points.iter().copied(), &ink.stroke(width)));
     }
 
     pub(crate) fn polygon(&mut self, points: &[Px], ink: Ink) {
-        self.with(|svg| svg.fill_polygon(points.iter().copied(), &ink.rgb()));
+        self.with(|svg| svg.fill_polygon(points.iter().copied().map(fine), &ink.rgb()));
     }
 
     pub(crate) fn rect(&mut self, corner: Px, opposite: Px, ink: Ink) {
-        self.with(|svg| svg.draw_rect(corner, opposite, &ink.rgb(), true));
+        self.with(|svg| svg.draw_rect(fine(corner), fine(opposite), &ink.rgb(), true));
     }
 
     pub(crate) fn disc(&mut self, centre: Px, radius: u32, ink: Ink) {
-        self.with(|svg| svg.draw_circle(centre, radius, &ink.rgb(), true));
+        self.with(|svg| svg.draw_circle(fine(centre), radius * SCALE, &ink.rgb(), true));
     }
 
     /// A circle filled with paper, so that lines behind it do not show.
     pub(crate) fn ring(&mut self, centre: Px, radius: u32, ink: Ink, width: u32) {
         self.disc(centre, radius, Ink::Paper);
-        self.with(|svg| svg.draw_circle(centre, radius, &ink.stroke(width), false));
+        let style = ink.stroke(width);
+        self.with(|svg| svg.draw_circle(fine(centre), radius * SCALE, &style, false));
     }
 
     pub(crate) fn text(&mut self, text: &str, at: Px, ink: Ink, size: u32, anchor: Anchor) {
@@ -124,10 +134,11 @@ impl Canvas {
         };
         // The backend divides sizes by 1.24; what is asked for is what the SVG shall say.
         let rgb = ink.rgb();
-        let style = TextStyle::from(("sans-serif", f64::from(size) * 1.24, font).into_font())
-            .color(&rgb)
-            .pos(Pos::new(horizontal, VPos::Center));
-        self.with(|svg| svg.draw_text(text, &style, at));
+        let style =
+            TextStyle::from(("sans-serif", f64::from(size * SCALE) * 1.24, font).into_font())
+                .color(&rgb)
+                .pos(Pos::new(horizontal, VPos::Center));
+        self.with(|svg| svg.draw_text(text, &style, fine(at)));
     }
 
     fn with<E: std::fmt::Debug>(
@@ -153,12 +164,18 @@ fn inner(svg: &str) -> &str {
         .trim_start()
 }
 
-/// A stroke cut into dashes.
+const SCALE: u32 = PARTS.unsigned_abs();
+
+const fn fine((x, y): Px) -> Px {
+    (x * PARTS, y * PARTS)
+}
+
+/// A stroke, in parts of a pixel, cut into dashes.
 fn pieces(from: Px, to: Px, dash: Dash) -> Vec<(Px, Px)> {
     let (on, off) = match dash {
         Dash::Solid => return vec![(from, to)],
-        Dash::Dashed => (7.0, 5.0),
-        Dash::Dotted => (2.0, 4.0),
+        Dash::Dashed => (28.0, 20.0),
+        Dash::Dotted => (8.0, 16.0),
     };
     let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
     let length = dx.hypot(dy);

@@ -3,14 +3,16 @@
 use plimsoll_harness::{FrontierKind, Interval};
 
 use super::Size;
-use super::axis::{Axis, money_tick_text, tick_text};
-use super::canvas::{Anchor, Canvas, Dash, Ink, Px, text_width};
+use super::axis::{Axis, money_tick_text, tick_texts};
+use super::canvas::{Anchor, Canvas, Dash, Ink, PARTS, Px, text_width};
 
 /// Points in the cost–quality plane.
 #[derive(Debug)]
 pub(crate) struct Frontier {
     pub(crate) title: String,
     pub(crate) description: String,
+    /// How to read it.
+    pub(crate) caption: String,
     pub(crate) line: f64,
     pub(crate) marks: Vec<FrontierMark>,
 }
@@ -179,16 +181,10 @@ impl Frontier {
             bottom,
             font,
         } = *plane;
-        for tick in y.ticks(6) {
+        for (tick, text) in tick_texts(&y.ticks(6)) {
             let at = y.at(tick);
             canvas.line((left, at), (right, at), Ink::Grid, 1, Dash::Solid);
-            canvas.text(
-                &tick_text(tick),
-                (left - 8, at),
-                Ink::Muted,
-                font - 1,
-                Anchor::End,
-            );
+            canvas.text(&text, (left - 8, at), Ink::Muted, font - 1, Anchor::End);
         }
         let mut free_from = i32::MIN;
         for tick in x.ticks(if size == Size::Wide { 9 } else { 4 }) {
@@ -223,32 +219,37 @@ impl Frontier {
     }
 
     fn hull(&self, canvas: &mut Canvas, plane: &Plane) {
+        let path = self.hull_path(plane);
+        if path.len() > 1 {
+            canvas.curve(&path, Ink::Hull, 2);
+        }
+    }
+
+    /// The hull in parts of a pixel. Mixes lie on straight lines of mean cost; on a logarithmic
+    /// axis those are curves.
+    fn hull_path(&self, plane: &Plane) -> Vec<Px> {
         let mut corners: Vec<&FrontierMark> = self
             .marks
             .iter()
             .filter(|m| m.kind == FrontierKind::Hull)
             .collect();
         corners.sort_by(|a, b| a.cost_usd.point.total_cmp(&b.cost_usd.point));
-        // Mixes lie on straight lines of mean cost; on a logarithmic axis those are curves.
         let mut path: Vec<Px> = Vec::new();
         for pair in corners.windows(2) {
+            let (from, to) = (pair[0], pair[1]);
             for step in 0..=24 {
                 let share = f64::from(step) / 24.0;
                 let between = |a: f64, b: f64| a + (b - a) * share;
                 path.push((
                     plane
                         .x
-                        .at(between(pair[0].cost_usd.point, pair[1].cost_usd.point)),
-                    plane
-                        .y
-                        .at(between(pair[0].quality.point, pair[1].quality.point)),
+                        .fine(between(from.cost_usd.point, to.cost_usd.point)),
+                    plane.y.fine(between(from.quality.point, to.quality.point)),
                 ));
             }
         }
         path.dedup();
-        if path.len() > 1 {
-            canvas.path(&path, Ink::Hull, 2);
-        }
+        path
     }
 
     fn sweep(&self, canvas: &mut Canvas, plane: &Plane) {
@@ -320,44 +321,85 @@ impl Frontier {
                 )
             })
             .collect();
-        let line_text = format!("the line {}", crate::format::quality(self.line));
-        self.line_label(canvas, plane, &line_text, &mut taken);
+        self.line_label(canvas, plane, &mut taken);
+        let lines = self.lines(plane);
         let mut marks: Vec<&FrontierMark> =
             self.marks.iter().filter(|m| self.important(m)).collect();
         marks.sort_by_key(|m| rank(m));
+        for mark in marks {
+            // Better a place off the lines, even for a short name; on a line is better than none.
+            let clear: Vec<Taken> = taken.iter().chain(&lines).copied().collect();
+            let names = self.names(mark);
+            let find = |taken: &[Taken]| {
+                names
+                    .iter()
+                    .find_map(|n| plane.place(mark, n, taken).map(|place| (n, place)))
+            };
+            let found = find(&clear).or_else(|| find(&taken));
+            let Some((name, (at, anchor, space))) = found else {
+                continue;
+            };
+            taken.push(space);
+            if mark.kind == FrontierKind::Here {
+                canvas.bold(name, at, Ink::Accent, plane.font + 1, anchor);
+            } else {
+                let ink = if mark.kind == FrontierKind::Arm {
+                    Ink::Text
+                } else {
+                    ink(mark)
+                };
+                canvas.text(name, at, ink, plane.font - 1, anchor);
+            }
+        }
+    }
+
+    /// What a mark may be called, the best name first.
+    fn names(&self, mark: &FrontierMark) -> Vec<String> {
         let lone = self
             .marks
             .iter()
             .filter(|m| m.kind == FrontierKind::Here)
             .count()
             <= 1;
-        for mark in marks {
-            let text = match mark.kind {
-                FrontierKind::Here if lone => "you are here".to_owned(),
-                FrontierKind::Oracle => "oracle".to_owned(),
-                _ if mark.baseline => format!("{} (baseline)", mark.label),
-                _ => mark.label.clone(),
-            };
-            let bold = mark.kind == FrontierKind::Here;
-            if let Some((at, anchor, space)) = plane.place(mark, &text, &taken) {
-                taken.push(space);
-                let ink = if mark.kind == FrontierKind::Arm {
-                    Ink::Text
-                } else {
-                    ink(mark)
-                };
-                if bold {
-                    canvas.bold(&text, at, ink, plane.font + 1, anchor);
-                } else {
-                    canvas.text(&text, at, ink, plane.font - 1, anchor);
-                }
+        match mark.kind {
+            FrontierKind::Here if lone => vec!["you are here".to_owned()],
+            FrontierKind::Oracle => vec!["oracle".to_owned()],
+            _ if mark.baseline => {
+                vec![format!("{} (baseline)", mark.label), "baseline".to_owned()]
             }
+            _ => vec![mark.label.clone()],
         }
     }
 
+    /// The line and the hull as rows of small rectangles.
+    fn lines(&self, plane: &Plane) -> Vec<Taken> {
+        let y = plane.y.at(self.line);
+        let hull = self.hull_path(plane);
+        let between = hull.windows(2).flat_map(|pair| {
+            let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+            (0..8).map(move |i| {
+                (
+                    (x0 + (x1 - x0) * i / 8) / PARTS,
+                    (y0 + (y1 - y0) * i / 8) / PARTS,
+                )
+            })
+        });
+        let line = Taken {
+            left: plane.left,
+            top: y - 1,
+            right: plane.right,
+            bottom: y + 1,
+        };
+        between
+            .map(|at| Taken::around(at, 1))
+            .chain([line])
+            .collect()
+    }
+
     /// The line's name at the first free end of it.
-    fn line_label(&self, canvas: &mut Canvas, plane: &Plane, text: &str, taken: &mut Vec<Taken>) {
-        let width = text_width(text, plane.font);
+    fn line_label(&self, canvas: &mut Canvas, plane: &Plane, taken: &mut Vec<Taken>) {
+        let text = format!("the line {}", crate::format::quality(self.line));
+        let width = text_width(&text, plane.font);
         let y = plane.y.at(self.line);
         let places = [
             (plane.right - width, y - 10),
@@ -376,7 +418,7 @@ impl Frontier {
             .find(|p| !taken.iter().any(|t| t.meets(&space(*p))));
         let at = free.unwrap_or(places[0]);
         taken.push(space(at));
-        canvas.bold(text, at, Ink::Line, plane.font - 1, Anchor::Start);
+        canvas.bold(&text, at, Ink::Line, plane.font - 1, Anchor::Start);
     }
 }
 
@@ -427,11 +469,21 @@ impl Plane {
             (x + dx, y + dy, anchor)
         });
         // What is not important enough for a far place is found in the table.
-        let far = far.into_iter().take(if here { 6 } else { 0 });
+        let far = far
+            .into_iter()
+            .take(if here || mark.baseline { 6 } else { 0 });
         near.into_iter().chain(far).find_map(|(x, y, anchor)| {
+            let half = width / 2;
+            // Above and below, a text may slide sideways to stay inside.
+            let x = match anchor {
+                Anchor::Middle if width < self.right - self.left => {
+                    x.clamp(self.left + half, self.right - half)
+                }
+                _ => x,
+            };
             let left = match anchor {
                 Anchor::Start => x,
-                Anchor::Middle => x - width / 2,
+                Anchor::Middle => x - half,
                 Anchor::End => x - width,
             };
             let space = Taken {
@@ -443,7 +495,7 @@ impl Plane {
             let inside = space.left >= self.left - 2
                 && space.right <= self.right + 2
                 && space.top >= self.top - 12
-                && space.bottom <= self.bottom - 1;
+                && space.bottom < self.bottom;
             (inside && !taken.iter().any(|t| t.meets(&space))).then_some(((x, y), anchor, space))
         })
     }

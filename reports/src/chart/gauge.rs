@@ -3,7 +3,7 @@
 use plimsoll_harness::Interval;
 
 use super::Size;
-use super::axis::{Axis, tick_text};
+use super::axis::{Axis, tick_texts};
 use super::canvas::{Anchor, Canvas, Dash, Ink, text_width};
 
 /// Where quality stands.
@@ -11,6 +11,8 @@ use super::canvas::{Anchor, Canvas, Dash, Ink, text_width};
 pub(crate) struct Gauge {
     pub(crate) title: String,
     pub(crate) description: String,
+    /// How to read it.
+    pub(crate) caption: String,
     pub(crate) line: f64,
     pub(crate) policy: Interval,
     pub(crate) baseline: f64,
@@ -45,7 +47,7 @@ impl Gauge {
             );
             x += 9;
         }
-        for tick in axis.ticks(if size == Size::Wide { 8 } else { 4 }) {
+        for (tick, text) in tick_texts(&axis.ticks(if size == Size::Wide { 8 } else { 4 })) {
             let x = axis.at(tick);
             canvas.line(
                 (x, middle + 9),
@@ -55,7 +57,7 @@ impl Gauge {
                 Dash::Solid,
             );
             canvas.text(
-                &tick_text(tick),
+                &text,
                 (x, middle + 25),
                 Ink::Muted,
                 font - 1,

@@ -2,7 +2,13 @@
 
 #![allow(dead_code, reason = "every test and example uses its own part")]
 
-use plimsoll_harness::*;
+use plimsoll_harness::{
+    ArmCoverage, ArmShare, ArmValue, CalibrationBin, ChangedAnswer, Comparison, Decision,
+    Diagnostics, Difference, Evaluation, ExplainedArm, Explanation, Floor, FrontierKind,
+    FrontierPoint, Interval, Manifest, Metrics, MixRow, PolicyValue, PredictorRow, Projection,
+    Reference, References, RequestCounts, RowCounts, SCHEMA_VERSION, Savings, SavingsAt, Segment,
+    SensitivityRow, Verdict,
+};
 
 /// A small generator of varied, repeatable numbers in [0, 1).
 pub(crate) struct Varied(u64);
@@ -138,8 +144,8 @@ pub(crate) fn fixture(arm_count: usize, segment_count: usize) -> Evaluation {
         verdict: Verdict {
             decision: Decision::Ship,
             reasons: vec![
-                "savings are at least 60.2 % of the baseline's cost".to_owned(),
-                "quality is at least 0.0079 above the line at 95 % confidence".to_owned(),
+                "At least 60.2 % of the baseline's cost is saved.".to_owned(),
+                "Quality is at least 0.0079 above the line.".to_owned(),
             ],
         },
         references: references(&arms, base, cost),
@@ -253,7 +259,7 @@ fn diagnostics(arms: &[Arm], varied: &mut Varied) -> Diagnostics {
             .map(|(i, arm)| ArmCoverage {
                 model: arm.model.clone(),
                 requests: 36_497 - 11 * i as u64,
-                coverage: 1.0 - 0.0004 * i as f64,
+                coverage: 1.0 - 0.0004 * float(i),
                 unlabelled_share: if i % 5 == 3 { 0.0121 } else { 0.0 },
                 unpriced_share: 0.0,
                 compared: i % 17 != 9,
@@ -338,7 +344,11 @@ fn segments(count: usize, varied: &mut Varied) -> Vec<Segment> {
     (0..count)
         .map(|i| {
             let half = 0.01 + 0.03 * varied.next();
-            let change = 0.03 * (varied.next() - 0.6);
+            let change = if i == 2 {
+                -0.05
+            } else {
+                0.03 * (varied.next() - 0.6)
+            };
             Segment {
                 column: if i < TASKS.len() { "task" } else { "tenant" }.to_owned(),
                 value: TASKS
@@ -355,12 +365,16 @@ fn segments(count: usize, varied: &mut Varied) -> Vec<Segment> {
         .collect()
 }
 
+fn float(index: usize) -> f64 {
+    f64::from(u32::try_from(index).unwrap())
+}
+
 fn mix(arms: &[Arm]) -> Vec<MixRow> {
     let rest = arms.len().saturating_sub(2).min(4);
     let after = |i: usize| match i {
         0 if arms.len() == 1 => 1.0,
         0 => 0.281,
-        1 => 0.719 - 0.05 * rest as f64,
+        1 => 0.719 - 0.05 * float(rest),
         i if i < 2 + rest => 0.05,
         _ => 0.0,
     };
@@ -422,7 +436,7 @@ fn frontier(arms: &[Arm], base: f64, cost: f64) -> Vec<FrontierPoint> {
         .into_iter()
         .enumerate()
     {
-        let quality = 0.9123 * retain + 0.0126 * (1.0 - i as f64 / 8.0);
+        let quality = 0.9123 * retain + 0.0126;
         let cost = cost * [0.22, 0.34, 0.48, 0.60, 0.77, 1.0, 1.35, 1.9][i];
         points.push(point(
             FrontierKind::Sweep,
@@ -496,7 +510,9 @@ pub(crate) fn insufficient() -> Evaluation {
     e.evidence = serde_json::from_str("\"observational\"").unwrap();
     e.verdict = Verdict {
         decision: Decision::InsufficientEvidence,
-        reasons: vec!["the log has no propensities, so the savings can only be bounded".to_owned()],
+        reasons: vec![
+            "The log has no propensities, so the savings can only be bounded.".to_owned(),
+        ],
     };
     e.floor.margin_low = -0.004;
     e.savings.fraction = Interval {
