@@ -61,12 +61,14 @@ mod decision;
 mod distribution;
 mod exploration;
 mod features;
+mod feedback;
 mod linalg;
 mod math;
 mod money;
 mod predictor;
 mod random;
 mod router;
+mod router_error;
 mod rule;
 mod snapshot;
 mod units;
@@ -89,13 +91,15 @@ pub use features::{
     CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
     TextFeaturesConfig,
 };
+pub use feedback::Feedback;
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
     Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
     TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
 };
-pub use router::{DecideError, Feedback, FeedbackError, Router, RouterError, RouterParts};
+pub use router::{Router, RouterParts};
+pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
     ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
 };

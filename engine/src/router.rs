@@ -8,12 +8,14 @@ use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::{Decision, Reason, Saving};
 use crate::distribution::Distribution;
-use crate::exploration::{Exploration, ExplorationError, ExplorationKind};
+use crate::exploration::{Exploration, ExplorationKind};
 use crate::features::{FeatureMap, RawContext};
+use crate::feedback::Feedback;
 use crate::money::Usd;
-use crate::predictor::{Detail, Prediction, Predictor, PredictorError};
-use crate::rule::{ArmScore, LambdaControl, Rule, RuleError, Verdict};
-use crate::units::{ArmId, Propensity, Quality, Seed};
+use crate::predictor::{Detail, Prediction, Predictor};
+use crate::router_error::{DecideError, FeedbackError, RouterError};
+use crate::rule::{ArmScore, LambdaControl, Rule, Verdict};
+use crate::units::{ArmId, Propensity, Seed};
 
 /// What a router is made of. [`Router::new`] checks that the parts fit together.
 #[derive(Clone, Debug)]
@@ -49,189 +51,6 @@ pub struct Router {
     control: Option<LambdaControl>,
     /// Outcomes learned.
     epoch: u64,
-}
-
-/// An outcome to learn from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Feedback {
-    /// The arm that answered: the served one, which after a fallback is not the sampled one.
-    pub arm: ArmId,
-    /// Quality of the answer; `None`: only the cost is known.
-    #[serde(default)]
-    pub quality: Option<Quality>,
-    /// What the call cost.
-    #[serde(default)]
-    pub cost: Option<Usd>,
-    /// Output tokens, reasoning included.
-    #[serde(default)]
-    pub output_tokens: Option<u64>,
-    /// How much the outcome counts; 1 unless the caller knows better.
-    pub weight: f64,
-    /// Probability with which the arm was chosen; weighs the average that controls λ.
-    #[serde(default)]
-    pub propensity: Option<Propensity>,
-}
-
-/// Why parts do not make a router.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RouterError {
-    /// There is no arm.
-    #[error("a router needs at least one arm")]
-    NoArms,
-    /// Two arms have the same name.
-    #[error("arm `{arm}` is there twice")]
-    DuplicateArm {
-        /// The name.
-        arm: ArmId,
-    },
-    /// A part counts other arms or features than the router.
-    #[error("{part} has {got}, the router needs {expected}")]
-    Mismatch {
-        /// Which part, and what is counted.
-        part: &'static str,
-        /// What the part has.
-        got: usize,
-        /// What is needed.
-        expected: usize,
-    },
-    /// The rule weighs costs, and an arm has none.
-    #[error(transparent)]
-    Cost(#[from] CostError),
-    /// The rule cannot be used.
-    #[error(transparent)]
-    Rule(#[from] RuleError),
-    /// The exploration cannot be used.
-    #[error(transparent)]
-    Exploration(#[from] ExplorationError),
-}
-
-/// Why no decision was taken.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecideError {
-    /// No arm may answer the request.
-    #[error(
-        "none of {arms} arms may answer: archived, not eligible, too small, or lacking a capability"
-    )]
-    NoEligibleArm {
-        /// Arms of the router.
-        arms: usize,
-    },
-    /// The context cannot be used.
-    #[error(transparent)]
-    Context(#[from] ContextError),
-    /// The predictor cannot judge the context.
-    #[error(transparent)]
-    Predictor(#[from] PredictorError),
-}
-
-/// Why an outcome was not learned. The router is unchanged.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FeedbackError {
-    /// The router does not have the arm.
-    #[error("the router has no arm `{arm}`")]
-    UnknownArm {
-        /// The arm as given.
-        arm: ArmId,
-    },
-    /// The predictor cannot learn it.
-    #[error(transparent)]
-    Predictor(#[from] PredictorError),
-    /// The cost predictor cannot learn it.
-    #[error(transparent)]
-    Cost(#[from] CostError),
-}
-
-impl RouterError {
-    /// Stable code of the error.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NoArms => "P0110",
-            Self::DuplicateArm { .. } => "P0111",
-            Self::Mismatch { .. } => "P0112",
-            Self::Cost(error) => error.code(),
-            Self::Rule(error) => error.code(),
-            Self::Exploration(error) => error.code(),
-        }
-    }
-
-    /// How to fix it.
-    #[must_use]
-    pub const fn help(&self) -> &'static str {
-        match self {
-            Self::NoArms => "name at least one arm, or check that the log has outcomes",
-            Self::DuplicateArm { .. } => "remove one of the two, or rename it",
-            Self::Mismatch { .. } => "fit every part on the same arms and features",
-            Self::Cost(error) => error.help(),
-            Self::Rule(error) => error.help(),
-            Self::Exploration(error) => error.help(),
-        }
-    }
-}
-
-impl DecideError {
-    /// Stable code of the error.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NoEligibleArm { .. } => "P0115",
-            Self::Context(error) => error.code(),
-            Self::Predictor(error) => error.code(),
-        }
-    }
-
-    /// How to fix it.
-    #[must_use]
-    pub const fn help(&self) -> &'static str {
-        match self {
-            Self::NoEligibleArm { .. } => {
-                "relax the request's requirements, or add an arm that meets them"
-            }
-            Self::Context(error) => error.help(),
-            Self::Predictor(error) => error.help(),
-        }
-    }
-}
-
-impl FeedbackError {
-    /// Stable code of the error.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownArm { .. } => "P0116",
-            Self::Predictor(error) => error.code(),
-            Self::Cost(error) => error.code(),
-        }
-    }
-
-    /// How to fix it.
-    #[must_use]
-    pub const fn help(&self) -> &'static str {
-        match self {
-            Self::UnknownArm { .. } => "check the arm's spelling, or fit the router again with it",
-            Self::Predictor(error) => error.help(),
-            Self::Cost(error) => error.help(),
-        }
-    }
-}
-
-impl Feedback {
-    /// The outcome of one answer, weight 1.
-    #[must_use]
-    pub fn new(arm: ArmId, quality: Quality) -> Self {
-        Self {
-            arm,
-            quality: Some(quality),
-            cost: None,
-            output_tokens: None,
-            weight: 1.0,
-            propensity: None,
-        }
-    }
 }
 
 /// What the rule and the exploration make of one request.

@@ -146,3 +146,26 @@ fn s04_reading_changes_nothing() {
     }
     assert_eq!(router.state_hash(), before);
 }
+
+#[test]
+fn s03_averages_resume_too() {
+    let probes = contexts(30, 4, 8);
+    let members = [PredictorKind::Knn, PredictorKind::Linear]
+        .map(|kind| crate::common::fit(&PredictorConfig::new(kind), &contexts(80, 4, 9), 3, 0.3));
+    let arms = crate::common::arms(3);
+    let mut straight = Router::new(plimsoll::RouterParts {
+        predictor: plimsoll::Predictor::average(members.to_vec()).expect("members fit"),
+        cost: plimsoll::CostPredictor::fit(&arms, []).expect("priced"),
+        arms,
+        features: None,
+        calibration: vec![],
+        rule: AVERAGE,
+        exploration: INVERSE_GAP,
+        control: Some(plimsoll::LambdaControl::new(0.7)),
+    })
+    .expect("a router");
+    let mut resumed = Router::restore(&straight.snapshot()).expect("a snapshot");
+    learn(&mut straight, &probes);
+    learn(&mut resumed, &probes);
+    assert_eq!(straight.snapshot(), resumed.snapshot());
+}

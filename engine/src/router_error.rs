@@ -1,0 +1,154 @@
+//! Why a router was not made, did not decide, or did not learn.
+
+use crate::context::ContextError;
+use crate::cost::CostError;
+use crate::exploration::ExplorationError;
+use crate::predictor::PredictorError;
+use crate::rule::RuleError;
+use crate::units::ArmId;
+
+/// Why parts do not make a router.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouterError {
+    /// There is no arm.
+    #[error("a router needs at least one arm")]
+    NoArms,
+    /// Two arms have the same name.
+    #[error("arm `{arm}` is there twice")]
+    DuplicateArm {
+        /// The name.
+        arm: ArmId,
+    },
+    /// A part counts other arms or features than the router.
+    #[error("{part} has {got}, the router needs {expected}")]
+    Mismatch {
+        /// Which part, and what is counted.
+        part: &'static str,
+        /// What the part has.
+        got: usize,
+        /// What is needed.
+        expected: usize,
+    },
+    /// The rule weighs costs, and an arm has none.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// The rule cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The exploration cannot be used.
+    #[error(transparent)]
+    Exploration(#[from] ExplorationError),
+}
+
+/// Why no decision was taken.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecideError {
+    /// No arm may answer the request.
+    #[error(
+        "none of {arms} arms may answer: archived, not eligible, too small, or lacking a capability"
+    )]
+    NoEligibleArm {
+        /// Arms of the router.
+        arms: usize,
+    },
+    /// The context cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// The predictor cannot judge the context.
+    #[error(transparent)]
+    Predictor(#[from] PredictorError),
+}
+
+/// Why an outcome was not learned. The router is unchanged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FeedbackError {
+    /// The router does not have the arm.
+    #[error("the router has no arm `{arm}`")]
+    UnknownArm {
+        /// The arm as given.
+        arm: ArmId,
+    },
+    /// The predictor cannot learn it.
+    #[error(transparent)]
+    Predictor(#[from] PredictorError),
+    /// The cost predictor cannot learn it.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+}
+
+impl RouterError {
+    /// Stable code of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoArms => "P0110",
+            Self::DuplicateArm { .. } => "P0111",
+            Self::Mismatch { .. } => "P0112",
+            Self::Cost(error) => error.code(),
+            Self::Rule(error) => error.code(),
+            Self::Exploration(error) => error.code(),
+        }
+    }
+
+    /// How to fix it.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::NoArms => "name at least one arm, or check that the log has outcomes",
+            Self::DuplicateArm { .. } => "remove one of the two, or rename it",
+            Self::Mismatch { .. } => "fit every part on the same arms and features",
+            Self::Cost(error) => error.help(),
+            Self::Rule(error) => error.help(),
+            Self::Exploration(error) => error.help(),
+        }
+    }
+}
+
+impl DecideError {
+    /// Stable code of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoEligibleArm { .. } => "P0115",
+            Self::Context(error) => error.code(),
+            Self::Predictor(error) => error.code(),
+        }
+    }
+
+    /// How to fix it.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::NoEligibleArm { .. } => {
+                "relax the request's requirements, or add an arm that meets them"
+            }
+            Self::Context(error) => error.help(),
+            Self::Predictor(error) => error.help(),
+        }
+    }
+}
+
+impl FeedbackError {
+    /// Stable code of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownArm { .. } => "P0116",
+            Self::Predictor(error) => error.code(),
+            Self::Cost(error) => error.code(),
+        }
+    }
+
+    /// How to fix it.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::UnknownArm { .. } => "check the arm's spelling, or fit the router again with it",
+            Self::Predictor(error) => error.help(),
+            Self::Cost(error) => error.help(),
+        }
+    }
+}
