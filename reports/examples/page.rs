@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("bare", common::bare()),
         ("insufficient", common::insufficient()),
         ("hostile", common::hostile()),
+        ("prompts", common::with_prompts()),
     ];
     for (name, evaluation) in evaluations {
         for (format, ending) in [

@@ -58,7 +58,7 @@ impl Tone {
             Self::Good => "✓",
             Self::Caution => "?",
             Self::Bad => "✕",
-            Self::Neutral => "·",
+            Self::Neutral => "→",
         }
     }
 }

@@ -81,6 +81,13 @@ fn is_hidden(character: char) -> bool {
     )
 }
 
+/// Text of several lines, cut to `chars_max` characters.
+pub(crate) fn passage(text: &str, chars_max: usize) -> String {
+    let head: String = text.chars().take(chars_max).collect();
+    let cut = if head.len() < text.len() { "…" } else { "" };
+    format!("{}{cut}", visible_lines(&head))
+}
+
 /// Text inside a Markdown paragraph or table cell: no markup, mention, reference or link.
 pub(crate) fn markdown(text: &str) -> String {
     // A zero-width space ends what GitHub would turn into a mention, a reference or a link after
@@ -115,11 +122,13 @@ pub(crate) fn markdown(text: &str) -> String {
                 safe.push('-');
                 safe.push(BREAK);
             }
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '|' | '~' | '!' | '^' => {
+            '(' if index > 0 && characters[index - 1] == ']' => safe.push_str("\\("),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' | '^' => {
                 safe.push('\\');
                 safe.push(*character);
             }
-            '-' | '+' | '=' if index == 0 => {
+            // At the start these make lists, rules and headings, unless a word follows.
+            '-' | '+' | '=' if index == 0 && !followed_by_word(&characters) => {
                 safe.push('\\');
                 safe.push(*character);
             }
@@ -127,6 +136,12 @@ pub(crate) fn markdown(text: &str) -> String {
         }
     }
     safe
+}
+
+fn followed_by_word(characters: &[char]) -> bool {
+    characters
+        .get(1)
+        .is_some_and(|c| c.is_alphanumeric() || *c == '$')
 }
 
 fn ends_with_www(before: &[char]) -> bool {
@@ -200,12 +215,14 @@ mod tests {
         assert_eq!(markdown("@bob | <b>&"), "@\u{200b}bob \\| &lt;b&gt;&amp;");
         assert_eq!(
             markdown("[x](http://e.org)"),
-            "\\[x\\]\\(http:\u{200b}//e.org\\)"
+            "\\[x\\]\\(http:\u{200b}//e.org)"
         );
         assert_eq!(
             markdown("www.e.org #12 GH-7"),
             "www\u{200b}.e.org \\#\u{200b}12 GH-\u{200b}7"
         );
+        assert_eq!(markdown("- a"), "\\- a");
+        assert_eq!(markdown("+0.1 (b)"), "+0.1 (b)");
         assert_eq!(markdown_fence("a\n```\nb"), "````text\na\n```\nb\n````");
     }
 

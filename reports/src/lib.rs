@@ -30,7 +30,7 @@
 //!     arms: Vec::new(),
 //! };
 //! let text = render_explanation(&explanation, Format::Terminal, &Style::default())?;
-//! assert!(text.starts_with("· small"));
+//! assert!(text.starts_with("→ Sent to small"));
 //! # Ok::<(), plimsoll_reports::ReportError>(())
 //! ```
 

@@ -339,3 +339,21 @@ fn r07_loss_is_said_as_loss() {
         "{text}"
     );
 }
+
+#[test]
+fn r09_prompts_are_shown_only_when_the_evaluation_holds_them() {
+    let with = render(&common::with_prompts(), Format::Html);
+    assert_eq!(
+        with.matches("<blockquote>Which of these is a noble gas?\n\nA) neon")
+            .count(),
+        3
+    );
+    let without = render(&fixture(5, 3), Format::Html);
+    assert!(!without.contains("<blockquote>") && without.contains("Prompts are left out"));
+    for format in [Format::Terminal, Format::Markdown] {
+        assert!(
+            !render(&common::with_prompts(), format).contains("noble gas"),
+            "{format}"
+        );
+    }
+}

@@ -7,7 +7,7 @@ use crate::chart::{Chart, Frontier, FrontierMark};
 use crate::document::{
     Block, Cell, Document, Fact, Headline, Section, Table, Tone, numbers, words,
 };
-use crate::escape::{label, sentence, shorten, visible_lines};
+use crate::escape::{label, passage, sentence, shorten};
 use crate::format::{self, Unit};
 
 const ROWS_MAX: usize = 100;
@@ -79,8 +79,17 @@ fn comparison_headline(c: &Comparison) -> Headline {
         })
         .collect();
     Headline {
-        tone: if ship > 0 { Tone::Good } else { Tone::Neutral },
+        tone: if ship > 0 {
+            Tone::Good
+        } else if c.evaluations.is_empty() {
+            Tone::Neutral
+        } else if c.evaluations.iter().all(claimed) {
+            Tone::Bad
+        } else {
+            Tone::Caution
+        },
         word: match ship {
+            _ if c.evaluations.is_empty() => "Nothing to compare".to_owned(),
             0 => "None to ship".to_owned(),
             1 => "One to ship".to_owned(),
             n => format!("{n} to ship"),
@@ -242,7 +251,7 @@ fn methods(c: &Comparison, first: &Evaluation) -> Section {
         .evaluations
         .iter()
         .take(ROWS_MAX)
-        .map(|e| visible_lines(&e.manifest.command))
+        .map(|e| passage(&e.manifest.command, 2_000))
         .collect();
     section.push(Block::Code {
         title: "Reproduce",

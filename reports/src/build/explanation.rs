@@ -24,7 +24,7 @@ pub(crate) fn explanation_document(x: &Explanation) -> Document {
         kicker: format!("Explanation of request {}", label(&x.request_id)),
         headline: Headline {
             tone: Tone::Neutral,
-            word: label(&x.chosen),
+            word: format!("Sent to {}", label(&x.chosen)),
             sentence: sentence(&x.reason),
             figures: Vec::new(),
             note: String::new(),

@@ -7,7 +7,7 @@ use crate::chart::{Chart, Frontier, FrontierMark, Gauge};
 use crate::document::{
     Answer, Block, Cell, Column, Fact, Section, Side, Table, Tone, numbers, words,
 };
-use crate::escape::{label, sentence, shorten};
+use crate::escape::{label, passage, sentence, shorten};
 use crate::format::{self, Unit};
 
 const SEGMENT_ROWS_MAX: usize = 40;
@@ -56,22 +56,20 @@ pub(super) fn against_the_line(e: &Evaluation) -> Section {
         _ => "drawn as an absolute quality".to_owned(),
     };
     let level = format::setting_percent(floor.confidence);
-    let signed = |v| format::number(v, Unit::Change, &[]);
+    let margin = change(Interval {
+        point: floor.margin,
+        low: floor.margin_low,
+        high: floor.margin_high,
+    });
     section.push(Block::Facts(vec![
         Fact::new(
             "The line",
             format!("{} ({origin})", format::quality(floor.quality)),
         ),
         Fact::new("Rule", rule_in_words(&floor.rule)),
-        Fact::new("Margin to the line", signed(floor.margin)),
-        Fact::new(
-            format!("Margin, {level} lower bound"),
-            signed(floor.margin_low),
-        ),
-        Fact::new(
-            format!("Margin, {level} upper bound"),
-            signed(floor.margin_high),
-        ),
+        Fact::new("Margin to the line", margin.point),
+        Fact::new(format!("Margin, {level} lower bound"), margin.low),
+        Fact::new(format!("Margin, {level} upper bound"), margin.high),
         Fact::new(
             "Bound",
             format!("{}: {}", label(&floor.bound), sentence(&floor.bound_reason)),
@@ -374,7 +372,7 @@ pub(super) fn changed(e: &Evaluation) -> Option<Section> {
     let answers = e.changed.iter().map(|c| Answer {
         request: label(&c.request_id),
         task: c.task.as_deref().map(label),
-        prompt: c.prompt.as_deref().map(|p| shorten(p, PROMPT_CHARS_MAX)),
+        prompt: c.prompt.as_deref().map(|p| passage(p, PROMPT_CHARS_MAX)),
         before: Side {
             model: label(&c.before),
             quality: format::quality(c.quality_before),

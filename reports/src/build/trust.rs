@@ -5,12 +5,13 @@ use plimsoll_harness::{Decision, Evaluation};
 use super::{caveat, interval_level};
 use crate::chart::{Calibration, Chart};
 use crate::document::{Block, Cell, Fact, Section, Table, Tone, numbers, words};
-use crate::escape::{label, sentence, visible_lines};
+use crate::escape::{label, passage, sentence};
 use crate::format::{self, Unit};
 
 const ARM_ROWS_MAX: usize = 200;
 const WARNINGS_MAX: usize = 30;
 const POLICY_CHARS_MAX: usize = 20_000;
+const COMMAND_CHARS_MAX: usize = 4_000;
 
 /// The evidence kind as the JSON spells it.
 pub(super) fn evidence_name(e: &Evaluation) -> String {
@@ -294,12 +295,11 @@ pub(super) fn methods(e: &Evaluation) -> Section {
     }
     section.push(Block::Code {
         title: "Reproduce",
-        text: visible_lines(&m.command),
+        text: passage(&m.command, COMMAND_CHARS_MAX),
     });
-    let policy: String = m.policy_toml.chars().take(POLICY_CHARS_MAX).collect();
     section.push(Block::Code {
         title: "Policy as used",
-        text: visible_lines(&policy),
+        text: passage(&m.policy_toml, POLICY_CHARS_MAX),
     });
     section
 }

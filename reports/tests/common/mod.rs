@@ -504,6 +504,15 @@ fn manifest() -> Manifest {
     }
 }
 
+/// The same evaluation with the prompts that the user asked for.
+pub(crate) fn with_prompts() -> Evaluation {
+    let mut e = fixture(5, 3);
+    for changed in &mut e.changed {
+        changed.prompt = Some("Which of these is a noble gas?\n\nA) neon\nB) iron".to_owned());
+    }
+    e
+}
+
 /// The same evaluation, but the evidence settles nothing.
 pub(crate) fn insufficient() -> Evaluation {
     let mut e = fixture(5, 3);
