@@ -57,6 +57,33 @@ pub(crate) fn sentence(text: &str) -> String {
     shorten(text, SENTENCE_CHARS_MAX)
 }
 
+/// A finding of the harness as a sentence: capital, full stop, typographic quotes around names.
+pub(crate) fn finding(text: &str) -> String {
+    let mut quoted = String::new();
+    let mut open = false;
+    for character in sentence(text).chars() {
+        match character {
+            '`' => {
+                quoted.push(if open { '”' } else { '“' });
+                open = !open;
+            }
+            c => quoted.push(c),
+        }
+    }
+    let mut characters = quoted.chars();
+    let mut whole: String = characters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    whole.push_str(characters.as_str());
+    if whole.chars().last().is_some_and(char::is_alphanumeric) || whole.ends_with(['%', '”', ')'])
+    {
+        whole.push('.');
+    }
+    whole
+}
+
 /// [`visible`], cut to `chars_max` characters.
 pub(crate) fn shorten(text: &str, chars_max: usize) -> String {
     let safe = visible(text);
@@ -200,6 +227,13 @@ mod tests {
         );
         assert_eq!(visible("Größe 漢字 \u{202f}%"), "Größe 漢字 \u{202f}%");
         assert_eq!(visible_lines("a\r\n\tb\u{1b}"), "a\n    b\\x1b");
+    }
+
+    #[test]
+    fn findings_read_as_sentences() {
+        assert_eq!(finding("nothing beats `gpt-4`"), "Nothing beats “gpt-4”.");
+        assert_eq!(finding("At most 3 %."), "At most 3 %.");
+        assert_eq!(finding(""), "");
     }
 
     #[test]

@@ -97,11 +97,16 @@ impl Unit {
 pub(crate) fn interval(interval: Interval, unit: Unit, lines: &[f64]) -> Shown {
     let Interval { point, low, high } = interval;
     let values = [point, low, high];
-    let size = values
+    let largest = values
         .iter()
         .copied()
         .filter(|v| v.is_finite())
         .fold(0.0, |m, v| v.abs().max(m));
+    let size = if point.is_finite() && point != 0.0 {
+        point.abs()
+    } else {
+        largest
+    };
     let (least, most) = unit.decimals(size);
     // Two digits of the interval's width: fewer hide it, more pretend to know.
     let width = (high - low).abs() * unit.scale();

@@ -7,7 +7,7 @@ use crate::chart::{Chart, Frontier, FrontierMark};
 use crate::document::{
     Block, Cell, Document, Fact, Headline, Section, Table, Tone, numbers, words,
 };
-use crate::escape::{label, passage, sentence, shorten};
+use crate::escape::{finding, label, passage, shorten};
 use crate::format::{self, Unit};
 
 const ROWS_MAX: usize = 100;
@@ -72,7 +72,7 @@ fn comparison_headline(c: &Comparison) -> Headline {
                 .verdict
                 .reasons
                 .first()
-                .map_or_else(String::new, |r| sentence(r));
+                .map_or_else(String::new, |r| finding(r));
             format!("{}: {}. {why}", name(c, i), headline::word(e))
                 .trim_end()
                 .to_owned()
@@ -107,8 +107,8 @@ fn sections(c: &Comparison) -> Vec<Section> {
     policies.push(Block::Table(policy_table(c)));
     if c.evaluations.iter().any(|e| !claimed(e)) {
         policies.say(
-            "Savings marked as not proven describe this sample; the evidence settles neither \
-             them nor the quality.",
+            "Savings marked as not proven describe this sample: the evidence does not settle \
+             whether they come with the quality that was asked for.",
         );
     }
     let mut sections = vec![policies];

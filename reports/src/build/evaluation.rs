@@ -4,7 +4,9 @@ use plimsoll_harness::Evaluation;
 
 use super::{headline, money, quality, trust};
 use crate::document::{Document, Section};
-use crate::escape::label;
+use crate::escape::{label, shorten};
+
+const NAME_CHARS_MAX: usize = 160;
 
 /// The document of an evaluation.
 pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
@@ -25,7 +27,7 @@ pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
         title: format!("{}: {}", headline::word(e), label(&e.policy.name)),
         kicker: format!(
             "Evaluation of {} against {}",
-            label(&e.policy.name),
+            shorten(&e.policy.name, NAME_CHARS_MAX),
             label(&e.baseline.model)
         ),
         headline: headline::headline(e),

@@ -5,7 +5,7 @@ use plimsoll_harness::Explanation;
 use crate::document::{
     Block, Cell, Document, Fact, Headline, Section, Table, Tone, numbers, words,
 };
-use crate::escape::{label, sentence};
+use crate::escape::{finding, label};
 use crate::format;
 
 const ARM_ROWS_MAX: usize = 200;
@@ -25,7 +25,7 @@ pub(crate) fn explanation_document(x: &Explanation) -> Document {
         headline: Headline {
             tone: Tone::Neutral,
             word: format!("Sent to {}", label(&x.chosen)),
-            sentence: sentence(&x.reason),
+            sentence: finding(&x.reason),
             figures: Vec::new(),
             note: String::new(),
             reasons: Vec::new(),

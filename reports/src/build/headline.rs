@@ -4,7 +4,7 @@ use plimsoll_harness::{Decision, Evaluation};
 
 use super::{change, claimed, interval_level, percent, quality, usd};
 use crate::document::{Figure, Headline, Tone};
-use crate::escape::{label, sentence};
+use crate::escape::{finding, label};
 use crate::format::{self, Unit};
 
 const REASONS_MAX: usize = 20;
@@ -38,7 +38,7 @@ pub(super) fn headline(e: &Evaluation) -> Headline {
             .reasons
             .iter()
             .take(REASONS_MAX)
-            .map(|r| sentence(r))
+            .map(|r| finding(r))
             .collect(),
         collect: if claimed(e) { Vec::new() } else { collect(e) },
     }
@@ -49,8 +49,8 @@ fn summary(e: &Evaluation) -> String {
         format!("{} {}", money_sentence(e), quality_sentence(e))
     } else {
         format!(
-            "The evidence settles neither the savings nor the quality of this policy, so no \
-             savings are claimed. {}",
+            "The evidence does not settle whether this policy saves money at the quality that was \
+             asked for, so no savings are claimed. {}",
             quality_sentence(e)
         )
     }

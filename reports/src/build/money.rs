@@ -5,7 +5,7 @@ use plimsoll_harness::{Evaluation, FrontierKind, FrontierPoint, MixRow};
 use super::{caveat, claimed, interval_level, percent, quality, thousandths, usd};
 use crate::chart::{Chart, Fan};
 use crate::document::{Block, Cell, Fact, Section, Spark, Table, Tone, numbers, words};
-use crate::escape::{label, sentence};
+use crate::escape::{finding, label};
 use crate::format;
 
 const MIX_ROWS_MAX: usize = 12;
@@ -194,6 +194,6 @@ pub(super) fn projection(e: &Evaluation) -> Section {
         ),
         total: projection.usd_per_month,
     })));
-    section.say(sentence(&projection.note));
+    section.say(finding(&projection.note));
     section
 }

@@ -160,7 +160,7 @@ fn references(e: &Evaluation) -> Table {
             Cell::estimate(quality(e.policy.quality, e.floor.quality)),
             Cell::estimate(usd(e.policy.cost_usd)),
             Cell::estimate(percent(e.savings.fraction)),
-            Cell::new(label(&e.policy.name)),
+            Cell::new(sentence(&e.policy.name)),
         ],
     );
     table.push(vec![

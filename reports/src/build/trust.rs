@@ -5,7 +5,7 @@ use plimsoll_harness::{Decision, Evaluation};
 use super::{caveat, interval_level};
 use crate::chart::{Calibration, Chart};
 use crate::document::{Block, Cell, Fact, Section, Table, Tone, numbers, words};
-use crate::escape::{label, passage, sentence};
+use crate::escape::{finding, label, passage, sentence};
 use crate::format::{self, Unit};
 
 const ARM_ROWS_MAX: usize = 200;
@@ -37,7 +37,7 @@ pub(super) fn panel(e: &Evaluation) -> Section {
     let mut section = Section::new("trust", "How far to trust this");
     let d = &e.diagnostics;
     for warning in d.warnings.iter().take(WARNINGS_MAX) {
-        section.push(Block::Notice(Tone::Caution, sentence(warning)));
+        section.push(Block::Notice(Tone::Caution, finding(warning)));
     }
     let train = |v: f64, unit| format::number(v, unit, &[]);
     let mut facts = vec![

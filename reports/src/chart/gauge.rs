@@ -30,23 +30,21 @@ impl Gauge {
         };
         let left = if size == Size::Wide { 24 } else { 16 };
         let font = if size == Size::Wide { 13 } else { 12 };
-        let mut canvas = Canvas::new(width, 150);
+        let mut canvas = Canvas::new(width, 160);
         let axis = self.axis(left, right);
-        let (top, middle, bottom) = (46, 70, 94);
+        let (top, middle, bottom) = (56, 80, 104);
         // Below the line is hatched: a pattern says it without colour.
         canvas.rect((left, middle - 7), (right, middle + 7), Ink::Grid);
         let line_x = axis.at(self.line);
-        let mut x = left + 4;
-        while x < line_x - 3 {
-            canvas.line(
-                (x, middle + 6),
-                (x + 6, middle - 6),
-                Ink::Line,
-                1,
-                Dash::Solid,
-            );
-            x += 9;
-        }
+        let policy_x = axis.at(self.policy.point);
+        canvas.line(
+            (policy_x, 19),
+            (policy_x, middle - 10),
+            Ink::Accent,
+            1,
+            Dash::Dotted,
+        );
+        hatch(&mut canvas, left + 4, line_x - 3, middle);
         for (tick, text) in tick_texts(&axis.ticks(if size == Size::Wide { 8 } else { 4 })) {
             let x = axis.at(tick);
             canvas.line(
@@ -76,11 +74,34 @@ impl Gauge {
             &mut canvas,
             &line_text,
             line_x,
-            top - 20,
+            top - 22,
             Ink::Line,
             font,
             (left, right),
         );
+        self.baseline(&mut canvas, &axis, middle, font, (left, right));
+        self.policy(&mut canvas, &axis, middle);
+        let policy = format!(
+            "policy {}",
+            crate::format::number(
+                self.policy.point,
+                crate::format::Unit::Quality,
+                &[self.line]
+            )
+        );
+        put(
+            &mut canvas,
+            &policy,
+            policy_x,
+            10,
+            Ink::Accent,
+            font,
+            (left, right),
+        );
+        canvas.finish()
+    }
+
+    fn baseline(&self, canvas: &mut Canvas, axis: &Axis, middle: i32, font: u32, room: (i32, i32)) {
         let baseline_x = axis.at(self.baseline);
         canvas.polygon(
             &[
@@ -95,29 +116,7 @@ impl Gauge {
             crate::format::quality(self.baseline),
             crate::escape::shorten(&self.baseline_label, 24)
         );
-        put(
-            &mut canvas,
-            &baseline,
-            baseline_x,
-            134,
-            Ink::Hull,
-            font,
-            (left, right),
-        );
-        self.policy(&mut canvas, &axis, middle);
-        let policy = format!(
-            "policy {}",
-            crate::format::number(
-                self.policy.point,
-                crate::format::Unit::Quality,
-                &[self.line]
-            )
-        );
-        let y = 10;
-        let x = axis.at(self.policy.point);
-        canvas.line((x, y + 9), (x, middle - 10), Ink::Accent, 1, Dash::Dotted);
-        put(&mut canvas, &policy, x, y, Ink::Accent, font, (left, right));
-        canvas.finish()
+        put(canvas, &baseline, baseline_x, 144, Ink::Hull, font, room);
     }
 
     fn policy(&self, canvas: &mut Canvas, axis: &Axis, y: i32) {
@@ -160,6 +159,21 @@ impl Gauge {
         let high = finite().fold(f64::NEG_INFINITY, f64::max).clamp(-1.0, 1.0);
         let room = ((high - low) * 0.25).max(0.01);
         Axis::linear((low - room).max(-1.0), (high + room).min(1.0), left, right)
+    }
+}
+
+/// Slanted strokes from `from` to `to`.
+fn hatch(canvas: &mut Canvas, from: i32, to: i32, middle: i32) {
+    let mut x = from;
+    while x < to {
+        canvas.line(
+            (x, middle + 6),
+            (x + 6, middle - 6),
+            Ink::Line,
+            1,
+            Dash::Solid,
+        );
+        x += 9;
     }
 }
 
