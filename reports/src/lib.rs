@@ -40,6 +40,7 @@ mod csv;
 mod document;
 mod error;
 mod escape;
+mod exact;
 mod format;
 mod html;
 mod json;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::ReportError;
+use crate::{ReportError, exact};
 
 /// Reads an evaluation that [`Format::Json`](crate::Format::Json) wrote.
 ///
@@ -56,7 +56,11 @@ fn parse<T: DeserializeOwned>(kind: &'static str, json: &[u8]) -> Result<T, Repo
             what: "there is no `schema`".to_owned(),
         }),
         Some(found) if found != u64::from(SCHEMA_VERSION) => Err(version_error(kind, found)),
-        Some(_) => serde_json::from_slice(json).map_err(|e| read_error(kind, &e)),
+        Some(_) => {
+            // The first reading finds and places errors, the second reads every float exactly.
+            let read = serde_json::from_slice(json).map_err(|e| read_error(kind, &e))?;
+            Ok(exact::from_slice(json).unwrap_or(read))
+        }
     }
 }
 
