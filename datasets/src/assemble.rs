@@ -31,7 +31,12 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(reason: RejectReason) -> Self {
-        Self { reason, column: None, request_id: None, offset: 0 }
+        Self {
+            reason,
+            column: None,
+            request_id: None,
+            offset: 0,
+        }
     }
 
     pub(crate) fn in_column(mut self, column: &str) -> Self {
@@ -121,9 +126,15 @@ impl<'o> Assembler<'o> {
                 self.accept(spot, row);
                 Ok(())
             }
-            Err(Fault { reason: RejectReason::TimeUnitUnknown, .. }) => {
+            Err(Fault {
+                reason: RejectReason::TimeUnitUnknown,
+                ..
+            }) => {
                 let file = self.files.last().cloned().unwrap_or_default();
-                Err(ReadError::TimestampUnit { file, line: spot.line })
+                Err(ReadError::TimestampUnit {
+                    file,
+                    line: spot.line,
+                })
             }
             Err(fault) => {
                 let file = self.files.len().saturating_sub(1);
@@ -136,7 +147,11 @@ impl<'o> Assembler<'o> {
     fn reject(&mut self, file: usize, spot: Spot, fault: Fault) {
         self.tally.rows_rejected += 1;
         self.tally.rows_conflicting += u64::from(fault.reason == RejectReason::Conflict);
-        *self.tally.by_reason.entry(fault.reason.name().to_owned()).or_default() += 1;
+        *self
+            .tally
+            .by_reason
+            .entry(fault.reason.name().to_owned())
+            .or_default() += 1;
         if self.rejects.len() < REJECTS_KEPT_MAX {
             self.rejects.push(Reject {
                 file: self.files.get(file).cloned().unwrap_or_default(),
@@ -163,7 +178,10 @@ impl<'o> Assembler<'o> {
         let at = match self.request_index.entry(row.request_id.clone()) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
-                self.requests.push(Request { id: row.request_id.clone(), ..Request::default() });
+                self.requests.push(Request {
+                    id: row.request_id.clone(),
+                    ..Request::default()
+                });
                 self.marks.push(Vec::new());
                 *entry.insert(self.requests.len() - 1)
             }
@@ -192,7 +210,12 @@ impl<'o> Assembler<'o> {
         }
         request.outcomes.push(outcome);
         let file = u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        marks.push(Mark { file, spot, fingerprint, is_conflicting: false });
+        marks.push(Mark {
+            file,
+            spot,
+            fingerprint,
+            is_conflicting: false,
+        });
         merge(request, row, candidates, &mut self.tally.varying);
     }
 
@@ -200,7 +223,8 @@ impl<'o> Assembler<'o> {
         if let Some(index) = self.arm_index.get(name) {
             return *index;
         }
-        let index = u32::try_from(self.arm_names.len()).expect("fewer than 2^32 arms fit in memory");
+        let index =
+            u32::try_from(self.arm_names.len()).expect("fewer than 2^32 arms fit in memory");
         self.arm_names.push(name.to_owned());
         self.arm_index.insert(name.to_owned(), index);
         index
@@ -212,7 +236,9 @@ impl<'o> Assembler<'o> {
         let mut requests = std::mem::take(&mut self.requests);
         for (request, marks) in requests.iter_mut().zip(&self.marks) {
             let mut marks = marks.iter();
-            request.outcomes.retain(|_| marks.next().is_some_and(|mark| !mark.is_conflicting));
+            request
+                .outcomes
+                .retain(|_| marks.next().is_some_and(|mark| !mark.is_conflicting));
         }
         requests.retain(|request| !request.outcomes.is_empty());
 
@@ -223,7 +249,11 @@ impl<'o> Assembler<'o> {
                 used[arm as usize] = true;
             }
         }
-        let mut order: Vec<u32> = (0..).zip(&used).filter(|(_, used)| **used).map(|x| x.0).collect();
+        let mut order: Vec<u32> = (0..)
+            .zip(&used)
+            .filter(|(_, used)| **used)
+            .map(|x| x.0)
+            .collect();
         order.sort_by(|a, b| self.arm_names[*a as usize].cmp(&self.arm_names[*b as usize]));
         let mut renumbered = vec![0; self.arm_names.len()];
         for (new, old) in (0..).zip(&order) {
@@ -234,18 +264,32 @@ impl<'o> Assembler<'o> {
                 outcome.arm = renumbered[outcome.arm as usize];
             }
             request.outcomes.sort_unstable_by_key(|outcome| outcome.arm);
-            request.input_tokens = request.outcomes.iter().find_map(|outcome| outcome.input_tokens);
+            request.input_tokens = request
+                .outcomes
+                .iter()
+                .find_map(|outcome| outcome.input_tokens);
             for arm in request.candidates.iter_mut().flatten() {
                 *arm = renumbered[*arm as usize];
             }
-            request.candidates.iter_mut().for_each(|arms| arms.sort_unstable());
+            request
+                .candidates
+                .iter_mut()
+                .for_each(|arms| arms.sort_unstable());
         }
         let name = |index: &u32| {
             let name = self.arm_names[*index as usize].as_str();
             ArmId::new(name).expect("rows without a model are rejected")
         };
         let arms = order.iter().map(name).collect();
-        (OutcomeLog { arms, requests, digest }, self.tally, self.rejects)
+        (
+            OutcomeLog {
+                arms,
+                requests,
+                digest,
+            },
+            self.tally,
+            self.rejects,
+        )
     }
 }
 
@@ -290,8 +334,18 @@ fn merge(
     fill(&mut request.embedding, row.embedding, "embedding", varying);
     fill(&mut request.task, row.task, "task", varying);
     fill(&mut request.tenant, row.tenant, "tenant", varying);
-    fill(&mut request.session_id, row.session_id, "session_id", varying);
-    fill(&mut request.timestamp_us, row.timestamp_us, "timestamp", varying);
+    fill(
+        &mut request.session_id,
+        row.session_id,
+        "session_id",
+        varying,
+    );
+    fill(
+        &mut request.timestamp_us,
+        row.timestamp_us,
+        "timestamp",
+        varying,
+    );
     fill(&mut request.candidates, candidates, "candidates", varying);
     for (name, value) in row.extra {
         match request.extra.entry(name) {

@@ -115,7 +115,7 @@ pub struct UnknownArm {
 const TOKENS_MAX: u64 = 1 << 53;
 
 impl TokenPrices {
-    /// input·(input − cached) + cached_input·cached + output·output + reasoning·reasoning.
+    /// Price times tokens: input on what was not cached, cached input, output, reasoning; summed.
     ///
     /// `None` when more tokens were cached than came in, or a count is absurd. `input_tokens`
     /// includes the cached ones; `output_tokens` leaves the reasoning tokens out.
@@ -135,7 +135,12 @@ impl TokenPrices {
         cached_input_tokens: u64,
         reasoning_tokens: u64,
     ) -> Option<Usd> {
-        let counts = [input_tokens, output_tokens, cached_input_tokens, reasoning_tokens];
+        let counts = [
+            input_tokens,
+            output_tokens,
+            cached_input_tokens,
+            reasoning_tokens,
+        ];
         if counts.into_iter().any(|count| count > TOKENS_MAX) {
             return None;
         }
@@ -197,7 +202,9 @@ impl Catalogue {
 
     /// All arms by name, without their aliases.
     pub fn arms(&self) -> impl Iterator<Item = (&str, &ArmPrices)> {
-        self.arms.iter().map(|(name, prices)| (name.as_str(), prices))
+        self.arms
+            .iter()
+            .map(|(name, prices)| (name.as_str(), prices))
     }
 
     /// The arm of that name or alias.
@@ -227,7 +234,13 @@ impl Catalogue {
     /// A known name or alias like `arm`.
     #[must_use]
     pub fn meant(&self, arm: &str) -> Option<&str> {
-        did_you_mean(arm, self.arms.keys().chain(self.aliases.keys()).map(String::as_str))
+        did_you_mean(
+            arm,
+            self.arms
+                .keys()
+                .chain(self.aliases.keys())
+                .map(String::as_str),
+        )
     }
 
     /// Gives a cost to every outcome that has none but has its tokens counted.
@@ -265,7 +278,9 @@ impl Catalogue {
             Unpriced::UnknownArm => {
                 if !summary.unknown_arms.contains_key(arm) {
                     let meant = self.meant(arm).map(str::to_owned);
-                    summary.unknown_arms.insert(arm.to_owned(), UnknownArm { outcomes: 0, meant });
+                    summary
+                        .unknown_arms
+                        .insert(arm.to_owned(), UnknownArm { outcomes: 0, meant });
                 }
                 if let Some(unknown) = summary.unknown_arms.get_mut(arm) {
                     unknown.outcomes += 1;
@@ -275,6 +290,7 @@ impl Catalogue {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Unpriced {
     UnknownArm,
     NoPeriod,
@@ -287,10 +303,15 @@ fn price(
     outcome: &Outcome,
     timestamp_us: Option<i64>,
 ) -> Result<Usd, Unpriced> {
-    let prices = arm.ok_or(Unpriced::UnknownArm)?.at(timestamp_us).ok_or(Unpriced::NoPeriod)?;
+    let prices = arm
+        .ok_or(Unpriced::UnknownArm)?
+        .at(timestamp_us)
+        .ok_or(Unpriced::NoPeriod)?;
     let input = outcome.input_tokens.ok_or(Unpriced::NoTokens)?;
     let output = outcome.output_tokens.ok_or(Unpriced::NoTokens)?;
     let cached = outcome.cached_input_tokens.unwrap_or(0);
     let reasoning = outcome.reasoning_tokens.unwrap_or(0);
-    prices.cost(input, output, cached, reasoning).ok_or(Unpriced::BadTokens)
+    prices
+        .cost(input, output, cached, reasoning)
+        .ok_or(Unpriced::BadTokens)
 }

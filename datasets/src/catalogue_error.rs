@@ -138,8 +138,12 @@ impl CatalogueError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::Syntax { .. } => "names with dots or slashes need quotes: [arms.\"a/b-1.5\"]".into(),
-            Self::UnknownKey { meant: Some(meant), .. } => format!("did you mean `{meant}`?"),
+            Self::Syntax { .. } => {
+                "names with dots or slashes need quotes: [arms.\"a/b-1.5\"]".into()
+            }
+            Self::UnknownKey {
+                meant: Some(meant), ..
+            } => format!("did you mean `{meant}`?"),
             Self::UnknownKey { known, .. } => format!("known here: {}", known.join(", ")),
             Self::WrongType { key, wanted, .. } => format!("make `{key}` {wanted}"),
             Self::BadPrice { .. } => {
@@ -153,7 +157,9 @@ impl CatalogueError {
                     .into()
             }
             Self::AliasClash { .. } => "let every name and alias mean one arm".into(),
-            Self::UnknownArm { meant: Some(meant), .. } => {
+            Self::UnknownArm {
+                meant: Some(meant), ..
+            } => {
                 format!("did you mean `{meant}`? else add the arm or an alias to the catalogue")
             }
             Self::UnknownArm { .. } => {

@@ -27,8 +27,14 @@ const ARM_KEYS: &[&str] = &[
     "aliases",
     "source",
 ];
-const PERIOD_KEYS: &[&str] =
-    &["input", "output", "cached_input", "reasoning", "valid_from", "valid_until"];
+const PERIOD_KEYS: &[&str] = &[
+    "input",
+    "output",
+    "cached_input",
+    "reasoning",
+    "valid_from",
+    "valid_until",
+];
 
 type Result<T> = std::result::Result<T, CatalogueError>;
 type Value<'a> = Spanned<DeValue<'a>>;
@@ -51,9 +57,15 @@ pub(crate) fn read(text: &str) -> Result<Catalogue> {
         walk.time("date", date)?;
         catalogue.date = Some(time_text(date.get_ref()));
     }
-    let Some(arms) = top.get("arms") else { return Ok(catalogue) };
+    let Some(arms) = top.get("arms") else {
+        return Ok(catalogue);
+    };
     for (name, arm) in walk.table("arms", arms)? {
-        let prices = walk.arm(name.get_ref(), name.span(), walk.table(name.get_ref(), arm)?)?;
+        let prices = walk.arm(
+            name.get_ref(),
+            name.span(),
+            walk.table(name.get_ref(), arm)?,
+        )?;
         catalogue.arms.insert(name.get_ref().to_string(), prices);
     }
     walk.aliases(&mut catalogue, arms)?;
@@ -75,7 +87,10 @@ impl Walk<'_> {
     }
 
     fn check_keys(&self, table: &DeTable<'_>, known: &'static [&'static str]) -> Result<()> {
-        match table.keys().find(|key| !known.contains(&key.get_ref().as_ref())) {
+        match table
+            .keys()
+            .find(|key| !known.contains(&key.get_ref().as_ref()))
+        {
             None => Ok(()),
             Some(key) => Err(CatalogueError::UnknownKey {
                 place: self.place(&key.span()),
@@ -87,7 +102,11 @@ impl Walk<'_> {
     }
 
     fn wrong(&self, key: &str, value: &Value<'_>, wanted: &'static str) -> CatalogueError {
-        CatalogueError::WrongType { place: self.place(&value.span()), key: key.to_owned(), wanted }
+        CatalogueError::WrongType {
+            place: self.place(&value.span()),
+            key: key.to_owned(),
+            wanted,
+        }
     }
 
     fn table<'v, 'i>(&self, key: &str, value: &'v Value<'i>) -> Result<&'v DeTable<'i>> {
@@ -131,7 +150,11 @@ impl Walk<'_> {
                 self.wrong("context_window_tokens", value, "a whole number of tokens")
             })?),
         };
-        let list = |key: &str| table.get(key).map_or(Ok(Vec::new()), |list| self.texts(key, list));
+        let list = |key: &str| {
+            table
+                .get(key)
+                .map_or(Ok(Vec::new()), |list| self.texts(key, list))
+        };
         let source = match table.get("source").map(|value| (value, value.get_ref())) {
             None => None,
             Some((_, DeValue::String(source))) => Some(source.to_string()),
@@ -152,7 +175,7 @@ impl Walk<'_> {
             return Err(self.wrong("periods", list, "a list of tables"));
         };
         let mut periods = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let table = self.table("periods", item)?;
             self.check_keys(table, PERIOD_KEYS)?;
             periods.push(self.period(arm, &item.span(), table)?);
@@ -181,7 +204,10 @@ impl Walk<'_> {
 
     fn period(&self, arm: &str, span: &Range<usize>, table: &DeTable<'_>) -> Result<PricePeriod> {
         let price = |key: &'static str| {
-            table.get(key).map(|value| self.price(key, value)).transpose()
+            table
+                .get(key)
+                .map(|value| self.price(key, value))
+                .transpose()
         };
         let required = |key: &'static str| {
             price(key)?.ok_or_else(|| CatalogueError::MissingPrice {
@@ -191,7 +217,12 @@ impl Walk<'_> {
             })
         };
         let (input, output) = (required("input")?, required("output")?);
-        let time = |key| table.get(key).map(|value| self.time(key, value)).transpose();
+        let time = |key| {
+            table
+                .get(key)
+                .map(|value| self.time(key, value))
+                .transpose()
+        };
         let period = PricePeriod {
             valid_from_us: time("valid_from")?,
             valid_until_us: time("valid_until")?,
@@ -229,7 +260,11 @@ impl Walk<'_> {
     /// A day (its first moment, UTC) or an RFC 3339 time, as a TOML date or a text.
     fn time(&self, key: &str, value: &Value<'_>) -> Result<i64> {
         let text = time_text(value.get_ref());
-        let day = || text.parse::<Date>().ok().map(|day| format!("{day}T00:00:00Z"));
+        let day = || {
+            text.parse::<Date>()
+                .ok()
+                .map(|day| format!("{day}T00:00:00Z"))
+        };
         timestamp::parse(&text)
             .ok()
             .or_else(|| timestamp::parse(&day()?).ok())
@@ -237,15 +272,18 @@ impl Walk<'_> {
     }
 
     fn aliases(&self, catalogue: &mut Catalogue, arms: &Value<'_>) -> Result<()> {
-        for (name, arm) in self.table("arms", arms)? {
+        for name in self.table("arms", arms)?.keys() {
             let name_text = name.get_ref().to_string();
-            let aliases = catalogue.arms.get(&name_text).map(|arm| arm.aliases.clone());
+            let aliases = catalogue
+                .arms
+                .get(&name_text)
+                .map(|arm| arm.aliases.clone());
             for alias in aliases.unwrap_or_default() {
                 let is_arm = catalogue.arms.contains_key(&alias).then(|| alias.clone());
                 let first = catalogue.aliases.get(&alias).cloned().or(is_arm);
                 if let Some(first) = first {
                     return Err(CatalogueError::AliasClash {
-                        place: self.place(&arm.span()),
+                        place: self.place(&name.span()),
                         alias,
                         first,
                         second: name_text,

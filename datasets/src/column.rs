@@ -135,7 +135,9 @@ impl Column {
 /// assert_eq!(plimsoll_datasets::log_columns().next().map(|(name, _)| name), Some("request_id"));
 /// ```
 pub fn log_columns() -> impl Iterator<Item = (&'static str, &'static str)> {
-    Column::ALL.into_iter().map(|column| (column.name(), column.wanted()))
+    Column::ALL
+        .into_iter()
+        .map(|column| (column.name(), column.wanted()))
 }
 
 /// The known name most like `name`, when one is near enough to be a slip of the pen.
@@ -146,7 +148,12 @@ pub(crate) fn did_you_mean<'a>(
     let lower = name.to_lowercase();
     known
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(likeness, _)| *likeness >= 0.82)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

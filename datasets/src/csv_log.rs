@@ -23,7 +23,11 @@ pub(crate) fn read(
 ) -> Result<(), ReadError> {
     let (line_cap, byte_cap) = (into.options.line_cap, into.options.byte_cap);
     let pending = Rc::new(Shared::new(0));
-    let guarded = Guarded { reader, pending: pending.clone(), cap: line_cap };
+    let guarded = Guarded {
+        reader,
+        pending: pending.clone(),
+        cap: line_cap,
+    };
     let mut records = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
@@ -33,28 +37,47 @@ pub(crate) fn read(
     let failed = |error: csv::Error, line: u64| {
         let message = error.to_string();
         let csv::ErrorKind::Io(error) = error.into_kind() else {
-            return ReadError::Io { file: file.to_owned(), source: io::Error::other(message) };
+            return ReadError::Io {
+                file: file.to_owned(),
+                source: io::Error::other(message),
+            };
         };
-        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<RecordTooLong>) {
-            return ReadError::LineCap { file: file.to_owned(), line, cap: line_cap };
+        if error
+            .get_ref()
+            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<RecordTooLong>)
+        {
+            return ReadError::LineCap {
+                file: file.to_owned(),
+                line,
+                cap: line_cap,
+            };
         }
         read_failed(file, error, byte_cap)
     };
 
     let mut record = ByteRecord::new();
-    records.read_byte_record(&mut record).map_err(|error| failed(error, 1))?;
+    records
+        .read_byte_record(&mut record)
+        .map_err(|error| failed(error, 1))?;
     let names = header(file, &record)?;
     let columns: Vec<_> = names.iter().map(|name| Column::named(name)).collect();
     let mut row = 0;
     loop {
         pending.set(0);
         let line = records.position().line();
-        if !records.read_byte_record(&mut record).map_err(|error| failed(error, line))? {
+        if !records
+            .read_byte_record(&mut record)
+            .map_err(|error| failed(error, line))?
+        {
             return Ok(());
         }
         row += 1;
         let at = record.position();
-        let spot = Spot { line: at.map(csv::Position::line), byte: at.map(csv::Position::byte), row };
+        let spot = Spot {
+            line: at.map(csv::Position::line),
+            byte: at.map(csv::Position::byte),
+            row,
+        };
         let parsed = parse(&record, &names, &columns, into);
         into.add(spot, parsed)?;
     }
@@ -63,7 +86,11 @@ pub(crate) fn read(
 fn header(file: &str, record: &ByteRecord) -> Result<Vec<String>, ReadError> {
     let mut names = Vec::with_capacity(record.len());
     for (index, name) in record.iter().enumerate() {
-        let name = if index == 0 { name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name) } else { name };
+        let name = if index == 0 {
+            name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name)
+        } else {
+            name
+        };
         let name = std::str::from_utf8(name).map_err(|_| ReadError::UnknownFormat {
             file: file.to_owned(),
             found: "its header is not text",
@@ -78,12 +105,18 @@ fn header(file: &str, record: &ByteRecord) -> Result<Vec<String>, ReadError> {
 pub(crate) fn require_columns(file: &str, names: &[String]) -> Result<(), ReadError> {
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
-            return Err(ReadError::DuplicateColumn { file: file.to_owned(), column: name.clone() });
+            return Err(ReadError::DuplicateColumn {
+                file: file.to_owned(),
+                column: name.clone(),
+            });
         }
     }
     for column in [Column::RequestId.name(), Column::Model.name()] {
         if !names.iter().any(|name| name == column) {
-            let unknown = names.iter().map(String::as_str).filter(|n| Column::named(n).is_none());
+            let unknown = names
+                .iter()
+                .map(String::as_str)
+                .filter(|n| Column::named(n).is_none());
             return Err(ReadError::MissingColumn {
                 file: file.to_owned(),
                 column,
@@ -102,14 +135,21 @@ fn parse(
     into: &Assembler<'_>,
 ) -> Result<LogRow, Fault> {
     if record.len() != names.len() {
-        let reason = RejectReason::FieldCount { got: record.len(), wanted: names.len() };
+        let reason = RejectReason::FieldCount {
+            got: record.len(),
+            wanted: names.len(),
+        };
         return Err(Fault::new(reason));
     }
     let mut row = LogRow::default();
     let unit = into.options.timestamp_unit;
     // The id comes first, so that every fault can name its row.
-    let id = columns.iter().position(|column| *column == Some(Column::RequestId));
-    let order = id.into_iter().chain((0..names.len()).filter(|index| Some(*index) != id));
+    let id = columns
+        .iter()
+        .position(|column| *column == Some(Column::RequestId));
+    let order = id
+        .into_iter()
+        .chain((0..names.len()).filter(|index| Some(*index) != id));
     for index in order {
         let set = std::str::from_utf8(&record[index])
             .map_err(|_| RejectReason::InvalidUtf8)
@@ -118,12 +158,16 @@ fn parse(
                 None => row.set_extra(&names[index], Cell::Untyped(field)),
             });
         if let Err(reason) = set {
-            return Err(Fault::new(reason).in_column(&names[index]).of_request(row.request_id));
+            return Err(Fault::new(reason)
+                .in_column(&names[index])
+                .of_request(row.request_id));
         }
     }
     match row.check() {
         Ok(()) => Ok(row),
-        Err((column, reason)) => Err(Fault::new(reason).in_column(column).of_request(row.request_id)),
+        Err((column, reason)) => Err(Fault::new(reason)
+            .in_column(column)
+            .of_request(row.request_id)),
     }
 }
 

@@ -33,8 +33,15 @@ impl OutcomeLog {
             .filter(|(_, labelled)| is_complete(*labelled, total))
             .map(|(arm, _)| arm)
             .collect();
-        let complete_arms = complete.iter().map(|arm| self.arms[*arm].to_string()).collect();
-        let evidence = |kind, why| Evidence { kind, why, complete_arms };
+        let complete_arms = complete
+            .iter()
+            .map(|arm| self.arms[*arm].to_string())
+            .collect();
+        let evidence = |kind, why| Evidence {
+            kind,
+            why,
+            complete_arms,
+        };
         if total > 0 && complete.len() >= 2 {
             return evidence(
                 EvidenceKind::FullInformation,
@@ -49,7 +56,11 @@ impl OutcomeLog {
         let with_propensity = self
             .requests
             .iter()
-            .filter(|request| request.served_outcome().is_some_and(|o| o.propensity.is_some()))
+            .filter(|request| {
+                request
+                    .served_outcome()
+                    .is_some_and(|o| o.propensity.is_some())
+            })
             .count();
         if total > 0 && with_propensity == total {
             return evidence(
@@ -74,7 +85,10 @@ impl Request {
     /// `None` when several are marked, or several are there and none is.
     #[must_use]
     pub fn served_outcome(&self) -> Option<&Outcome> {
-        let mut served = self.outcomes.iter().filter(|outcome| outcome.served == Some(true));
+        let mut served = self
+            .outcomes
+            .iter()
+            .filter(|outcome| outcome.served == Some(true));
         match (served.next(), served.next(), self.outcomes.as_slice()) {
             (Some(outcome), None, _) => Some(outcome),
             (None, None, [only]) if only.served.is_none() => Some(only),
@@ -94,7 +108,10 @@ pub(crate) fn labelled_per_arm(log: &OutcomeLog) -> Vec<usize> {
 
 /// Complete: the share is reached, or a single request is missing in a log that is not tiny.
 fn is_complete(labelled: usize, total: usize) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests in memory stay below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of requests in memory stay below 2^53"
+    )]
     let share_reached = labelled as f64 >= COVERAGE_MIN * total as f64;
     share_reached || (total >= 20 && labelled + 1 >= total)
 }

@@ -32,7 +32,11 @@ pub(crate) fn read(
         }
         line += 1;
         if trimmed(&buffer).len() > line_cap {
-            return Err(ReadError::LineCap { file: file.to_owned(), line, cap: line_cap });
+            return Err(ReadError::LineCap {
+                file: file.to_owned(),
+                line,
+                cap: line_cap,
+            });
         }
         let has_mark = line == 1 && buffer.starts_with(b"\xef\xbb\xbf");
         let text = trimmed(&buffer[if has_mark { 3 } else { 0 }..]);
@@ -41,7 +45,14 @@ pub(crate) fn read(
             let parsed = parse(text, into);
             let offset = parsed.as_ref().err().map_or(0, |fault| fault.offset);
             let at = byte + if has_mark { 3 } else { 0 } + offset;
-            into.add(Spot { line: Some(line), byte: Some(at), row }, parsed)?;
+            into.add(
+                Spot {
+                    line: Some(line),
+                    byte: Some(at),
+                    row,
+                },
+                parsed,
+            )?;
         }
         byte += read as u64;
     }
@@ -71,7 +82,9 @@ fn parse(line: &[u8], into: &Assembler<'_>) -> Result<LogRow, Fault> {
     let fields = fields(text)?;
     let mut row = LogRow::default();
     // The id comes first, so that every fault can name its row.
-    let id = fields.iter().find(|(name, _)| name == Column::RequestId.name());
+    let id = fields
+        .iter()
+        .find(|(name, _)| name == Column::RequestId.name());
     if let Some((_, raw)) = id {
         set(&mut row, Column::RequestId.name(), raw, into)?;
     }
@@ -83,7 +96,9 @@ fn parse(line: &[u8], into: &Assembler<'_>) -> Result<LogRow, Fault> {
     }
     match row.check() {
         Ok(()) => Ok(row),
-        Err((column, reason)) => Err(Fault::new(reason).in_column(column).of_request(row.request_id)),
+        Err((column, reason)) => Err(Fault::new(reason)
+            .in_column(column)
+            .of_request(row.request_id)),
     }
 }
 
@@ -91,7 +106,9 @@ fn set(row: &mut LogRow, name: &str, raw: &RawValue, into: &Assembler<'_>) -> Re
     let fault = |reason| Fault::new(reason).in_column(name);
     let cell = cell(raw.get()).map_err(fault)?;
     match Column::named(name) {
-        Some(column) => row.set(column, cell, into.options.timestamp_unit).map_err(fault),
+        Some(column) => row
+            .set(column, cell, into.options.timestamp_unit)
+            .map_err(fault),
         None => row.set_extra(name, cell).map_err(fault),
     }
 }
@@ -117,7 +134,9 @@ fn text(raw: &str) -> Result<Cow<'_, str>, RejectReason> {
     if !inner.contains('\\') {
         return Ok(Cow::Borrowed(inner));
     }
-    serde_json::from_str(raw).map(Cow::Owned).map_err(|error| bad_json(&error))
+    serde_json::from_str(raw)
+        .map(Cow::Owned)
+        .map_err(|error| bad_json(&error))
 }
 
 /// Nesting is bounded by the parser's own recursion limit; doubled keys inside are refused too.
@@ -168,14 +187,21 @@ impl<'de> Visitor<'de> for Nested<'_> {
         Ok(())
     }
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(Nested { twice: &mut *self.twice })?.is_some() {}
+        while items
+            .next_element_seed(Nested {
+                twice: &mut *self.twice,
+            })?
+            .is_some()
+        {}
         Ok(())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             *self.twice |= !seen.insert(key);
-            map.next_value_seed(Nested { twice: &mut *self.twice })?;
+            map.next_value_seed(Nested {
+                twice: &mut *self.twice,
+            })?;
         }
         Ok(())
     }
@@ -213,7 +239,9 @@ fn json_fault(error: &serde_json::Error) -> Fault {
 /// The parser's words without its place; they never quote the line.
 fn bad_json(error: &serde_json::Error) -> RejectReason {
     if error.is_data() {
-        return RejectReason::BadJson { what: "a value of another type was expected".to_owned() };
+        return RejectReason::BadJson {
+            what: "a value of another type was expected".to_owned(),
+        };
     }
     let message = error.to_string();
     let what = message.split(" at line ").next().unwrap_or_default();
@@ -222,7 +250,9 @@ fn bad_json(error: &serde_json::Error) -> RejectReason {
     } else if what.contains("number out of range") {
         RejectReason::NotFinite
     } else {
-        RejectReason::BadJson { what: what.to_owned() }
+        RejectReason::BadJson {
+            what: what.to_owned(),
+        }
     }
 }
 

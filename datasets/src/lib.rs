@@ -1,4 +1,31 @@
-//! Outcome logs.
+//! Outcome logs for Plimsoll: what each arm answered to each request, at what quality and cost.
+//!
+//! - [`read`] takes Parquet, CSV and JSONL, compressed or not, from a file, a folder, a pattern,
+//!   standard input or memory. Rows that cannot be used are [`Reject`]s with their place and
+//!   reason; too many of them are an error. The [`ValidationReport`] says what is in the log and
+//!   which [`Evidence`] it is.
+//! - [`Catalogue`] gives unpriced outcomes their exact cost; what has no price is never free.
+//! - [`split`] and [`folds`] divide requests without tearing sessions apart.
+//! - [`simulate`] makes logs whose truth is known, of any size; [`sample_log`] is one of them.
+//! - [`LogWriter`] and [`write_log`] write the same formats, whole files or none.
+//!
+//! Prompt text never reaches an error, a report or a `Debug` text.
+//!
+//! ```
+//! use plimsoll::Seed;
+//! use plimsoll_datasets::{
+//!     EvidenceKind, Input, ReadOptions, SAMPLE_NAME, Split, read, sample_log, split,
+//! };
+//!
+//! let input = Input::bytes(SAMPLE_NAME, sample_log());
+//! let read = read(&input, &ReadOptions::default())?;
+//! assert_eq!(read.report.evidence.kind, EvidenceKind::FullInformation);
+//!
+//! let (train, test) = split(&read.log, &Split::parse("time:0.7")?, Seed(1))?;
+//! assert_eq!(train.len() + test.len(), read.log.requests.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 mod assemble;
 mod catalogue;
 mod catalogue_error;
@@ -25,9 +52,7 @@ mod write;
 mod write_error;
 mod write_parquet;
 
-pub use catalogue::{
-    ArmPrices, Catalogue, PricePeriod, PricingSummary, TokenPrices, UnknownArm,
-};
+pub use catalogue::{ArmPrices, Catalogue, PricePeriod, PricingSummary, TokenPrices, UnknownArm};
 pub use catalogue_error::{CatalogueError, TextPlace};
 pub use column::log_columns;
 pub use evidence::{COVERAGE_MIN, Evidence};
@@ -42,8 +67,8 @@ pub use report::{
 pub use row::LogRow;
 pub use sample::{SAMPLE_NAME, sample_config, sample_log};
 pub use simulate::{
-    ArmTruth, Logging, SimulateConfig, SimulateError, SimulatedArm, SimulatedRequest, Simulation,
-    SimulationSummary, simulate,
+    ArmTruth, Logging, STRONG_AT_LOGITS, SimulateConfig, SimulateError, SimulatedArm,
+    SimulatedRequest, Simulation, SimulationSummary, simulate,
 };
 pub use source::Input;
 pub use split::{Split, column_value, folds, split};

@@ -51,20 +51,32 @@ struct Shape {
 pub(crate) fn read(file: &str, path: &Path, into: &mut Assembler<'_>) -> Result<(), ReadError> {
     let shape = shape(file, path)?;
     if shape.bytes > into.options.byte_cap {
-        return Err(ReadError::ByteCap { file: file.to_owned(), cap: into.options.byte_cap });
+        return Err(ReadError::ByteCap {
+            file: file.to_owned(),
+            cap: into.options.byte_cap,
+        });
     }
     check_types(file, &shape.fields)?;
     let mut offset = 0;
     while offset < shape.rows {
         let frame = guarded(file, || {
             let path = PlRefPath::new(path.to_string_lossy());
-            let args = ScanArgsParquet { glob: false, cache: false, ..Default::default() };
+            let args = ScanArgsParquet {
+                glob: false,
+                cache: false,
+                ..Default::default()
+            };
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-            LazyFrame::scan_parquet(path, args)?.slice(offset, SLICE_ROWS).collect()
+            LazyFrame::scan_parquet(path, args)?
+                .slice(offset, SLICE_ROWS)
+                .collect()
         })?;
         if frame.height() == 0 {
             let message = format!("it ends after {offset} of {} rows", shape.rows);
-            return Err(ReadError::Parquet { file: file.to_owned(), message });
+            return Err(ReadError::Parquet {
+                file: file.to_owned(),
+                message,
+            });
         }
         read_slice(file, &frame, offset, into)?;
         offset += frame.height() as u64;
@@ -78,7 +90,10 @@ pub(crate) fn read_spooled(
     mut reader: Box<dyn BufRead>,
     into: &mut Assembler<'_>,
 ) -> Result<(), ReadError> {
-    let failed = |source| ReadError::Io { file: file.to_owned(), source };
+    let failed = |source| ReadError::Io {
+        file: file.to_owned(),
+        source,
+    };
     let mut spool = tempfile::NamedTempFile::new().map_err(failed)?;
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -97,7 +112,9 @@ pub(crate) fn read_spooled(
 pub(crate) fn check_drift(sources: &[Source]) -> Result<(), ReadError> {
     let mut seen: Vec<(Field, &str)> = Vec::new();
     for source in sources.iter().filter(|_| sources.len() > 1) {
-        let Place::File(path) = &source.place else { continue };
+        let Place::File(path) = &source.place else {
+            continue;
+        };
         if !is_parquet(path) {
             continue;
         }
@@ -129,7 +146,10 @@ fn agree(a: Class, b: Class) -> bool {
 
 fn is_parquet(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"PAR1"
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut magic))
+        .is_ok()
+        && magic == *b"PAR1"
 }
 
 /// Runs the decoder; whatever it does wrong on damaged bytes is an error of the file.
@@ -137,12 +157,20 @@ fn guarded<T>(
     file: &str,
     decode: impl FnOnce() -> polars::prelude::PolarsResult<T>,
 ) -> Result<T, ReadError> {
-    let failed = |message| ReadError::Parquet { file: file.to_owned(), message };
+    let failed = |message| ReadError::Parquet {
+        file: file.to_owned(),
+        message,
+    };
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
             let text = error.to_string();
-            Err(failed(text.lines().next().unwrap_or("the decoder gave no reason").to_owned()))
+            Err(failed(
+                text.lines()
+                    .next()
+                    .unwrap_or("the decoder gave no reason")
+                    .to_owned(),
+            ))
         }
         Err(_) => Err(failed("its bytes make no sense to the decoder".to_owned())),
     }
@@ -150,19 +178,20 @@ fn guarded<T>(
 
 /// Reads the file's footer only.
 fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
-    let handle = File::open(path)
-        .map_err(|source| ReadError::Io { file: file.to_owned(), source })?;
+    let handle = File::open(path).map_err(|source| ReadError::Io {
+        file: file.to_owned(),
+        source,
+    })?;
     guarded(file, || {
         let mut reader = ParquetReader::new(handle);
         let metadata = reader.get_metadata()?.clone();
         let schema = reader.schema()?;
-        let field = |(name, field): (&polars::prelude::PlSmallStr, &polars::prelude::ArrowField)| {
-            Field {
+        let field =
+            |(name, field): (&polars::prelude::PlSmallStr, &polars::prelude::ArrowField)| Field {
                 name: name.to_string(),
                 class: class_of(&field.dtype),
                 type_name: type_name(&field.dtype),
-            }
-        };
+            };
         Ok(Shape {
             fields: schema.iter().map(field).collect(),
             rows: metadata.num_rows as u64,
@@ -225,7 +254,9 @@ fn check_types(file: &str, fields: &[Field]) -> Result<(), ReadError> {
                 got: field.type_name.clone(),
             });
         }
-        let Some(column) = Column::named(&field.name) else { continue };
+        let Some(column) = Column::named(&field.name) else {
+            continue;
+        };
         let fits = match column.kind() {
             Kind::Text if column == Column::Model => field.class == Class::Text,
             Kind::Text => matches!(field.class, Class::Text | Class::Integer),
@@ -253,22 +284,41 @@ fn read_slice(
     offset: u64,
     into: &mut Assembler<'_>,
 ) -> Result<(), ReadError> {
-    let names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+    let names: Vec<String> = frame
+        .get_column_names()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let known: Vec<_> = names.iter().map(|name| Column::named(name)).collect();
     let columns = guarded(file, || {
-        frame.columns().iter().map(|column| Cells::new(column.as_materialized_series())).collect()
+        frame
+            .columns()
+            .iter()
+            .map(|column| Cells::new(column.as_materialized_series()))
+            .collect()
     })?;
     let columns: Vec<Cells> = columns;
     let unit = into.options.timestamp_unit;
     // The id comes first, so that every fault can name its row.
-    let id = known.iter().position(|column| *column == Some(Column::RequestId));
-    let order: Vec<_> =
-        id.into_iter().chain((0..names.len()).filter(|index| Some(*index) != id)).collect();
+    let id = known
+        .iter()
+        .position(|column| *column == Some(Column::RequestId));
+    let order: Vec<_> = id
+        .into_iter()
+        .chain((0..names.len()).filter(|index| Some(*index) != id))
+        .collect();
     for at in 0..frame.height() {
         let parsed = guarded(file, || {
             Ok(parse(at, &order, &names, &known, &columns, unit))
         })?;
-        into.add(Spot { line: None, byte: None, row: offset + at as u64 + 1 }, parsed)?;
+        into.add(
+            Spot {
+                line: None,
+                byte: None,
+                row: offset + at as u64 + 1,
+            },
+            parsed,
+        )?;
     }
     Ok(())
 }
@@ -288,12 +338,16 @@ fn parse(
             None => row.set_extra(&names[index], cell),
         });
         if let Err(reason) = set {
-            return Err(Fault::new(reason).in_column(&names[index]).of_request(row.request_id));
+            return Err(Fault::new(reason)
+                .in_column(&names[index])
+                .of_request(row.request_id));
         }
     }
     match row.check() {
         Ok(()) => Ok(row),
-        Err((column, reason)) => Err(Fault::new(reason).in_column(column).of_request(row.request_id)),
+        Err((column, reason)) => Err(Fault::new(reason)
+            .in_column(column)
+            .of_request(row.request_id)),
     }
 }
 
@@ -352,16 +406,17 @@ impl Cells {
             Self::Unsigned(cells) => cells.get(at).map(Cell::Unsigned),
             Self::Signed(cells) => cells.get(at).map(Cell::Signed),
             Self::Float(cells) => cells.get(at).map(Cell::Float),
-            Self::Single(cells) => {
-                cells.get(at).map(|x| Cell::Float(x.to_string().parse().unwrap_or(f64::NAN)))
-            }
+            Self::Single(cells) => cells
+                .get(at)
+                .map(|x| Cell::Float(x.to_string().parse().unwrap_or(f64::NAN))),
             Self::Flag(cells) => cells.get(at).map(Cell::Flag),
             Self::Time(cells, factor, divisor) => match cells.get(at) {
                 Some(count) => Some(Cell::Micros(
-                    count
-                        .div_euclid(*divisor)
-                        .checked_mul(*factor)
-                        .ok_or(RejectReason::BadTime { what: "out of range" })?,
+                    count.div_euclid(*divisor).checked_mul(*factor).ok_or(
+                        RejectReason::BadTime {
+                            what: "out of range",
+                        },
+                    )?,
                 )),
                 None => None,
             },
@@ -379,13 +434,20 @@ impl Cells {
     }
 }
 
-const NULL_IN_LIST: RejectReason =
-    RejectReason::WrongType { got: "a null inside a list", wanted: "values" };
+const NULL_IN_LIST: RejectReason = RejectReason::WrongType {
+    got: "a null inside a list",
+    wanted: "values",
+};
 
 fn floats(list: &Series) -> Result<Vec<f32>, RejectReason> {
-    let cast = list.cast(&DataType::Float32).map_err(|_| RejectReason::NotFinite)?;
+    let cast = list
+        .cast(&DataType::Float32)
+        .map_err(|_| RejectReason::NotFinite)?;
     let values = cast.f32().map_err(|_| RejectReason::NotFinite)?;
-    values.iter().map(|value| value.ok_or(NULL_IN_LIST)).collect()
+    values
+        .iter()
+        .map(|value| value.ok_or(NULL_IN_LIST))
+        .collect()
 }
 
 fn texts(list: &Series) -> Result<Vec<String>, RejectReason> {

@@ -105,10 +105,17 @@ pub fn read_with_progress(
         let rows_before = into.tally.rows_read;
         let format = read_source(source, &meter, &mut into)?;
         let rows = into.tally.rows_read - rows_before;
-        files.push(FileSummary { name: source.name.clone(), format, rows });
+        files.push(FileSummary {
+            name: source.name.clone(),
+            format,
+            rows,
+        });
     }
     if into.tally.rows_read == 0 {
-        let file = sources.first().map(|source| source.name.clone()).unwrap_or_default();
+        let file = sources
+            .first()
+            .map(|source| source.name.clone())
+            .unwrap_or_default();
         return Err(ReadError::NoRows { file });
     }
     let digest = meter.digest.borrow().finalize().to_hex().to_string();
@@ -126,7 +133,11 @@ pub fn read_with_progress(
             first: rejects.into_iter().take(FIRST_REJECTS).collect(),
         });
     }
-    Ok(ReadLog { log, report, rejects })
+    Ok(ReadLog {
+        log,
+        report,
+        rejects,
+    })
 }
 
 fn read_source(
@@ -155,7 +166,9 @@ fn read_source(
         }
     };
     // Bytes the decoder had no use for still belong to the digest.
-    std::io::copy(&mut rest, &mut std::io::sink())
-        .map_err(|error| ReadError::Io { file: source.name.clone(), source: error })?;
+    std::io::copy(&mut rest, &mut std::io::sink()).map_err(|error| ReadError::Io {
+        file: source.name.clone(),
+        source: error,
+    })?;
     Ok(format)
 }

@@ -223,7 +223,11 @@ impl ReadError {
     #[must_use]
     pub fn location(&self) -> Option<Location> {
         let at = |file: &String, line: Option<u64>, column: Option<&str>| {
-            Some(Location { file: file.clone(), line, column: column.map(str::to_owned) })
+            Some(Location {
+                file: file.clone(),
+                line,
+                column: column.map(str::to_owned),
+            })
         };
         match self {
             Self::Io { file, .. }
@@ -239,7 +243,11 @@ impl ReadError {
             Self::DuplicateColumn { file, column }
             | Self::WrongType { file, column, .. }
             | Self::UnsupportedType { file, column, .. } => at(file, None, Some(column)),
-            Self::SchemaDrift { second_file, column, .. } => at(second_file, None, Some(column)),
+            Self::SchemaDrift {
+                second_file,
+                column,
+                ..
+            } => at(second_file, None, Some(column)),
             Self::LineCap { file, line, .. } => at(file, Some(*line), None),
             Self::TimestampUnit { file, line } => at(file, *line, Some("timestamp")),
             Self::TooManyRejects { first, .. } => first
@@ -271,12 +279,22 @@ impl ReadError {
                  per line (`jq -c '.[]'` turns a JSON array into JSONL)"
                     .to_owned()
             }
-            Self::MissingColumn { column, meant, found, .. } => match meant {
+            Self::MissingColumn {
+                column,
+                meant,
+                found,
+                ..
+            } => match meant {
                 Some(meant) => format!("rename `{meant}` to `{column}`"),
                 None => format!(
                     "every row needs `request_id` and `model`; the file has: {}. Logs of other \
                      tools go through `plimsoll import`",
-                    found.iter().take(20).cloned().collect::<Vec<_>>().join(", ")
+                    found
+                        .iter()
+                        .take(20)
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 ),
             },
             Self::DuplicateColumn { column, .. } => format!("rename or drop one `{column}`"),
@@ -304,10 +322,12 @@ impl ReadError {
                 "compress the file again without `--long` (or with `--long=27`)".to_owned()
             }
             Self::TimestampUnit { .. } => {
-                "name the unit with --timestamp-unit s, ms, us or ns; it is never guessed".to_owned()
+                "name the unit with --timestamp-unit s, ms, us or ns; it is never guessed"
+                    .to_owned()
             }
             Self::TooManyRejects { .. } => {
-                "mend the rows named above, or raise --max-reject if losing them is right".to_owned()
+                "mend the rows named above, or raise --max-reject if losing them is right"
+                    .to_owned()
             }
         }
     }

@@ -156,7 +156,10 @@ impl std::fmt::Display for Reject {
 /// # Errors
 /// [`WriteError`] when the folder cannot be written.
 pub fn write_rejects(path: &Path, rejects: &[Reject]) -> Result<(), WriteError> {
-    let at = |source| WriteError::Io { path: path.to_owned(), source };
+    let at = |source| WriteError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = crate::write_error::temporary_beside(path)?;
     let mut out = BufWriter::new(&file);
     for reject in rejects {

@@ -181,7 +181,11 @@ impl std::fmt::Display for Warning {
                 write!(f, "{:.1} % of outcomes have no cost", share * 100.0)
             }
             Self::TenantDominates { tenant, share } => {
-                write!(f, "tenant `{tenant}` gives {:.0} % of the labels or reward", share * 100.0)
+                write!(
+                    f,
+                    "tenant `{tenant}` gives {:.0} % of the labels or reward",
+                    share * 100.0
+                )
             }
         }
     }
@@ -233,7 +237,9 @@ impl ValidationReport {
         self.arms = arms(log);
         self.outcomes = self.arms.iter().map(|arm| arm.outcomes).sum();
         let labelled: u64 = self.arms.iter().map(|arm| arm.labelled).sum();
-        let unpriced = outcomes(log).filter(|(_, outcome)| outcome.cost.is_none()).count() as u64;
+        let unpriced = outcomes(log)
+            .filter(|(_, outcome)| outcome.cost.is_none())
+            .count() as u64;
         self.unlabelled_share = share(self.outcomes - labelled, self.outcomes);
         self.unpriced_share = share(unpriced, self.outcomes);
         self.time = time_span(log);
@@ -249,7 +255,9 @@ impl ValidationReport {
         match qualities.next() {
             None => warnings.push(Warning::NoLabels),
             Some(first) if qualities.all(|quality| quality == first) => {
-                warnings.push(Warning::NoQualitySignal { quality: first.get() });
+                warnings.push(Warning::NoQualitySignal {
+                    quality: first.get(),
+                });
             }
             Some(_) => {}
         }
@@ -258,7 +266,9 @@ impl ValidationReport {
             warnings.push(Warning::Conflicting { share });
         }
         if self.unpriced_share > 0.0 {
-            warnings.push(Warning::Unpriced { share: self.unpriced_share });
+            warnings.push(Warning::Unpriced {
+                share: self.unpriced_share,
+            });
         }
         if let Some(influence) = &self.influence
             && influence.tenants > 1
@@ -269,20 +279,32 @@ impl ValidationReport {
                 (&influence.reward_tenant, influence.reward_share)
             };
             if share > TENANT_SHARE_MAX {
-                warnings.push(Warning::TenantDominates { tenant: tenant.clone(), share });
+                warnings.push(Warning::TenantDominates {
+                    tenant: tenant.clone(),
+                    share,
+                });
             }
         }
         warnings
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts in memory stay below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts in memory stay below 2^53"
+)]
 fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 fn outcomes(log: &OutcomeLog) -> impl Iterator<Item = (&Request, &crate::log::Outcome)> {
-    log.requests.iter().flat_map(|request| request.outcomes.iter().map(move |o| (request, o)))
+    log.requests
+        .iter()
+        .flat_map(|request| request.outcomes.iter().map(move |o| (request, o)))
 }
 
 fn arms(log: &OutcomeLog) -> Vec<ArmCoverage> {
@@ -304,13 +326,25 @@ fn arms(log: &OutcomeLog) -> Vec<ArmCoverage> {
             unpriced_share: share(unpriced, outcomes),
         }
     };
-    log.arms.iter().zip(labelled_per_arm(log)).zip(counts).map(row).collect()
+    log.arms
+        .iter()
+        .zip(labelled_per_arm(log))
+        .zip(counts)
+        .map(row)
+        .collect()
 }
 
 fn time_span(log: &OutcomeLog) -> Option<TimeSpan> {
-    let times = || log.requests.iter().filter_map(|request| request.timestamp_us);
+    let times = || {
+        log.requests
+            .iter()
+            .filter_map(|request| request.timestamp_us)
+    };
     let (first, last) = (times().min()?, times().max()?);
-    #[expect(clippy::cast_precision_loss, reason = "a span in days needs no microseconds")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a span in days needs no microseconds"
+    )]
     let days = (last - first) as f64 / 86_400e6;
     Some(TimeSpan {
         first: timestamp::to_text(first),
@@ -350,8 +384,13 @@ fn segments(log: &OutcomeLog) -> Vec<SegmentColumn> {
             ("tenant", &request.tenant),
             ("session_id", &request.session_id),
         ];
-        let known = known.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        let extra = request.extra.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let known = known
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let extra = request
+            .extra
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in known.chain(extra) {
             let (values, present) = columns.entry(name).or_default();
             values.insert(value);
@@ -371,7 +410,9 @@ fn influence(log: &OutcomeLog) -> Option<TenantInfluence> {
     let mut tenants: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
     let (mut labels, mut reward) = (0, 0.0);
     for (request, outcome) in outcomes(log) {
-        let Some(quality) = outcome.quality else { continue };
+        let Some(quality) = outcome.quality else {
+            continue;
+        };
         labels += 1;
         reward += quality.get();
         if let Some(tenant) = request.tenant.as_deref() {

@@ -91,8 +91,11 @@ impl std::fmt::Debug for LogRow {
 }
 
 /// Pairs of unknown columns that must not run backwards.
-const CLOCK_PAIRS: [(&str, &str); 3] =
-    [("start", "end"), ("start_time", "end_time"), ("request_time", "feedback_time")];
+const CLOCK_PAIRS: [(&str, &str); 3] = [
+    ("start", "end"),
+    ("start_time", "end_time"),
+    ("request_time", "feedback_time"),
+];
 
 impl LogRow {
     /// Puts a cell into its column.
@@ -103,8 +106,7 @@ impl LogRow {
         unit: Option<TimestampUnit>,
     ) -> Result<(), RejectReason> {
         let cell = match cell {
-            Cell::Null => return Ok(()),
-            Cell::Untyped("") => return Ok(()),
+            Cell::Null | Cell::Untyped("") => return Ok(()),
             cell => cell,
         };
         let wanted = column.wanted();
@@ -175,8 +177,10 @@ impl LogRow {
 
     /// The checks that need the whole row; `Err` names the column at fault.
     pub(crate) fn check(&self) -> Result<(), (&'static str, RejectReason)> {
-        for (column, text) in [(Column::RequestId, &self.request_id), (Column::Model, &self.model)]
-        {
+        for (column, text) in [
+            (Column::RequestId, &self.request_id),
+            (Column::Model, &self.model),
+        ] {
             if text.is_empty() {
                 return Err((column.name(), RejectReason::Missing));
             }
@@ -223,7 +227,11 @@ fn wrong_type(cell: &Cell<'_>, wanted: &'static str) -> RejectReason {
 }
 
 fn without_nul(text: Cow<'_, str>) -> Result<String, RejectReason> {
-    if text.contains('\0') { Err(RejectReason::NulCharacter) } else { Ok(text.into_owned()) }
+    if text.contains('\0') {
+        Err(RejectReason::NulCharacter)
+    } else {
+        Ok(text.into_owned())
+    }
 }
 
 /// A text; whole numbers are taken as their digits, for ids are often integers.
@@ -244,13 +252,23 @@ fn number(cell: &Cell<'_>, wanted: &'static str) -> Result<f64, RejectReason> {
             text.trim().parse().map_err(|_| wrong_type(cell, wanted))?
         }
         Cell::Float(value) => value,
-        #[expect(clippy::cast_precision_loss, reason = "ranges are checked next; none is near 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "ranges are checked next; none is near 2^53"
+        )]
         Cell::Unsigned(value) => value as f64,
-        #[expect(clippy::cast_precision_loss, reason = "ranges are checked next; none is near 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "ranges are checked next; none is near 2^53"
+        )]
         Cell::Signed(value) => value as f64,
         _ => return Err(wrong_type(cell, wanted)),
     };
-    if value.is_finite() { Ok(value) } else { Err(RejectReason::NotFinite) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(RejectReason::NotFinite)
+    }
 }
 
 fn money(cell: &Cell<'_>, wanted: &'static str) -> Result<Usd, RejectReason> {
@@ -309,7 +327,9 @@ fn time(
     unit: Option<TimestampUnit>,
 ) -> Result<i64, RejectReason> {
     let integer = |value: i64| {
-        unit.map_or(Err(RejectReason::TimeUnitUnknown), |u| timestamp::from_integer(value, u))
+        unit.map_or(Err(RejectReason::TimeUnitUnknown), |u| {
+            timestamp::from_integer(value, u)
+        })
     };
     match cell {
         Cell::Text(text) => timestamp::parse(text),
@@ -319,7 +339,9 @@ fn time(
         },
         Cell::Number(text) => match text.parse::<i64>() {
             Ok(value) => integer(value),
-            Err(_) => Err(RejectReason::BadTime { what: "a number that is not an integer" }),
+            Err(_) => Err(RejectReason::BadTime {
+                what: "a number that is not an integer",
+            }),
         },
         Cell::Signed(value) => integer(*value),
         Cell::Unsigned(value) => integer(i64::try_from(*value).unwrap_or(i64::MAX)),
@@ -359,9 +381,10 @@ fn numbers(cell: Cell<'_>, wanted: &'static str) -> Result<Vec<f32>, RejectReaso
 fn texts(cell: Cell<'_>, wanted: &'static str) -> Result<Vec<String>, RejectReason> {
     let values: Vec<String> = match cell {
         Cell::Texts(values) => values,
-        Cell::Untyped(joined) if !joined.trim_start().starts_with('[') => {
-            joined.split('|').map(|name| name.trim().to_owned()).collect()
-        }
+        Cell::Untyped(joined) if !joined.trim_start().starts_with('[') => joined
+            .split('|')
+            .map(|name| name.trim().to_owned())
+            .collect(),
         Cell::Json(json) | Cell::Untyped(json) => {
             serde_json::from_str(json).map_err(|_| wrong_type(&cell, wanted))?
         }
@@ -370,7 +393,10 @@ fn texts(cell: Cell<'_>, wanted: &'static str) -> Result<Vec<String>, RejectReas
     if values.iter().any(String::is_empty) {
         return Err(RejectReason::Missing);
     }
-    values.into_iter().map(|name| without_nul(Cow::Owned(name))).collect()
+    values
+        .into_iter()
+        .map(|name| without_nul(Cow::Owned(name)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -383,19 +409,38 @@ mod tests {
     }
 
     fn reason(column: Column, cell: Cell<'_>) -> &'static str {
-        set(column, cell).err().map_or("accepted", |reason| reason.name())
+        set(column, cell)
+            .err()
+            .map_or("accepted", |reason| reason.name())
     }
 
     #[test]
     fn l07_numbers_must_be_numbers() {
         let text = || Cell::Text("0.5".into());
-        for column in [Column::Quality, Column::CostUsd, Column::InputTokens, Column::LatencyMs] {
+        for column in [
+            Column::Quality,
+            Column::CostUsd,
+            Column::InputTokens,
+            Column::LatencyMs,
+        ] {
             assert_eq!(reason(column, text()), "wrong-type", "{column:?}");
-            assert_eq!(reason(column, Cell::Number("1e400")), "not-finite", "{column:?}");
+            assert_eq!(
+                reason(column, Cell::Number("1e400")),
+                "not-finite",
+                "{column:?}"
+            );
             for word in ["NaN", "inf", "-Infinity"] {
-                assert_eq!(reason(column, Cell::Untyped(word)), "not-finite", "{column:?} {word}");
+                assert_eq!(
+                    reason(column, Cell::Untyped(word)),
+                    "not-finite",
+                    "{column:?} {word}"
+                );
             }
-            assert_eq!(reason(column, Cell::Float(f64::NAN)), "not-finite", "{column:?}");
+            assert_eq!(
+                reason(column, Cell::Float(f64::NAN)),
+                "not-finite",
+                "{column:?}"
+            );
             assert_eq!(reason(column, Cell::Number("-0")), "negative", "{column:?}");
         }
     }
@@ -403,8 +448,14 @@ mod tests {
     #[test]
     fn l08_counts_are_exact_or_rejected() {
         let read = |cell| set(Column::OutputTokens, cell).map(|row| row.output_tokens);
-        assert_eq!(read(Cell::Number("9007199254740993")), Ok(Some(9_007_199_254_740_993)));
-        assert_eq!(read(Cell::Number("18446744073709551615")), Ok(Some(u64::MAX)));
+        assert_eq!(
+            read(Cell::Number("9007199254740993")),
+            Ok(Some(9_007_199_254_740_993))
+        );
+        assert_eq!(
+            read(Cell::Number("18446744073709551615")),
+            Ok(Some(u64::MAX))
+        );
         assert_eq!(read(Cell::Untyped("12.0")), Ok(Some(12)));
         assert_eq!(read(Cell::Float(12.0)), Ok(Some(12)));
         for cell in [
@@ -420,20 +471,34 @@ mod tests {
     #[test]
     fn l09_nothing_is_negative() {
         for column in [Column::InputTokens, Column::CostUsd, Column::LatencyMs] {
-            for cell in [Cell::Number("-1"), Cell::Untyped("-1"), Cell::Signed(-1), Cell::Float(-1.)]
-            {
+            for cell in [
+                Cell::Number("-1"),
+                Cell::Untyped("-1"),
+                Cell::Signed(-1),
+                Cell::Float(-1.),
+            ] {
                 assert_eq!(reason(column, cell), "negative", "{column:?}");
             }
         }
-        assert_eq!(reason(Column::Quality, Cell::Number("-0.1")), "out-of-range");
+        assert_eq!(
+            reason(Column::Quality, Cell::Number("-0.1")),
+            "out-of-range"
+        );
     }
 
     #[test]
     fn e02_a_propensity_is_in_its_range() {
         for bad in ["0", "-0.1", "1.0001"] {
-            assert_eq!(reason(Column::Propensity, Cell::Number(bad)), "out-of-range", "{bad}");
+            assert_eq!(
+                reason(Column::Propensity, Cell::Number(bad)),
+                "out-of-range",
+                "{bad}"
+            );
         }
-        assert_eq!(reason(Column::Propensity, Cell::Number("1e-300")), "accepted");
+        assert_eq!(
+            reason(Column::Propensity, Cell::Number("1e-300")),
+            "accepted"
+        );
     }
 
     #[test]
@@ -443,14 +508,21 @@ mod tests {
         assert_eq!(read(Cell::Untyped("0.1")), Ok(Some(100_000_000_000)));
         assert_eq!(read(Cell::Number("1e-13")), Ok(Some(0)));
         assert_eq!(read(Cell::Float(1.5e-7)), Ok(Some(150_000)));
-        assert_eq!(reason(Column::CostUsd, Cell::Number("1e40")), "out-of-range");
+        assert_eq!(
+            reason(Column::CostUsd, Cell::Number("1e40")),
+            "out-of-range"
+        );
         assert_eq!(reason(Column::CostUsd, Cell::Untyped("$1")), "wrong-type");
     }
 
     #[test]
     fn l13_clocks_run_forwards() {
         for (earlier, later) in CLOCK_PAIRS {
-            let mut row = LogRow { request_id: "a".into(), model: "m".into(), ..LogRow::default() };
+            let mut row = LogRow {
+                request_id: "a".into(),
+                model: "m".into(),
+                ..LogRow::default()
+            };
             row.extra = vec![(earlier.into(), "10".into()), (later.into(), "9".into())];
             let (column, reason) = row.check().unwrap_err();
             assert_eq!((column, reason.name()), (later, "clock-skew"));
@@ -464,7 +536,13 @@ mod tests {
         let models = |cell| set(Column::Candidates, cell).unwrap().candidates.unwrap();
         assert_eq!(models(Cell::Untyped("a|b")), ["a", "b"]);
         assert_eq!(models(Cell::Json(r#"["a","b"]"#)), ["a", "b"]);
-        assert_eq!(reason(Column::Embedding, Cell::Json("[1,1e300]")), "not-finite");
-        assert_eq!(reason(Column::Embedding, Cell::Json("[1,null]")), "wrong-type");
+        assert_eq!(
+            reason(Column::Embedding, Cell::Json("[1,1e300]")),
+            "not-finite"
+        );
+        assert_eq!(
+            reason(Column::Embedding, Cell::Json("[1,null]")),
+            "wrong-type"
+        );
     }
 }

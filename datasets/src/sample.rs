@@ -24,5 +24,9 @@ pub fn sample_log() -> &'static [u8] {
 /// The configuration from which [`sample_log`] was made.
 #[must_use]
 pub fn sample_config() -> SimulateConfig {
-    SimulateConfig { requests: 1_000, seed: Seed(2026), ..SimulateConfig::default() }
+    SimulateConfig {
+        requests: 1_000,
+        seed: Seed(2026),
+        ..SimulateConfig::default()
+    }
 }

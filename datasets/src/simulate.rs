@@ -55,11 +55,16 @@ pub struct SimulatedArm {
     pub name: String,
     /// Logit of answering a request of no difficulty well.
     pub ability: f64,
+    /// The task at which it is better than its ability says, by [`STRONG_AT_LOGITS`].
+    pub strong_at: Option<String>,
     /// Factor on the length of its answers.
     pub verbosity: f64,
     /// Its prices.
     pub prices: TokenPrices,
 }
+
+/// Logits that an arm gains on the task it is strong at.
+pub const STRONG_AT_LOGITS: f64 = 0.8;
 
 /// Which outcomes a simulated log holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,20 +85,26 @@ impl SimulatedArm {
     /// [`Catalogue::embedded`]: `large` (claude-opus-4-6), `medium` (gpt-5), `small`
     /// (gemini-2.5-flash) and `tiny` (gpt-5-nano). The names are neutral because the abilities
     /// say nothing about those models.
+    ///
+    /// # Panics
+    /// Never: a test reads the embedded catalogue.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         let catalogue = Catalogue::embedded();
-        let arm = |name: &str, priced_as, ability, verbosity| Self {
+        let arm = |name: &str, priced_as, ability, strong_at: Option<&str>, verbosity| Self {
             name: name.to_owned(),
             ability,
+            strong_at: strong_at.map(str::to_owned),
             verbosity,
-            prices: *catalogue.prices_at(priced_as, None).expect("the embedded catalogue has it"),
+            prices: *catalogue
+                .prices_at(priced_as, None)
+                .expect("the embedded catalogue has it"),
         };
         vec![
-            arm("large", "claude-opus-4-6", 5.0, 1.0),
-            arm("medium", "gpt-5", 4.3, 1.2),
-            arm("small", "gemini-2.5-flash", 3.1, 1.1),
-            arm("tiny", "gpt-5-nano", 1.7, 0.9),
+            arm("large", "claude-opus-4-6", 5.2, None, 1.0),
+            arm("medium", "gpt-5", 4.6, Some("maths"), 1.2),
+            arm("small", "gemini-2.5-flash", 3.7, Some("extraction"), 1.1),
+            arm("tiny", "gpt-5-nano", 2.4, Some("chat"), 0.9),
         ]
     }
 }
@@ -221,8 +232,12 @@ struct Session {
 /// 1 September 2026, midnight UTC: the first day of every simulation.
 const START_US: i64 = 1_788_220_800_000_000;
 const DAY_US: f64 = 86_400e6;
-const TENANTS: [(&str, f64); 4] =
-    [("acme", 0.4), ("globex", 0.3), ("initech", 0.2), ("umbrella", 0.1)];
+const TENANTS: [(&str, f64); 4] = [
+    ("acme", 0.4),
+    ("globex", 0.3),
+    ("initech", 0.2),
+    ("umbrella", 0.1),
+];
 /// Chance that a session's next request is of the session's own task.
 const SAME_TASK: f64 = 0.7;
 
@@ -233,8 +248,17 @@ impl Simulation {
     /// [`SimulateError::Config`] when a setting is outside its range.
     pub fn new(config: &SimulateConfig) -> Result<Self, SimulateError> {
         check(config)?;
-        let session = Session { number: 0, left: 0, tenant: 0, task: 0 };
-        Ok(Self { config: config.clone(), next: 0, session })
+        let session = Session {
+            number: 0,
+            left: 0,
+            tenant: 0,
+            task: 0,
+        };
+        Ok(Self {
+            config: config.clone(),
+            next: 0,
+            session,
+        })
     }
 
     fn random(&self, purpose: &[u8], number: u64) -> Xoshiro256PlusPlus {
@@ -252,21 +276,36 @@ impl Simulation {
         let longest = u64::from(self.config.requests_per_session) * 2 - 1;
         let tenant = weighted(&mut random, TENANTS.iter().map(|(_, share)| *share));
         let task = self.draw_task(&mut random);
-        self.session = Session { number, left: random.random_range(1..=longest), tenant, task };
+        self.session = Session {
+            number,
+            left: random.random_range(1..=longest),
+            tenant,
+            task,
+        };
     }
 
     fn draw_task(&self, random: &mut Xoshiro256PlusPlus) -> usize {
-        weighted(random, TASKS[..self.config.tasks].iter().map(|task| task.share))
+        weighted(
+            random,
+            TASKS[..self.config.tasks].iter().map(|task| task.share),
+        )
     }
 
     fn request(&self, number: u64) -> SimulatedRequest {
         let mut random = self.random(b"request", number);
         let other = self.draw_task(&mut random);
-        let at = if random.random_bool(SAME_TASK) { self.session.task } else { other };
+        let at = if random.random_bool(SAME_TASK) {
+            self.session.task
+        } else {
+            other
+        };
         let task = &TASKS[at];
         let difficulty = task.difficulty + task.spread * (random.random::<f64>() - 0.5);
         let prompt = simulate_text::prompt(task, difficulty, &mut random);
-        #[expect(clippy::cast_precision_loss, reason = "a fraction of the way needs no more")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a fraction of the way needs no more"
+        )]
         let way = number as f64 / self.config.requests as f64;
 
         let prompt_tokens = prompt.len() as u64 / 4 + 1;
@@ -284,8 +323,14 @@ impl Simulation {
         };
         let (mut all, mut truth) = (Vec::new(), Vec::new());
         for (index, arm) in self.config.arms.iter().enumerate() {
-            let drift = if index == 0 { self.config.drift * way } else { 0.0 };
-            let chance = sigmoid(arm.ability - drift - task.slope * difficulty);
+            let drift = if index == 0 {
+                self.config.drift * way
+            } else {
+                0.0
+            };
+            let is_strong = arm.strong_at.as_deref() == Some(task.name);
+            let bonus = if is_strong { STRONG_AT_LOGITS } else { 0.0 };
+            let chance = sigmoid(arm.ability + bonus - drift - task.slope * difficulty);
             let is_good = random.random::<f64>() < chance;
             let is_labelled = random.random::<f64>() >= self.config.missing_label_share;
             let median = task.output_tokens * arm.verbosity * answer;
@@ -310,17 +355,30 @@ impl Simulation {
             });
             all.push(row);
         }
-        SimulatedRequest { rows: self.observe(all, &mut random), truth }
+        SimulatedRequest {
+            rows: self.observe(all, &mut random),
+            truth,
+        }
     }
 
     /// What the logging policy sees of all outcomes.
     fn observe(&self, mut all: Vec<LogRow>, random: &mut Xoshiro256PlusPlus) -> Vec<LogRow> {
-        let Logging::Epsilon { epsilon } = self.config.logging else { return all };
+        let Logging::Epsilon { epsilon } = self.config.logging else {
+            return all;
+        };
         let explores = random.random::<f64>() < epsilon;
-        let chosen = if explores { random.random_range(0..all.len()) } else { 0 };
+        let chosen = if explores {
+            random.random_range(0..all.len())
+        } else {
+            0
+        };
         #[expect(clippy::cast_precision_loss, reason = "there are few arms")]
         let share = epsilon / all.len() as f64;
-        let probability = if chosen == 0 { 1.0 - epsilon + share } else { share };
+        let probability = if chosen == 0 {
+            1.0 - epsilon + share
+        } else {
+            share
+        };
         let mut row = all.swap_remove(chosen);
         row.served = Some(true);
         row.propensity = Propensity::new(probability.min(1.0)).ok();
@@ -361,15 +419,29 @@ pub fn simulate(
 ) -> Result<SimulationSummary, SimulateError> {
     let simulation = Simulation::new(config)?;
     let mut columns = vec![
-        "request_id", "model", "quality", "cost_usd", "input_tokens", "output_tokens", "timestamp",
-        "served", "prompt", "task", "tenant", "session_id", "latency_ms", "status",
+        "request_id",
+        "model",
+        "quality",
+        "cost_usd",
+        "input_tokens",
+        "output_tokens",
+        "timestamp",
+        "served",
+        "prompt",
+        "task",
+        "tenant",
+        "session_id",
+        "latency_ms",
+        "status",
     ];
     if config.logging != Logging::FullInformation {
         columns.push("propensity");
     }
     let mut writer = LogWriter::create(log, &columns)?;
     let truth_columns = ["request_id", "model", "quality", "cost_usd", "task"];
-    let mut truth = truth.map(|path| LogWriter::create(path, &truth_columns)).transpose()?;
+    let mut truth = truth
+        .map(|path| LogWriter::create(path, &truth_columns))
+        .transpose()?;
     let mut sums = vec![(0.0, Usd::ZERO); config.arms.len()];
     let mut rows = 0;
     for (done, request) in (1_u64..).zip(simulation) {
@@ -390,7 +462,10 @@ pub fn simulate(
     }
     writer.finish()?;
     truth.map(LogWriter::finish).transpose()?;
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests stay below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of requests stay below 2^53"
+    )]
     let mean = |sum: f64| sum / config.requests as f64;
     let arm = |(arm, (quality, cost_usd)): (&SimulatedArm, (f64, Usd))| ArmTruth {
         arm: arm.name.clone(),
@@ -398,7 +473,11 @@ pub fn simulate(
         cost_usd,
     };
     let arms = config.arms.iter().zip(sums).map(arm).collect();
-    Ok(SimulationSummary { requests: config.requests, rows, arms })
+    Ok(SimulationSummary {
+        requests: config.requests,
+        rows,
+        arms,
+    })
 }
 
 fn check(config: &SimulateConfig) -> Result<(), SimulateError> {
@@ -411,7 +490,9 @@ fn check(config: &SimulateConfig) -> Result<(), SimulateError> {
         return wrong("arms", "none".to_owned(), "at least one arm");
     }
     for (index, arm) in config.arms.iter().enumerate() {
-        let is_double = config.arms[..index].iter().any(|other| other.name == arm.name);
+        let is_double = config.arms[..index]
+            .iter()
+            .any(|other| other.name == arm.name);
         if arm.name.is_empty() || is_double {
             return wrong("arms", format!("`{}`", arm.name), "arms of different names");
         }
@@ -419,7 +500,11 @@ fn check(config: &SimulateConfig) -> Result<(), SimulateError> {
             return wrong("ability", arm.ability.to_string(), "a finite number");
         }
         if !(arm.verbosity > 0.0 && arm.verbosity <= 1e3) {
-            return wrong("verbosity", arm.verbosity.to_string(), "a number in (0, 1000]");
+            return wrong(
+                "verbosity",
+                arm.verbosity.to_string(),
+                "a number in (0, 1000]",
+            );
         }
     }
     if !(1..=TASKS.len()).contains(&config.tasks) {
@@ -429,7 +514,11 @@ fn check(config: &SimulateConfig) -> Result<(), SimulateError> {
         return wrong("drift", config.drift.to_string(), "a finite number");
     }
     if !unit(config.missing_label_share) {
-        return wrong("missing_label_share", config.missing_label_share.to_string(), "in [0, 1]");
+        return wrong(
+            "missing_label_share",
+            config.missing_label_share.to_string(),
+            "in [0, 1]",
+        );
     }
     match config.logging {
         Logging::Epsilon { epsilon } if !unit(epsilon) => {
@@ -467,21 +556,35 @@ fn weighted(random: &mut Xoshiro256PlusPlus, shares: impl Iterator<Item = f64> +
 }
 
 fn lognormal_factor(random: &mut Xoshiro256PlusPlus, sigma: f64) -> f64 {
-    LogNormal::new(0.0, sigma).expect("sigma is finite and not negative").sample(random)
+    LogNormal::new(0.0, sigma)
+        .expect("sigma is finite and not negative")
+        .sample(random)
 }
 
 /// A whole number, log-normal around its median, at least 1.
 fn lognormal(random: &mut Xoshiro256PlusPlus, median: f64, sigma: f64) -> u64 {
-    let value = (median * lognormal_factor(random, sigma)).round().clamp(1.0, 1e9);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [1, 1e9]")]
+    let value = (median * lognormal_factor(random, sigma))
+        .round()
+        .clamp(1.0, 1e9);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in [1, 1e9]"
+    )]
     let value = value as u64;
     value
 }
 
 /// Dearer arms are slower: time to the first token, then so many milliseconds a token.
 fn latency_ms(tokens: u64, arm: &SimulatedArm, random: &mut Xoshiro256PlusPlus) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "prices and token counts are small")]
-    let (dollars, tokens) = (arm.prices.output.pico_per_token() as f64 / 1e6, tokens as f64);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "prices and token counts are small"
+    )]
+    let (dollars, tokens) = (
+        arm.prices.output.pico_per_token() as f64 / 1e6,
+        tokens as f64,
+    );
     let per_token = 4.0 + 3.0 * (1.0 + dollars).ln();
     ((300.0 + per_token * tokens) * lognormal_factor(random, 0.25)).round()
 }
@@ -492,7 +595,10 @@ fn time_us(way: f64, days: u32, random: &mut Xoshiro256PlusPlus) -> i64 {
     let (day, part) = (at.floor(), at.fract());
     let swollen = part + 0.12 * (std::f64::consts::TAU * part).sin();
     let jitter = random.random::<f64>() * 20e6;
-    #[expect(clippy::cast_possible_truncation, reason = "ten years of microseconds fit")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "ten years of microseconds fit"
+    )]
     let since = ((day + swollen) * DAY_US + jitter) as i64;
     // Milliseconds are what services log.
     START_US + since / 1_000 * 1_000

@@ -35,7 +35,11 @@ pub(crate) const TASKS: [Task; 6] = [
         slope: 3.0,
         context_tokens: 180.0,
         output_tokens: 160.0,
-        openings: &["Say in plain words", "Answer a customer who asks", "Reply kindly to a note about"],
+        openings: &[
+            "Say in plain words",
+            "Answer a customer who asks",
+            "Reply kindly to a note about",
+        ],
         subjects: &[
             "where the parcel is",
             "how to change the delivery address",
@@ -61,7 +65,11 @@ pub(crate) const TASKS: [Task; 6] = [
         slope: 3.5,
         context_tokens: 900.0,
         output_tokens: 120.0,
-        openings: &["Extract as JSON", "List from the text below", "Fill the form fields from"],
+        openings: &[
+            "Extract as JSON",
+            "List from the text below",
+            "Fill the form fields from",
+        ],
         subjects: &[
             "the names and dates in this letter",
             "all amounts in this receipt",
@@ -86,7 +94,11 @@ pub(crate) const TASKS: [Task; 6] = [
         slope: 3.5,
         context_tokens: 2_200.0,
         output_tokens: 280.0,
-        openings: &["Summarise", "Write a short brief on", "Give the main points of"],
+        openings: &[
+            "Summarise",
+            "Write a short brief on",
+            "Give the main points of",
+        ],
         subjects: &[
             "the minutes of the board meeting",
             "this week's support tickets",
@@ -112,7 +124,11 @@ pub(crate) const TASKS: [Task; 6] = [
         slope: 3.8,
         context_tokens: 1_300.0,
         output_tokens: 620.0,
-        openings: &["Write a function that", "Fix the module so that it", "Refactor the class that"],
+        openings: &[
+            "Write a function that",
+            "Fix the module so that it",
+            "Refactor the class that",
+        ],
         subjects: &[
             "parses a CSV line: `fn parse(line: &str)`",
             "merges two sorted lists: `def merge(a, b)`",
@@ -163,7 +179,11 @@ pub(crate) const TASKS: [Task; 6] = [
         slope: 4.0,
         context_tokens: 150.0,
         output_tokens: 700.0,
-        openings: &["Solve step by step:", "Prove or refute:", "Compute exactly:"],
+        openings: &[
+            "Solve step by step:",
+            "Prove or refute:",
+            "Compute exactly:",
+        ],
         subjects: &[
             "how many ways 12 guests sit at 3 tables",
             "the integral of x^2 e^(-x) from 0 to 4",
@@ -202,8 +222,7 @@ pub(crate) fn prompt(task: &Task, difficulty: f64, random: &mut Xoshiro256PlusPl
         }
     }
     let reference = random.random_range(1_000..1_000_000_u32);
-    text.push_str(&format!(" (ref {reference})"));
-    text
+    text + &format!(" (ref {reference})")
 }
 
 fn pick(random: &mut Xoshiro256PlusPlus, from: &[&'static str]) -> &'static str {
@@ -217,14 +236,21 @@ mod tests {
     use super::*;
 
     fn prompt_of(task: &Task, difficulty: f64, seed: u64) -> String {
-        prompt(task, difficulty, &mut Xoshiro256PlusPlus::seed_from_u64(seed))
+        prompt(
+            task,
+            difficulty,
+            &mut Xoshiro256PlusPlus::seed_from_u64(seed),
+        )
     }
 
     #[test]
     fn harder_prompts_are_longer() {
         for task in &TASKS {
             let mean = |difficulty: f64| {
-                (0..200).map(|seed| prompt_of(task, difficulty, seed).len()).sum::<usize>() / 200
+                (0..200)
+                    .map(|seed| prompt_of(task, difficulty, seed).len())
+                    .sum::<usize>()
+                    / 200
             };
             let half = task.spread / 2.0;
             let (easy, hard) = (mean(task.difficulty - half), mean(task.difficulty + half));

@@ -45,7 +45,10 @@ impl Input {
     /// Bytes in memory.
     #[must_use]
     pub fn bytes(name: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
-        Self::Bytes { name: name.into(), bytes: bytes.into() }
+        Self::Bytes {
+            name: name.into(),
+            bytes: bytes.into(),
+        }
     }
 }
 
@@ -72,10 +75,16 @@ pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
     let mut paths = Vec::new();
     match input {
         Input::Stdin => {
-            return Ok(vec![Source { name: "<stdin>".to_owned(), place: Place::Stdin }]);
+            return Ok(vec![Source {
+                name: "<stdin>".to_owned(),
+                place: Place::Stdin,
+            }]);
         }
         Input::Bytes { name, bytes } => {
-            return Ok(vec![Source { name: name.clone(), place: Place::Bytes(bytes.clone()) }]);
+            return Ok(vec![Source {
+                name: name.clone(),
+                place: Place::Bytes(bytes.clone()),
+            }]);
         }
         Input::Path(path) if metadata(path)?.is_dir() => walk(path, 0, &mut paths)?,
         Input::Path(path) => {
@@ -84,12 +93,15 @@ pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
         }
         Input::Glob(pattern) => {
             // As in a shell, `*` does not mean hidden files.
-            let options =
-                glob::MatchOptions { require_literal_leading_dot: true, ..Default::default() };
-            let found = glob::glob_with(pattern, options).map_err(|error| ReadError::BadPattern {
-                pattern: pattern.clone(),
-                message: error.msg.to_owned(),
-            })?;
+            let options = glob::MatchOptions {
+                require_literal_leading_dot: true,
+                ..Default::default()
+            };
+            let found =
+                glob::glob_with(pattern, options).map_err(|error| ReadError::BadPattern {
+                    pattern: pattern.clone(),
+                    message: error.msg.to_owned(),
+                })?;
             for path in found {
                 let path = path.map_err(|error| ReadError::Io {
                     file: error.path().display().to_string(),
@@ -120,7 +132,10 @@ pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
 
 /// Adds the log files below a folder; links to folders are not followed.
 fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), ReadError> {
-    let failed = |source| ReadError::Io { file: folder.display().to_string(), source };
+    let failed = |source| ReadError::Io {
+        file: folder.display().to_string(),
+        source,
+    };
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
@@ -140,16 +155,26 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Rea
 
 /// Whether a file's name ends as a log's does.
 fn is_log_name(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let stem = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let stem = name
+        .strip_suffix(".gz")
+        .or_else(|| name.strip_suffix(".zst"))
+        .unwrap_or(&name);
     ENDINGS.iter().any(|ending| {
-        stem.strip_suffix(ending).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        stem.strip_suffix(ending)
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
     })
 }
 
 fn metadata(path: &Path) -> Result<fs::Metadata, ReadError> {
-    fs::metadata(path)
-        .map_err(|source| ReadError::Io { file: path.display().to_string(), source })
+    fs::metadata(path).map_err(|source| ReadError::Io {
+        file: path.display().to_string(),
+        source,
+    })
 }
 
 /// Refuses what is not a regular file before it is opened: opening a FIFO would wait for ever.
@@ -158,7 +183,10 @@ fn regular(path: &Path) -> Result<(), ReadError> {
     if kind.is_file() {
         return Ok(());
     }
-    Err(ReadError::NotRegular { file: path.display().to_string(), kind: kind_name(kind) })
+    Err(ReadError::NotRegular {
+        file: path.display().to_string(),
+        kind: kind_name(kind),
+    })
 }
 
 #[cfg(unix)]
@@ -179,7 +207,11 @@ fn kind_name(kind: FileType) -> &'static str {
 
 #[cfg(not(unix))]
 fn kind_name(kind: FileType) -> &'static str {
-    if kind.is_dir() { "a folder" } else { "something else" }
+    if kind.is_dir() {
+        "a folder"
+    } else {
+        "something else"
+    }
 }
 
 /// What the bytes of a source are, once decompressed.
@@ -212,16 +244,24 @@ pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 const SNIFF_BYTES: usize = 4096;
 
 pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> {
-    let failed = |error| ReadError::Io { file: source.name.clone(), source: error };
+    let failed = |error| ReadError::Io {
+        file: source.name.clone(),
+        source: error,
+    };
     let raw: Box<dyn Read> = match &source.place {
         Place::File(path) => Box::new(File::open(path).map_err(failed)?),
         Place::Stdin => Box::new(io::stdin()),
         Place::Bytes(bytes) => Box::new(Cursor::new(bytes.clone())),
     };
-    let rest = SharedRaw(Rc::new(RefCell::new(Hashing { raw, digest: meter.digest.clone() })));
+    let rest = SharedRaw(Rc::new(RefCell::new(Hashing {
+        raw,
+        digest: meter.digest.clone(),
+    })));
     let (head, raw) = peek(rest.clone(), 4).map_err(failed)?;
     if head.is_empty() {
-        return Err(ReadError::Empty { file: source.name.clone() });
+        return Err(ReadError::Empty {
+            file: source.name.clone(),
+        });
     }
     let raw = BufReader::with_capacity(1 << 16, raw);
     let mut is_plain = false;
@@ -229,23 +269,38 @@ pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> 
         Box::new(flate2::bufread::MultiGzDecoder::new(raw))
     } else if head == [0x28, 0xb5, 0x2f, 0xfd] {
         let mut decoder = zstd::Decoder::with_buffer(raw).map_err(failed)?;
-        decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(failed)?;
+        decoder
+            .window_log_max(ZSTD_WINDOW_LOG_MAX)
+            .map_err(failed)?;
         Box::new(decoder)
     } else {
         is_plain = true;
         Box::new(raw)
     };
-    let bytes = Capped { bytes, left: meter.bytes_left.clone() };
-    let (head, bytes) = peek(bytes, SNIFF_BYTES)
-        .map_err(|error| read_failed(&source.name, error, u64::MAX))?;
+    let bytes = Capped {
+        bytes,
+        left: meter.bytes_left.clone(),
+    };
+    let (head, bytes) =
+        peek(bytes, SNIFF_BYTES).map_err(|error| read_failed(&source.name, error, u64::MAX))?;
     let format = sniff(source, &head)?;
     let reader = Box::new(BufReader::with_capacity(1 << 16, bytes));
-    Ok(Opened { format, reader, is_plain, rest })
+    Ok(Opened {
+        format,
+        reader,
+        is_plain,
+        rest,
+    })
 }
 
 /// What the first bytes look like; a name that says otherwise does not matter, except for TSV.
 fn sniff(source: &Source, head: &[u8]) -> Result<Format, ReadError> {
-    let unknown = |found| Err(ReadError::UnknownFormat { file: source.name.clone(), found });
+    let unknown = |found| {
+        Err(ReadError::UnknownFormat {
+            file: source.name.clone(),
+            found,
+        })
+    };
     if head.starts_with(b"PAR1") {
         return Ok(Format::Parquet);
     }
@@ -254,7 +309,9 @@ fn sniff(source: &Source, head: &[u8]) -> Result<Format, ReadError> {
     }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let Some(first) = text.iter().find(|byte| !byte.is_ascii_whitespace()) else {
-        return Err(ReadError::NoRows { file: source.name.clone() });
+        return Err(ReadError::NoRows {
+            file: source.name.clone(),
+        });
     };
     if *first == b'{' {
         return Ok(Format::Jsonl);
@@ -263,38 +320,53 @@ fn sniff(source: &Source, head: &[u8]) -> Result<Format, ReadError> {
         return unknown("it looks like a JSON array");
     }
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if line.contains(&0) || std::str::from_utf8(line).is_err_and(|error| error.error_len().is_some())
+    if line.contains(&0)
+        || std::str::from_utf8(line).is_err_and(|error| error.error_len().is_some())
     {
         return unknown("its first line is not text");
     }
     let is_tsv = line.contains(&b'\t') && !line.contains(&b',');
-    Ok(Format::Csv { delimiter: if is_tsv { b'\t' } else { b',' } })
+    Ok(Format::Csv {
+        delimiter: if is_tsv { b'\t' } else { b',' },
+    })
 }
 
 /// Turns what a reader said into the error it means.
 pub(crate) fn read_failed(file: &str, error: io::Error, cap: u64) -> ReadError {
     let file = file.to_owned();
-    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<CapExceeded>) {
+    if error
+        .get_ref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<CapExceeded>)
+    {
         return ReadError::ByteCap { file, cap };
     }
     let message = error.to_string();
     // The decoder's words for a window above the limit; it knows no error kind of its own.
     if message.contains("requires too much memory") {
-        return ReadError::ZstdWindow { file, window_log_max: ZSTD_WINDOW_LOG_MAX };
+        return ReadError::ZstdWindow {
+            file,
+            window_log_max: ZSTD_WINDOW_LOG_MAX,
+        };
     }
     match error.kind() {
         io::ErrorKind::InvalidData
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::UnexpectedEof
         | io::ErrorKind::Other => ReadError::Compression { file, message },
-        _ => ReadError::Io { file, source: error },
+        _ => ReadError::Io {
+            file,
+            source: error,
+        },
     }
 }
 
 /// The first bytes of a reader, and a reader that still has them.
 fn peek<R: Read>(mut reader: R, bytes_max: usize) -> io::Result<(Vec<u8>, impl Read)> {
     let mut head = Vec::with_capacity(bytes_max);
-    reader.by_ref().take(bytes_max as u64).read_to_end(&mut head)?;
+    reader
+        .by_ref()
+        .take(bytes_max as u64)
+        .read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(reader)))
 }
 
@@ -330,9 +402,13 @@ impl Read for Capped {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut left = self.left.borrow_mut();
         // One byte more than is left, so that a source of exactly `left` bytes ends well.
-        let want = usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX).min(buffer.len());
+        let want = usize::try_from(left.saturating_add(1))
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let read = self.bytes.read(&mut buffer[..want])?;
-        *left = left.checked_sub(read as u64).ok_or_else(|| io::Error::other(CapExceeded))?;
+        *left = left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other(CapExceeded))?;
         Ok(read)
     }
 }
@@ -345,12 +421,21 @@ mod tests {
     fn inputs_are_what_users_type() {
         assert_eq!(Input::parse("-"), Input::Stdin);
         assert_eq!(Input::parse("a.csv"), Input::Path("a.csv".into()));
-        assert_eq!(Input::parse("logs/*.csv"), Input::Glob("logs/*.csv".to_owned()));
+        assert_eq!(
+            Input::parse("logs/*.csv"),
+            Input::Glob("logs/*.csv".to_owned())
+        );
     }
 
     #[test]
     fn log_names_are_known_by_their_endings() {
-        for name in ["a.parquet", "a.csv.gz", "a.b.jsonl.zst", "A.CSV", "x/a.ndjson"] {
+        for name in [
+            "a.parquet",
+            "a.csv.gz",
+            "a.b.jsonl.zst",
+            "A.CSV",
+            "x/a.ndjson",
+        ] {
             assert!(is_log_name(Path::new(name)), "{name}");
         }
         for name in ["_SUCCESS", "a.txt", "csv", ".csv", "a.csv.crc", "a.json"] {

@@ -48,20 +48,32 @@ impl Split {
     /// # Errors
     /// [`SplitError`] when the text is none of these or the share is not in (0, 1).
     pub fn parse(text: &str) -> Result<Self, SplitError> {
-        let syntax = || SplitError::Syntax { got: text.to_owned() };
+        let syntax = || SplitError::Syntax {
+            got: text.to_owned(),
+        };
         let number = |text: &str| text.parse::<f64>().map_err(|_| syntax());
         let Some((kind, rest)) = text.split_once(':') else {
-            return Self::Hash { share: number(text)? }.checked();
+            return Self::Hash {
+                share: number(text)?,
+            }
+            .checked();
         };
         match kind {
-            "hash" => Self::Hash { share: number(rest)? },
-            "time" => Self::Time { share: number(rest)? },
+            "hash" => Self::Hash {
+                share: number(rest)?,
+            },
+            "time" => Self::Time {
+                share: number(rest)?,
+            },
             "group" => {
                 let (column, share) = rest.rsplit_once(':').ok_or_else(syntax)?;
                 if column.is_empty() {
                     return Err(syntax());
                 }
-                Self::Group { column: column.to_owned(), share: number(share)? }
+                Self::Group {
+                    column: column.to_owned(),
+                    share: number(share)?,
+                }
             }
             _ => return Err(syntax()),
         }
@@ -87,7 +99,9 @@ impl Split {
         if got > 0.0 && got < 1.0 {
             Ok(self)
         } else {
-            Err(SplitError::Share { got: got.to_string() })
+            Err(SplitError::Share {
+                got: got.to_string(),
+            })
         }
     }
 }
@@ -136,17 +150,25 @@ pub fn split(
 ///
 /// # Errors
 /// [`SplitError::Folds`] when `k` is not 2 to 255.
+///
+/// # Panics
+/// When an index lies outside the log.
 pub fn folds(
     log: &OutcomeLog,
     indices: &[usize],
     k: usize,
     seed: Seed,
 ) -> Result<Vec<u8>, SplitError> {
-    let count = u8::try_from(k).ok().filter(|k| *k >= 2).ok_or(SplitError::Folds { got: k })?;
+    let count = u8::try_from(k)
+        .ok()
+        .filter(|k| *k >= 2)
+        .ok_or(SplitError::Folds { got: k })?;
     let requests: Vec<&Request> = indices.iter().map(|&i| &log.requests[i]).collect();
     let mut sizes = vec![0_usize; usize::from(count)];
     let mut folds = vec![0; indices.len()];
-    for members in by_hash(&requests, seed, |r| r.session_id.as_deref().unwrap_or(&r.id)) {
+    for members in by_hash(&requests, seed, |r| {
+        r.session_id.as_deref().unwrap_or(&r.id)
+    }) {
         // The smallest fold takes the next session, the first of equals.
         let smallest = (0..count).zip(&sizes).min_by_key(|(_, size)| **size);
         let (fold, _) = smallest.expect("there are at least two folds");
@@ -160,19 +182,34 @@ pub fn folds(
 
 fn check_column(requests: &[Request], column: &str) -> Result<(), SplitError> {
     let column = column.to_owned();
-    let missing = requests.iter().filter(|r| column_value(r, &column).is_none()).count();
+    let missing = requests
+        .iter()
+        .filter(|r| column_value(r, &column).is_none())
+        .count();
     if missing == 0 {
         Ok(())
     } else if missing == requests.len() {
-        Err(SplitError::MissingColumn { column, known: known_columns(requests) })
+        Err(SplitError::MissingColumn {
+            column,
+            known: known_columns(requests),
+        })
     } else {
-        Err(SplitError::MissingValues { column, missing, requests: requests.len() })
+        Err(SplitError::MissingValues {
+            column,
+            missing,
+            requests: requests.len(),
+        })
     }
 }
 
 fn known_columns(requests: &[Request]) -> Vec<String> {
-    let own = requests.iter().flat_map(|r| r.extra.keys().map(String::as_str));
-    let known: BTreeSet<&str> = ["task", "tenant", "session_id"].into_iter().chain(own).collect();
+    let own = requests
+        .iter()
+        .flat_map(|r| r.extra.keys().map(String::as_str));
+    let known: BTreeSet<&str> = ["task", "tenant", "session_id"]
+        .into_iter()
+        .chain(own)
+        .collect();
     let some = |column: &&&str| requests.iter().any(|r| column_value(r, column).is_some());
     known.iter().filter(some).map(|c| (*c).to_owned()).collect()
 }
@@ -195,12 +232,18 @@ fn by_time(requests: &[Request]) -> Result<Groups, SplitError> {
     let missing = requests.iter().filter(|r| r.timestamp_us.is_none()).count();
     if missing > 0 {
         let column = "timestamp".to_owned();
-        return Err(SplitError::MissingValues { column, missing, requests: requests.len() });
+        return Err(SplitError::MissingValues {
+            column,
+            missing,
+            requests: requests.len(),
+        });
     }
     let mut order: Vec<usize> = (0..requests.len()).collect();
     order.sort_by(|&a, &b| {
         let (a, b) = (&requests[a], &requests[b]);
-        a.timestamp_us.cmp(&b.timestamp_us).then_with(|| a.id.cmp(&b.id))
+        a.timestamp_us
+            .cmp(&b.timestamp_us)
+            .then_with(|| a.id.cmp(&b.id))
     });
     // Requests of one instant are not torn apart.
     Ok(order
@@ -233,13 +276,20 @@ fn by_hash<'r>(
 }
 
 /// Whole groups go to training until it holds the share.
-#[expect(clippy::cast_precision_loss, reason = "request counts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "request counts stay far below 2^53"
+)]
 fn cut(groups: Groups, share: f64, requests: usize) -> (Vec<usize>, Vec<usize>) {
     let target = share * requests as f64;
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for group in groups {
         let fits = train.len() as f64 + group.len() as f64 / 2.0 <= target;
-        if fits && test.is_empty() { train.extend(group) } else { test.extend(group) }
+        if fits && test.is_empty() {
+            train.extend(group);
+        } else {
+            test.extend(group);
+        }
     }
     train.sort_unstable();
     test.sort_unstable();
@@ -260,7 +310,10 @@ mod tests {
                 ..Request::default()
             })
             .collect();
-        OutcomeLog { requests, ..OutcomeLog::default() }
+        OutcomeLog {
+            requests,
+            ..OutcomeLog::default()
+        }
     }
 
     #[test]
@@ -269,10 +322,16 @@ mod tests {
             assert_eq!(Split::parse(text).expect("valid").to_string(), text);
         }
         for text in ["", "hash", "hash:x", "group:0.7", "group::0.7", "month:0.7"] {
-            assert!(matches!(Split::parse(text), Err(SplitError::Syntax { .. })), "{text}");
+            assert!(
+                matches!(Split::parse(text), Err(SplitError::Syntax { .. })),
+                "{text}"
+            );
         }
         for text in ["hash:1", "hash:0", "time:-1", "hash:NaN", "hash:1.5"] {
-            assert!(matches!(Split::parse(text), Err(SplitError::Share { .. })), "{text}");
+            assert!(
+                matches!(Split::parse(text), Err(SplitError::Share { .. })),
+                "{text}"
+            );
         }
     }
 
@@ -298,7 +357,12 @@ mod tests {
         let log = log(1000);
         let (train, test) = split(&log, &Split::DEFAULT, Seed(1)).expect("splits");
         let session = |i: &usize| log.requests[*i].session_id.clone();
-        assert!(!train.iter().filter_map(session).any(|s| test.iter().filter_map(session).any(|t| s == t)));
+        assert!(
+            !train
+                .iter()
+                .filter_map(session)
+                .any(|s| test.iter().filter_map(session).any(|t| s == t))
+        );
         let by = Split::parse("time:0.7").expect("valid");
         let (train, test) = split(&log, &by, Seed(1)).expect("splits");
         let time = |i: &usize| log.requests[*i].timestamp_us;
@@ -319,7 +383,9 @@ mod tests {
             })
         );
         let by = Split::parse("group:region:0.7").expect("valid");
-        assert!(matches!(split(&log, &by, Seed(1)), Err(SplitError::MissingColumn { known, .. }) if known == ["session_id", "tenant"]));
+        assert!(
+            matches!(split(&log, &by, Seed(1)), Err(SplitError::MissingColumn { known, .. }) if known == ["session_id", "tenant"])
+        );
     }
 
     #[test]
@@ -336,9 +402,15 @@ mod tests {
                 assert_eq!(*fold_of.entry(session).or_insert(*fold), *fold);
             }
         }
-        assert!(sizes.iter().all(|size| size.abs_diff(160) <= 5), "{sizes:?}");
+        assert!(
+            sizes.iter().all(|size| size.abs_diff(160) <= 5),
+            "{sizes:?}"
+        );
         assert_eq!(folded, of(1));
         assert_ne!(folded, of(2));
-        assert_eq!(folds(&log, &indices, 1, Seed(1)), Err(SplitError::Folds { got: 1 }));
+        assert_eq!(
+            folds(&log, &indices, 1, Seed(1)),
+            Err(SplitError::Folds { got: 1 })
+        );
     }
 }

@@ -78,7 +78,9 @@ impl SplitError {
             Self::Syntax { .. } => {
                 "write `0.7` (by request), `time:0.7` or `group:COLUMN:0.7`".to_owned()
             }
-            Self::Share { .. } => "0.7 trains on 70 % of requests and judges on the rest".to_owned(),
+            Self::Share { .. } => {
+                "0.7 trains on 70 % of requests and judges on the rest".to_owned()
+            }
             Self::MissingColumn { known, .. } if known.is_empty() => {
                 "this log has no columns to group by: split by request instead".to_owned()
             }

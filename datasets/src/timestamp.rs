@@ -32,7 +32,9 @@ impl std::str::FromStr for TimestampUnit {
             "ms" | "milliseconds" => Ok(Self::Milliseconds),
             "us" | "microseconds" => Ok(Self::Microseconds),
             "ns" | "nanoseconds" => Ok(Self::Nanoseconds),
-            _ => Err(format!("`{text}` is no unit of time: wanted s, ms, us or ns")),
+            _ => Err(format!(
+                "`{text}` is no unit of time: wanted s, ms, us or ns"
+            )),
         }
     }
 }
@@ -44,8 +46,12 @@ const RANGE_US: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_40
 pub(crate) fn parse(text: &str) -> Result<i64, RejectReason> {
     let bad = |what| RejectReason::BadTime { what };
     let pieces = Pieces::parse(text).map_err(|_| bad("wanted RFC 3339"))?;
-    let time = pieces.time().ok_or_else(|| bad("a date without a time of day"))?;
-    let offset = pieces.to_numeric_offset().ok_or_else(|| bad("no UTC offset (`Z` or `+02:00`)"))?;
+    let time = pieces
+        .time()
+        .ok_or_else(|| bad("a date without a time of day"))?;
+    let offset = pieces
+        .to_numeric_offset()
+        .ok_or_else(|| bad("no UTC offset (`Z` or `+02:00`)"))?;
     let since = pieces.date().to_datetime(time).duration_since(epoch());
     let micros = since.as_micros() - i128::from(offset.seconds()) * 1_000_000;
     in_range(micros)
@@ -73,7 +79,9 @@ fn in_range(micros: i128) -> Result<i64, RejectReason> {
     i64::try_from(micros)
         .ok()
         .filter(|micros| RANGE_US.contains(micros))
-        .ok_or(RejectReason::BadTime { what: "the year must be 1 to 9999; is the unit right?" })
+        .ok_or(RejectReason::BadTime {
+            what: "the year must be 1 to 9999; is the unit right?",
+        })
 }
 
 const fn epoch() -> DateTime {
@@ -98,9 +106,17 @@ mod tests {
         check("0001-01-01T00:00:00Z", *RANGE_US.start());
         check("2016-12-31T23:59:60Z", 1_483_228_799_000_000);
         check("2026-03-01 12:00:00Z", 1_772_366_400_000_000);
-        for bad in ["2026-03-01T12:00:00", "2026-03-01", "yesterday", "", "9999-12-31T23:59:59-01:00"]
-        {
-            assert!(matches!(parse(bad), Err(RejectReason::BadTime { .. })), "{bad}");
+        for bad in [
+            "2026-03-01T12:00:00",
+            "2026-03-01",
+            "yesterday",
+            "",
+            "9999-12-31T23:59:59-01:00",
+        ] {
+            assert!(
+                matches!(parse(bad), Err(RejectReason::BadTime { .. })),
+                "{bad}"
+            );
         }
     }
 
@@ -108,7 +124,10 @@ mod tests {
     fn l12_integers_follow_their_unit() {
         let us = 1_772_366_400_000_000;
         assert_eq!(from_integer(us / 1_000_000, TimestampUnit::Seconds), Ok(us));
-        assert_eq!(from_integer(us / 1_000, TimestampUnit::Milliseconds), Ok(us));
+        assert_eq!(
+            from_integer(us / 1_000, TimestampUnit::Milliseconds),
+            Ok(us)
+        );
         assert_eq!(from_integer(us, TimestampUnit::Microseconds), Ok(us));
         assert_eq!(from_integer(us * 1_000, TimestampUnit::Nanoseconds), Ok(us));
         assert!(from_integer(us / 1_000, TimestampUnit::Seconds).is_err());
@@ -117,7 +136,14 @@ mod tests {
 
     #[test]
     fn times_survive_being_written() {
-        for us in [0, 1, -1, 1_772_366_400_123_456, *RANGE_US.start(), *RANGE_US.end()] {
+        for us in [
+            0,
+            1,
+            -1,
+            1_772_366_400_123_456,
+            *RANGE_US.start(),
+            *RANGE_US.end(),
+        ] {
             assert_eq!(parse(&to_text(us)), Ok(us));
         }
     }

@@ -64,21 +64,32 @@ impl LogWriter {
     /// # Errors
     /// [`WriteError`] when the name's ending is unknown or the folder cannot be written.
     pub fn create(path: &Path, columns: &[&str]) -> Result<Self, WriteError> {
-        let known = Column::ALL.into_iter().filter(|column| columns.contains(&column.name()));
+        let known = Column::ALL
+            .into_iter()
+            .filter(|column| columns.contains(&column.name()));
         let extra = columns.iter().filter(|name| Column::named(name).is_none());
         let columns = Columns {
             known: known.collect(),
             extra: extra.map(|name| (*name).to_owned()).collect(),
         };
-        let at = |source| WriteError::Io { path: path.to_owned(), source };
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let at = |source| WriteError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
         let (stem, compression) = match name.rsplit_once('.') {
             Some((stem, "gz")) => (stem, Compression::Gzip),
             Some((stem, "zst")) => (stem, Compression::Zstd),
             _ => (name.as_str(), Compression::None),
         };
         let ending = stem.rsplit_once('.').map_or("", |(_, ending)| ending);
-        let unknown = || WriteError::UnknownFormat { path: path.to_owned() };
+        let unknown = || WriteError::UnknownFormat {
+            path: path.to_owned(),
+        };
         let is_known = matches!(
             (ending, compression),
             ("parquet", Compression::None) | ("csv" | "jsonl" | "ndjson", _)
@@ -95,12 +106,19 @@ impl LogWriter {
                 let mut writer = csv::Writer::from_writer(encoder);
                 let known = columns.known.iter().map(|column| column.name());
                 let header = known.chain(columns.extra.iter().map(String::as_str));
-                writer.write_record(header).map_err(|error| at(error.into()))?;
+                writer
+                    .write_record(header)
+                    .map_err(|error| at(error.into()))?;
                 Sink::Csv(Box::new(writer))
             }
             _ => Sink::Jsonl(Box::new(Encoder::new(file, compression).map_err(at)?)),
         };
-        Ok(Self { path: path.to_owned(), temporary, columns, sink })
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            columns,
+            sink,
+        })
     }
 
     /// Writes one row; what is in no column of the file is left out.
@@ -108,18 +126,30 @@ impl LogWriter {
     /// # Errors
     /// [`WriteError`] when the disc refuses.
     pub fn write(&mut self, row: &LogRow) -> Result<(), WriteError> {
-        let at = |source| WriteError::Io { path: self.path.clone(), source };
+        let at = |source| WriteError::Io {
+            path: self.path.clone(),
+            source,
+        };
         match &mut self.sink {
             Sink::Parquet(sink) => sink.write(row.clone()),
             Sink::Csv(writer) => {
-                let known = self.columns.known.iter().map(|column| csv_field(row, *column));
+                let known = self
+                    .columns
+                    .known
+                    .iter()
+                    .map(|column| csv_field(row, *column));
                 let extra = self.columns.extra.iter().map(|name| extra_field(row, name));
                 let extra = extra.map(|value| value.unwrap_or_default().to_owned());
-                writer.write_record(known.chain(extra)).map_err(|error| at(error.into()))
+                writer
+                    .write_record(known.chain(extra))
+                    .map_err(|error| at(error.into()))
             }
             Sink::Jsonl(encoder) => {
                 let line = json_line(row, &self.columns).map_err(|error| at(error.into()))?;
-                encoder.write_all(line.as_bytes()).and_then(|()| encoder.write_all(b"\n")).map_err(at)
+                encoder
+                    .write_all(line.as_bytes())
+                    .and_then(|()| encoder.write_all(b"\n"))
+                    .map_err(at)
             }
         }
     }
@@ -129,11 +159,16 @@ impl LogWriter {
     /// # Errors
     /// [`WriteError`] when the disc refuses; then nothing is left behind.
     pub fn finish(self) -> Result<(), WriteError> {
-        let at = |source| WriteError::Io { path: self.path.clone(), source };
+        let at = |source| WriteError::Io {
+            path: self.path.clone(),
+            source,
+        };
         match self.sink {
             Sink::Parquet(sink) => sink.finish()?,
             Sink::Csv(writer) => {
-                let encoder = writer.into_inner().map_err(|error| at(error.into_error()))?;
+                let encoder = writer
+                    .into_inner()
+                    .map_err(|error| at(error.into_error()))?;
                 encoder.finish().map_err(at)?;
             }
             Sink::Jsonl(encoder) => encoder.finish().map_err(at)?,
@@ -149,7 +184,10 @@ impl LogWriter {
 pub fn write_log(path: &Path, log: &OutcomeLog) -> Result<(), WriteError> {
     let rows = || {
         log.requests.iter().flat_map(move |request| {
-            request.outcomes.iter().map(move |outcome| row_of(log, request, outcome))
+            request
+                .outcomes
+                .iter()
+                .map(move |outcome| row_of(log, request, outcome))
         })
     };
     let mut present = BTreeSet::new();
@@ -187,15 +225,25 @@ fn row_of(log: &OutcomeLog, request: &Request, outcome: &Outcome) -> LogRow {
         task: request.task.clone(),
         tenant: request.tenant.clone(),
         session_id: request.session_id.clone(),
-        candidates: request.candidates.as_ref().map(|arms| arms.iter().map(name).collect()),
+        candidates: request
+            .candidates
+            .as_ref()
+            .map(|arms| arms.iter().map(name).collect()),
         latency_ms: outcome.latency_ms,
         status: outcome.status.clone(),
-        extra: request.extra.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        extra: request
+            .extra
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
     }
 }
 
 pub(crate) fn extra_field<'r>(row: &'r LogRow, name: &str) -> Option<&'r str> {
-    row.extra.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    row.extra
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
 }
 
 fn has(row: &LogRow, column: Column) -> bool {

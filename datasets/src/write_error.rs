@@ -86,12 +86,20 @@ pub(crate) fn temporary_beside(path: &Path) -> Result<NamedTempFile, WriteError>
     builder.permissions(permissions);
     builder
         .tempfile_in(folder)
-        .map_err(|source| WriteError::Io { path: path.to_owned(), source })
+        .map_err(|source| WriteError::Io {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Syncs the temporary file and gives it its name.
 pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<(), WriteError> {
-    let at = |source| WriteError::Io { path: path.to_owned(), source };
+    let at = |source| WriteError::Io {
+        path: path.to_owned(),
+        source,
+    };
     file.as_file().sync_all().map_err(at)?;
-    file.persist(path).map(drop).map_err(|error| at(error.error))
+    file.persist(path)
+        .map(drop)
+        .map_err(|error| at(error.error))
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::{
-    Column as Column_, DataFrame, DataType, NamedFrom, ParquetWriter, PolarsError,
-    PolarsResult, Schema, Series, TimeUnit,
+    Column as Column_, DataFrame, DataType, NamedFrom, ParquetWriter, PolarsError, PolarsResult,
+    Schema, Series, TimeUnit,
 };
 
 use crate::column::Column;
@@ -30,8 +30,14 @@ pub(crate) struct ParquetSink {
 
 impl ParquetSink {
     pub(crate) fn new(path: &Path, file: File, columns: &Columns) -> Result<Self, WriteError> {
-        let known = columns.known.iter().map(|column| (column.name().into(), dtype(*column)));
-        let extra = columns.extra.iter().map(|name| (name.as_str().into(), DataType::String));
+        let known = columns
+            .known
+            .iter()
+            .map(|column| (column.name().into(), dtype(*column)));
+        let extra = columns
+            .extra
+            .iter()
+            .map(|name| (name.as_str().into(), DataType::String));
         let schema: Schema = known.chain(extra).collect();
         let writer = ParquetWriter::new(BufWriter::with_capacity(1 << 16, file))
             .batched(&schema)
@@ -48,7 +54,11 @@ impl ParquetSink {
     pub(crate) fn write(&mut self, row: LogRow) -> Result<(), WriteError> {
         let embedding = row.embedding.as_ref().map_or(0, |values| values.len() * 4);
         self.bytes += row.prompt.as_ref().map_or(0, String::len) + embedding;
-        self.bytes += row.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
+        self.bytes += row
+            .extra
+            .iter()
+            .map(|(_, value)| value.len())
+            .sum::<usize>();
         self.rows.push(row);
         if self.rows.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES {
             self.flush()?;
@@ -58,7 +68,10 @@ impl ParquetSink {
 
     pub(crate) fn finish(mut self) -> Result<(), WriteError> {
         self.flush()?;
-        self.writer.finish().map(drop).map_err(|error| failed(&self.path, &error))
+        self.writer
+            .finish()
+            .map(drop)
+            .map_err(|error| failed(&self.path, &error))
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
@@ -74,7 +87,10 @@ impl ParquetSink {
 }
 
 fn failed(path: &Path, error: &PolarsError) -> WriteError {
-    WriteError::Parquet { path: path.to_owned(), message: error.to_string() }
+    WriteError::Parquet {
+        path: path.to_owned(),
+        message: error.to_string(),
+    }
 }
 
 fn dtype(column: Column) -> DataType {
@@ -107,14 +123,16 @@ fn frame(rows: &[LogRow], columns: &Columns) -> PolarsResult<DataFrame> {
 }
 
 fn known(rows: &[LogRow], column: Column) -> PolarsResult<Series> {
-    fn collect<'r, T>(rows: &'r [LogRow], cell: impl Fn(&'r LogRow) -> Option<T>) -> Vec<Option<T>> {
+    fn collect<'r, T>(
+        rows: &'r [LogRow],
+        cell: impl Fn(&'r LogRow) -> Option<T>,
+    ) -> Vec<Option<T>> {
         rows.iter().map(cell).collect()
     }
     let name = column.name();
     let floats = |cell: fn(&LogRow) -> Option<f64>| Series::new(name.into(), collect(rows, cell));
     let counts = |cell: fn(&LogRow) -> Option<u64>| Series::new(name.into(), collect(rows, cell));
-    let texts =
-        |cell: fn(&LogRow) -> Option<&str>| Series::new(name.into(), collect(rows, cell));
+    let texts = |cell: fn(&LogRow) -> Option<&str>| Series::new(name.into(), collect(rows, cell));
     let series = match column {
         Column::RequestId => texts(|row| Some(&row.request_id)),
         Column::Model => texts(|row| Some(&row.model)),
@@ -130,14 +148,20 @@ fn known(rows: &[LogRow], column: Column) -> PolarsResult<Series> {
         Column::Prompt => texts(|row| row.prompt.as_deref()),
         Column::Embedding => {
             let list = |values: &Vec<f32>| Series::new("".into(), values.as_slice());
-            Series::new(name.into(), collect(rows, |row| row.embedding.as_ref().map(list)))
+            Series::new(
+                name.into(),
+                collect(rows, |row| row.embedding.as_ref().map(list)),
+            )
         }
         Column::Task => texts(|row| row.task.as_deref()),
         Column::Tenant => texts(|row| row.tenant.as_deref()),
         Column::SessionId => texts(|row| row.session_id.as_deref()),
         Column::Candidates => {
             let list = |names: &Vec<String>| Series::new("".into(), names.as_slice());
-            Series::new(name.into(), collect(rows, |row| row.candidates.as_ref().map(list)))
+            Series::new(
+                name.into(),
+                collect(rows, |row| row.candidates.as_ref().map(list)),
+            )
         }
         Column::LatencyMs => floats(|row| row.latency_ms),
         Column::Status => texts(|row| row.status.as_deref()),

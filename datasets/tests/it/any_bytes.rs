@@ -5,7 +5,11 @@ use proptest::prelude::*;
 
 fn never_panics(bytes: &[u8]) {
     for timestamp_unit in [None, Some(TimestampUnit::Milliseconds)] {
-        let options = ReadOptions { max_reject: 1.0, timestamp_unit, ..ReadOptions::default() };
+        let options = ReadOptions {
+            max_reject: 1.0,
+            timestamp_unit,
+            ..ReadOptions::default()
+        };
         match read(&Input::bytes("bytes", bytes), &options) {
             Ok(read) => {
                 assert!(!read.log.requests.is_empty());
@@ -21,12 +25,38 @@ fn never_panics(bytes: &[u8]) {
 }
 
 const VALUES: [&str; 18] = [
-    "null", "0", "-0", "1", "0.5", "1e400", "1e-400", "-1", "18446744073709551616", "\"\"",
-    "\"x\"", "\"\\ud800\"", "true", "[]", "[1,\"a\"]", "{}", "\"2026-01-01T00:00:00Z\"", "[[[",
+    "null",
+    "0",
+    "-0",
+    "1",
+    "0.5",
+    "1e400",
+    "1e-400",
+    "-1",
+    "18446744073709551616",
+    "\"\"",
+    "\"x\"",
+    "\"\\ud800\"",
+    "true",
+    "[]",
+    "[1,\"a\"]",
+    "{}",
+    "\"2026-01-01T00:00:00Z\"",
+    "[[[",
 ];
 const NAMES: [&str; 12] = [
-    "request_id", "model", "quality", "cost_usd", "input_tokens", "timestamp", "propensity",
-    "served", "embedding", "candidates", "start", "end",
+    "request_id",
+    "model",
+    "quality",
+    "cost_usd",
+    "input_tokens",
+    "timestamp",
+    "propensity",
+    "served",
+    "embedding",
+    "candidates",
+    "start",
+    "end",
 ];
 
 proptest! {

@@ -9,7 +9,10 @@ use plimsoll_datasets::{
 };
 
 fn read_path(path: &Path) -> Result<ReadLog, ReadError> {
-    read(&Input::parse(&path.to_string_lossy()), &ReadOptions::default())
+    read(
+        &Input::parse(&path.to_string_lossy()),
+        &ReadOptions::default(),
+    )
 }
 
 fn code(path: &Path) -> &'static str {
@@ -22,7 +25,12 @@ const ROWS: &str = r#"{"request_id":"a","model":"large","quality":1,"cost_usd":0
 "#;
 
 fn example() -> OutcomeLog {
-    read(&Input::bytes("rows", ROWS.as_bytes()), &ReadOptions::default()).expect("a log").log
+    read(
+        &Input::bytes("rows", ROWS.as_bytes()),
+        &ReadOptions::default(),
+    )
+    .expect("a log")
+    .log
 }
 
 fn same(a: &OutcomeLog, b: &OutcomeLog) {
@@ -34,16 +42,31 @@ fn same(a: &OutcomeLog, b: &OutcomeLog) {
 fn logs_survive_every_format() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = example();
-    for name in ["a.parquet", "a.csv", "a.csv.gz", "a.csv.zst", "a.jsonl", "a.jsonl.gz", "a.jsonl.zst"]
-    {
+    for name in [
+        "a.parquet",
+        "a.csv",
+        "a.csv.gz",
+        "a.csv.zst",
+        "a.jsonl",
+        "a.jsonl.gz",
+        "a.jsonl.zst",
+    ] {
         let path = folder.path().join(name);
         write_log(&path, &log).expect(name);
         let first = fs::read(&path).expect(name);
         let back = read_path(&path).expect(name);
         same(&back.log, &log);
-        assert_eq!(back.log.digest, blake3::hash(&first).to_hex().to_string(), "{name}");
+        assert_eq!(
+            back.log.digest,
+            blake3::hash(&first).to_hex().to_string(),
+            "{name}"
+        );
         write_log(&path, &back.log).expect(name);
-        assert_eq!(fs::read(&path).expect(name), first, "{name}: equal logs give equal bytes");
+        assert_eq!(
+            fs::read(&path).expect(name),
+            first,
+            "{name}: equal logs give equal bytes"
+        );
         // In memory the format is found as well, Parquet by way of a temporary file.
         let back = read(&Input::bytes("memory", first), &ReadOptions::default()).expect(name);
         same(&back.log, &log);
@@ -60,8 +83,8 @@ fn logs_survive_every_format() {
 fn parquet_takes_several_row_groups() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("large.parquet");
-    let mut writer =
-        LogWriter::create(&path, &["request_id", "model", "quality", "embedding"]).expect("a writer");
+    let mut writer = LogWriter::create(&path, &["request_id", "model", "quality", "embedding"])
+        .expect("a writer");
     for n in 0..150_000_u32 {
         let row = LogRow {
             request_id: format!("r{n}"),
@@ -83,13 +106,22 @@ fn folders_and_patterns_are_read_in_order_of_names() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("deeper")).expect("a folder");
-    for (name, id) in [("b.csv", "b"), ("a.csv", "a"), ("deeper/c.csv", "c"), (".hidden.csv", "h")] {
+    for (name, id) in [
+        ("b.csv", "b"),
+        ("a.csv", "a"),
+        ("deeper/c.csv", "c"),
+        (".hidden.csv", "h"),
+    ] {
         fs::write(at(name), format!("request_id,model\n{id},m\n")).expect(name);
     }
     fs::write(at("notes.txt"), "not a log").expect("a file");
     let ids = |input: &Path| {
         let read = read_path(input).expect("a log");
-        read.log.requests.into_iter().map(|request| request.id).collect::<Vec<_>>()
+        read.log
+            .requests
+            .into_iter()
+            .map(|request| request.id)
+            .collect::<Vec<_>>()
     };
     assert_eq!(ids(folder.path()), ["a", "b", "c"]);
     assert_eq!(ids(&at("*.csv")), ["a", "b"]);
@@ -122,8 +154,13 @@ fn l16_only_regular_files_are_opened() {
     // A folder that holds itself is walked once.
     symlink(folder.path(), at("again")).expect("a link");
     fs::write(at("rows.csv"), "request_id,model\na,m\n").expect("a file");
-    assert_eq!(read_path(folder.path()).expect("a log").log.requests.len(), 1);
-    let made = std::process::Command::new("mkfifo").arg(at("pipe.csv")).status();
+    assert_eq!(
+        read_path(folder.path()).expect("a log").log.requests.len(),
+        1
+    );
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("pipe.csv"))
+        .status();
     if made.is_ok_and(|status| status.success()) {
         assert_eq!(code(&at("pipe.csv")), "P0202");
     } else {
@@ -135,8 +172,9 @@ fn l16_only_regular_files_are_opened() {
 fn parquet_with(path: &Path, series: polars::prelude::Series) {
     use polars::prelude::*;
     let rows = series.len();
-    let ids: Vec<String> =
-        (0..rows).map(|n| format!("{}{n}", path.display())).collect();
+    let ids: Vec<String> = (0..rows)
+        .map(|n| format!("{}{n}", path.display()))
+        .collect();
     let models = vec!["m"; rows];
     let mut frame = DataFrame::new(
         rows,
@@ -161,13 +199,28 @@ fn wrong_types_in_parquet_name_file_column_got_and_wanted() {
     assert_eq!(error.code(), "P0210");
     let at = error.location().expect("a place");
     assert_eq!(at.column.as_deref(), Some("quality"));
-    assert!(error.to_string().contains("is a text, wanted a number in [0, 1]"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("is a text, wanted a number in [0, 1]"),
+        "{error}"
+    );
     assert!(error.help().contains("cast `quality`"));
 
-    parquet_with(&path, Series::new("output_tokens".into(), [1.0, 2.5, f64::NAN, -1.0, 1e300]));
-    let options = ReadOptions { max_reject: 1.0, ..ReadOptions::default() };
+    parquet_with(
+        &path,
+        Series::new("output_tokens".into(), [1.0, 2.5, f64::NAN, -1.0, 1e300]),
+    );
+    let options = ReadOptions {
+        max_reject: 1.0,
+        ..ReadOptions::default()
+    };
     let read = read(&Input::Path(path.clone()), &options).expect("a log");
-    let names: Vec<_> = read.rejects.iter().map(|reject| reject.reason.name()).collect();
+    let names: Vec<_> = read
+        .rejects
+        .iter()
+        .map(|reject| reject.reason.name())
+        .collect();
     assert_eq!(names, ["not-exact", "not-finite", "negative", "not-exact"]);
     assert_eq!(read.rejects[0].row, 2);
 
@@ -192,7 +245,10 @@ fn l15_schema_drift_names_the_column_and_both_types() {
         assert!(text.contains(part), "{text} lacks {part}");
     }
     parquet_with(&at("b.parquet"), Series::new("region".into(), ["us"]));
-    assert_eq!(read_path(folder.path()).expect("a log").log.requests.len(), 2);
+    assert_eq!(
+        read_path(folder.path()).expect("a log").log.requests.len(),
+        2
+    );
 }
 
 fn small_parquet(folder: &Path) -> PathBuf {
@@ -224,7 +280,10 @@ fn l14_truncated_parquet_is_an_error() {
     let path = small_parquet(folder.path());
     let bytes = fs::read(&path).expect("a file");
     let cut = folder.path().join("cut.parquet");
-    for length in (4..bytes.len()).step_by(61).chain([bytes.len() - 1, bytes.len() - 8]) {
+    for length in (4..bytes.len())
+        .step_by(61)
+        .chain([bytes.len() - 1, bytes.len() - 8])
+    {
         fs::write(&cut, &bytes[..length]).expect("a file");
         assert_eq!(code(&cut), "P0213", "{length} of {} bytes", bytes.len());
     }
@@ -234,13 +293,18 @@ fn l14_truncated_parquet_is_an_error() {
 fn rejects_are_written_as_jsonl() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rejects.jsonl");
-    let options = ReadOptions { max_reject: 1.0, ..ReadOptions::default() };
+    let options = ReadOptions {
+        max_reject: 1.0,
+        ..ReadOptions::default()
+    };
     let text = "request_id,model,quality\na,m,2\nb,m\nc,m,1\n";
     let read = read(&Input::bytes("rows.csv", text.as_bytes()), &options).expect("a log");
     write_rejects(&path, &read.rejects).expect("a file");
     let lines = fs::read_to_string(&path).expect("a file");
-    let rows: Vec<serde_json::Value> =
-        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let rows: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["column"], "quality");
     assert_eq!(rows[0]["line"], 2);

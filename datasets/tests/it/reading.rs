@@ -9,7 +9,10 @@ use plimsoll_datasets::{
 
 /// Rejects do not fail the read, so that tests can look at them.
 fn lenient() -> ReadOptions {
-    ReadOptions { max_reject: 1.0, ..ReadOptions::default() }
+    ReadOptions {
+        max_reject: 1.0,
+        ..ReadOptions::default()
+    }
 }
 
 fn read_as(text: impl AsRef<[u8]>, options: &ReadOptions) -> Result<ReadLog, ReadError> {
@@ -21,21 +24,31 @@ fn ok(text: impl AsRef<[u8]>) -> ReadLog {
 }
 
 fn code(text: impl AsRef<[u8]>) -> &'static str {
-    read_as(text, &lenient()).expect_err("an unreadable log").code()
+    read_as(text, &lenient())
+        .expect_err("an unreadable log")
+        .code()
 }
 
 /// The name of the reason for which a JSONL row with these further fields is rejected.
 fn reason(fields: &str) -> String {
     let good = r#"{"request_id":"good","model":"m"}"#;
-    let read = ok(format!("{good}\n{{\"request_id\":\"r\",\"model\":\"m\",{fields}}}\n"));
+    let read = ok(format!(
+        "{good}\n{{\"request_id\":\"r\",\"model\":\"m\",{fields}}}\n"
+    ));
     assert_eq!(read.report.rows_read, 2);
     assert_eq!(read.rejects.len() as u64, read.report.rows_rejected);
-    read.rejects.first().map_or("accepted".to_owned(), |reject| reject.reason.name().to_owned())
+    read.rejects
+        .first()
+        .map_or("accepted".to_owned(), |reject| {
+            reject.reason.name().to_owned()
+        })
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    out.write_all(bytes).and_then(|()| out.finish()).expect("memory can be written")
+    out.write_all(bytes)
+        .and_then(|()| out.finish())
+        .expect("memory can be written")
 }
 
 fn rows(count: usize) -> String {
@@ -54,16 +67,27 @@ fn l01_truncated_last_line_is_one_reject() {
     assert_eq!(read.log.requests.len(), 199);
     assert_eq!(read.report.rows_rejected, 1);
     let reject = &read.rejects[0];
-    assert_eq!((reject.file.as_str(), reject.line, reject.row), ("log", Some(200), 200));
+    assert_eq!(
+        (reject.file.as_str(), reject.line, reject.row),
+        ("log", Some(200), 200)
+    );
     assert_eq!(reject.byte, Some(cut as u64 - 1));
     assert_eq!(reject.reason.name(), "bad-json");
 
-    let strict = ReadOptions { max_reject: 0.001, ..ReadOptions::default() };
+    let strict = ReadOptions {
+        max_reject: 0.001,
+        ..ReadOptions::default()
+    };
     let error = read_as(&whole[..cut], &strict).expect_err("above the share allowed");
     assert_eq!(error.code(), "P0219");
     assert_eq!(error.location().and_then(|at| at.line), Some(200));
-    let ReadError::TooManyRejects { report, first, .. } = error else { panic!("{error}") };
-    assert_eq!((report.rows_read, report.requests, first.len()), (200, 199, 1));
+    let ReadError::TooManyRejects { report, first, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (report.rows_read, report.requests, first.len()),
+        (200, 199, 1)
+    );
 }
 
 #[test]
@@ -72,9 +96,20 @@ fn l02_the_cap_on_decompressed_bytes_is_exact() {
     let size = text.len() as u64;
     let zstd = zstd::encode_all(text.as_bytes(), 3).expect("memory can be written");
     for bytes in [text.clone().into_bytes(), gzip(text.as_bytes()), zstd] {
-        let at = |byte_cap| read_as(&bytes, &ReadOptions { byte_cap, ..lenient() });
+        let at = |byte_cap| {
+            read_as(
+                &bytes,
+                &ReadOptions {
+                    byte_cap,
+                    ..lenient()
+                },
+            )
+        };
         assert_eq!(at(size).expect("exactly the cap").log.requests.len(), 2_000);
-        assert_eq!(at(size - 1).expect_err("one byte above the cap").code(), "P0215");
+        assert_eq!(
+            at(size - 1).expect_err("one byte above the cap").code(),
+            "P0215"
+        );
     }
 }
 
@@ -82,17 +117,25 @@ fn l02_the_cap_on_decompressed_bytes_is_exact() {
 fn l02_a_bomb_is_stopped_early() {
     let bomb = gzip(&vec![b'\n'; 64 << 20]);
     assert!(bomb.len() < 1 << 20);
-    let options = ReadOptions { byte_cap: 1 << 20, ..lenient() };
+    let options = ReadOptions {
+        byte_cap: 1 << 20,
+        ..lenient()
+    };
     let text = [br#"{"request_id":"r","model":"m"}"#.as_slice(), b"\n"].concat();
     let input = [gzip(&text), bomb].concat();
-    assert_eq!(read_as(input, &options).expect_err("a bomb").code(), "P0215");
+    assert_eq!(
+        read_as(input, &options).expect_err("a bomb").code(),
+        "P0215"
+    );
 }
 
 #[test]
 fn l03_a_large_zstandard_window_is_refused() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("an encoder");
     encoder.window_log(28).expect("a window");
-    encoder.write_all(rows(1).as_bytes()).expect("memory can be written");
+    encoder
+        .write_all(rows(1).as_bytes())
+        .expect("memory can be written");
     let bytes = encoder.finish().expect("memory can be written");
     assert_eq!(code(&bytes), "P0217");
     // The window of 2 GiB is only claimed: nothing may be allocated for it.
@@ -113,19 +156,34 @@ fn l04_deep_nesting_is_a_reject() {
 
 #[test]
 fn l05_a_long_line_is_refused() {
-    let options = ReadOptions { line_cap: 1 << 16, ..lenient() };
+    let options = ReadOptions {
+        line_cap: 1 << 16,
+        ..lenient()
+    };
     let row = |bytes: usize| {
         let empty = r#"{"request_id":"r","model":"m","prompt":""}"#;
-        format!("{}{}\"}}", &empty[..empty.len() - 2], "x".repeat(bytes - empty.len()))
+        format!(
+            "{}{}\"}}",
+            &empty[..empty.len() - 2],
+            "x".repeat(bytes - empty.len())
+        )
     };
     assert!(read_as(row(1 << 16), &options).is_ok());
     assert!(read_as(row(1 << 16) + "\r\n", &options).is_ok());
     let long = rows(1) + &row((1 << 16) + 1) + "\n" + &rows(1);
     let error = read_as(long, &options).expect_err("a line above the cap");
-    assert_eq!((error.code(), error.location().and_then(|at| at.line)), ("P0216", Some(2)));
+    assert_eq!(
+        (error.code(), error.location().and_then(|at| at.line)),
+        ("P0216", Some(2))
+    );
 
     let open_quote = format!("request_id,model,prompt\nr,m,\"{}", "x,\n".repeat(1 << 18));
-    assert_eq!(read_as(open_quote, &options).expect_err("an open quote").code(), "P0216");
+    assert_eq!(
+        read_as(open_quote, &options)
+            .expect_err("an open quote")
+            .code(),
+        "P0216"
+    );
 }
 
 #[test]
@@ -155,8 +213,15 @@ fn l07_only_finite_json_numbers_are_numbers() {
         assert_eq!(reason(fields), expect, "{fields}");
     }
     let csv = ok("request_id,model,quality\na,m,0.5\nb,m,NaN\nc,m,inf\nd,m,1e400\ne,m,-0\n");
-    let names: Vec<_> = csv.rejects.iter().map(|reject| reject.reason.name()).collect();
-    assert_eq!(names, ["not-finite", "not-finite", "not-finite", "negative"]);
+    let names: Vec<_> = csv
+        .rejects
+        .iter()
+        .map(|reject| reject.reason.name())
+        .collect();
+    assert_eq!(
+        names,
+        ["not-finite", "not-finite", "not-finite", "negative"]
+    );
     let places: Vec<_> = csv.rejects.iter().map(|reject| reject.line).collect();
     assert_eq!(places, [Some(3), Some(4), Some(5), Some(6)]);
 }
@@ -164,14 +229,26 @@ fn l07_only_finite_json_numbers_are_numbers() {
 #[test]
 fn l08_large_counts_stay_exact() {
     let read = ok(r#"{"request_id":"r","model":"m","output_tokens":9007199254740993}"#);
-    assert_eq!(read.log.requests[0].outcomes[0].output_tokens, Some(9_007_199_254_740_993));
-    assert_eq!(reason(r#""output_tokens":18446744073709551616"#), "not-exact");
+    assert_eq!(
+        read.log.requests[0].outcomes[0].output_tokens,
+        Some(9_007_199_254_740_993)
+    );
+    assert_eq!(
+        reason(r#""output_tokens":18446744073709551616"#),
+        "not-exact"
+    );
     assert_eq!(reason(r#""output_tokens":1.5"#), "not-exact");
 }
 
 #[test]
 fn l09_negative_numbers_are_rejected() {
-    for name in ["input_tokens", "output_tokens", "cached_input_tokens", "cost_usd", "latency_ms"] {
+    for name in [
+        "input_tokens",
+        "output_tokens",
+        "cached_input_tokens",
+        "cost_usd",
+        "latency_ms",
+    ] {
         assert_eq!(reason(&format!("\"{name}\":-1")), "negative", "{name}");
     }
 }
@@ -187,10 +264,18 @@ fn l10_bytes_that_are_no_text_are_rejected() {
     bytes.extend(b"{\"request_id\":\"s\",\"model\":\"\xff\"}\n");
     bytes.extend(b"{\"request_id\":\"t\",\0\"model\":\"m\"}\n");
     let read = ok(bytes);
-    let names: Vec<_> = read.rejects.iter().map(|reject| reject.reason.name()).collect();
+    let names: Vec<_> = read
+        .rejects
+        .iter()
+        .map(|reject| reject.reason.name())
+        .collect();
     assert_eq!(names, ["invalid-utf8", "nul-character"]);
     let csv = ok(b"request_id,model,task\na,m,\xff\nb,m,x\0y\nc,m,fine\n");
-    let names: Vec<_> = csv.rejects.iter().map(|reject| reject.reason.name()).collect();
+    let names: Vec<_> = csv
+        .rejects
+        .iter()
+        .map(|reject| reject.reason.name())
+        .collect();
     assert_eq!(names, ["invalid-utf8", "nul-character"]);
     assert_eq!(csv.rejects[0].request_id.as_deref(), Some("a"));
 }
@@ -216,19 +301,31 @@ fn l11_doubles_merge_and_contradictions_go() {
     assert_eq!(read.report.rows_duplicate, 1);
     assert_eq!(read.report.rows_conflicting, 3);
     assert_eq!(read.report.rows_rejected, 3);
-    let ids: Vec<_> = read.log.requests.iter().map(|request| request.id.as_str()).collect();
+    let ids: Vec<_> = read
+        .log
+        .requests
+        .iter()
+        .map(|request| request.id.as_str())
+        .collect();
     assert_eq!(ids, ["same", "kept"]);
     let lines: Vec<_> = read.rejects.iter().map(|reject| reject.line).collect();
     assert_eq!(lines, [Some(4), Some(5), Some(6)]);
     // Contradictions do not fail the read, but nobody overlooks them.
-    assert!(read.report.warnings.contains(&Warning::Conflicting { share: 0.5 }));
+    assert!(
+        read.report
+            .warnings
+            .contains(&Warning::Conflicting { share: 0.5 })
+    );
 }
 
 #[test]
 fn l12_integer_times_need_their_unit() {
     let row = |time: &str| format!("{{\"request_id\":\"r\",\"model\":\"m\",\"timestamp\":{time}}}");
     let error = read_as(rows(1) + &row("1772366400"), &lenient()).expect_err("no unit");
-    assert_eq!((error.code(), error.location().and_then(|at| at.line)), ("P0218", Some(2)));
+    assert_eq!(
+        (error.code(), error.location().and_then(|at| at.line)),
+        ("P0218", Some(2))
+    );
     assert!(error.help().contains("--timestamp-unit"));
     let csv = "request_id,model,timestamp\nr,m,1772366400\n";
     assert_eq!(code(csv), "P0218");
@@ -238,9 +335,15 @@ fn l12_integer_times_need_their_unit() {
         ("1772366400000000", TimestampUnit::Microseconds),
         ("1772366400000000000", TimestampUnit::Nanoseconds),
     ] {
-        let options = ReadOptions { timestamp_unit: Some(unit), ..lenient() };
+        let options = ReadOptions {
+            timestamp_unit: Some(unit),
+            ..lenient()
+        };
         let read = read_as(row(time), &options).expect("a unit is named");
-        assert_eq!(read.log.requests[0].timestamp_us, Some(1_772_366_400_000_000));
+        assert_eq!(
+            read.log.requests[0].timestamp_us,
+            Some(1_772_366_400_000_000)
+        );
     }
     for (fields, expect) in [
         (r#""timestamp":"2026-03-01T12:00:00+05:30""#, "accepted"),
@@ -253,9 +356,13 @@ fn l12_integer_times_need_their_unit() {
     ] {
         assert_eq!(reason(fields), expect, "{fields}");
     }
-    let unordered = "request_id,model,timestamp\na,m,2026-03-02T00:00:00Z\nb,m,2026-03-01T00:00:00Z\n";
+    let unordered =
+        "request_id,model,timestamp\na,m,2026-03-02T00:00:00Z\nb,m,2026-03-01T00:00:00Z\n";
     let time = ok(unordered).report.time.expect("times");
-    assert_eq!((time.first.as_str(), time.days), ("2026-03-01T00:00:00Z", 1.0));
+    assert_eq!(
+        (time.first.as_str(), time.days),
+        ("2026-03-01T00:00:00Z", 1.0)
+    );
 }
 
 #[test]
@@ -279,19 +386,32 @@ fn l17_a_dominating_tenant_is_named() {
     }
     let report = ok(text).report;
     let influence = report.influence.expect("tenants");
-    assert_eq!((influence.tenants, influence.label_tenant.as_str()), (2, "loud"));
+    assert_eq!(
+        (influence.tenants, influence.label_tenant.as_str()),
+        (2, "loud")
+    );
     assert!((influence.label_share - 0.8).abs() < 1e-12);
     assert!((influence.reward_share - 80.0 / 90.0).abs() < 1e-12);
-    let dominates = |w: &Warning| matches!(w, Warning::TenantDominates { tenant, .. } if tenant == "loud");
+    let dominates =
+        |w: &Warning| matches!(w, Warning::TenantDominates { tenant, .. } if tenant == "loud");
     assert!(report.warnings.iter().any(dominates));
 }
 
 #[test]
 fn o18_equal_labels_are_no_signal() {
     let report = ok("request_id,model,quality\na,m,1\na,n,1\nb,m,1\nb,n,1\n").report;
-    assert!(report.warnings.contains(&Warning::NoQualitySignal { quality: 1.0 }));
+    assert!(
+        report
+            .warnings
+            .contains(&Warning::NoQualitySignal { quality: 1.0 })
+    );
     let report = ok("request_id,model,quality\na,m,1\na,n,0\n").report;
-    assert!(!report.warnings.iter().any(|w| matches!(w, Warning::NoQualitySignal { .. })));
+    assert!(
+        !report
+            .warnings
+            .iter()
+            .any(|w| matches!(w, Warning::NoQualitySignal { .. }))
+    );
     assert!(ok(rows(3)).report.warnings.contains(&Warning::NoLabels));
 }
 
@@ -307,13 +427,20 @@ fn evidence_follows_from_labels_and_propensities() {
     let served = "request_id,model,quality,propensity,served\n\
                   a,m,1,0.5,true\na,n,,,false\nb,n,0,0.2,true\n";
     assert_eq!(kind(served), EvidenceKind::LoggedWithPropensities);
-    assert_eq!(kind("request_id,model,quality\na,m,1\nb,n,0\n"), EvidenceKind::Observational);
+    assert_eq!(
+        kind("request_id,model,quality\na,m,1\nb,n,0\n"),
+        EvidenceKind::Observational
+    );
 }
 
 #[test]
 fn e02_rows_with_impossible_propensities_go() {
     for bad in ["0", "-0.5", "1.01", "0.0"] {
-        assert_eq!(reason(&format!("\"propensity\":{bad}")), "out-of-range", "{bad}");
+        assert_eq!(
+            reason(&format!("\"propensity\":{bad}")),
+            "out-of-range",
+            "{bad}"
+        );
     }
     assert_eq!(reason("\"propensity\":1"), "accepted");
 }
@@ -321,14 +448,20 @@ fn e02_rows_with_impossible_propensities_go() {
 #[test]
 fn l20_costs_keep_their_digits() {
     let read = ok("request_id,model,cost_usd\na,m,0.000000150001\nb,m,1.5e-7\n");
-    let picos: Vec<_> = read.log.requests.iter().map(|r| r.outcomes[0].cost.map(plimsoll::Usd::pico)).collect();
+    let picos: Vec<_> = read
+        .log
+        .requests
+        .iter()
+        .map(|r| r.outcomes[0].cost.map(plimsoll::Usd::pico))
+        .collect();
     assert_eq!(picos, [Some(150_001), Some(150_000)]);
 }
 
 #[test]
 fn what_is_no_log_is_refused() {
-    let garbage: Vec<u8> =
-        (0..300_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[1]).collect();
+    let garbage: Vec<u8> = (0..300_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[1])
+        .collect();
     for (bytes, expect) in [
         (b"".as_slice(), "P0205"),
         (b"\n\n \n", "P0206"),
@@ -359,7 +492,11 @@ fn prompts_reach_no_report() {
     );
     let read = ok(text);
     assert_eq!(read.rejects.len(), 2);
-    let shown = format!("{:?} {}", read, serde_json::to_string(&read.report).expect("JSON"));
+    let shown = format!(
+        "{:?} {}",
+        read,
+        serde_json::to_string(&read.report).expect("JSON")
+    );
     assert!(!shown.contains(secret));
     for reject in &read.rejects {
         let json = serde_json::to_string(reject).expect("JSON");
