@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use plimsoll_datasets::Logging;
 
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
 /// recorded traffic what that saves.
@@ -159,6 +160,21 @@ pub(crate) struct JudgeArgs {
     pub(crate) format: Option<Form>,
 }
 
+impl Default for JudgeArgs {
+    fn default() -> Self {
+        Self {
+            baseline: plimsoll::BEST_SINGLE.to_owned(),
+            train_share: None,
+            split: None,
+            segments: Vec::new(),
+            invoice_usd: None,
+            resamples: None,
+            show_text: false,
+            format: None,
+        }
+    }
+}
+
 /// Format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
@@ -187,27 +203,28 @@ pub(crate) struct SimulateArgs {
     /// Requests to write
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) requests: u64,
-    /// Arms that answer
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) arms: usize,
-    /// What is logged: every arm's answer, or one arm's with its propensity
-    #[arg(long, value_name = "HOW", default_value = "full")]
+    /// Arms that answer, production's first: any of large, medium, small, tiny [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) arms: Vec<String>,
+    /// What is logged: full (every arm's answer), or epsilon:E (one arm's answer with its
+    /// propensity; another than the first with chance E)
+    #[arg(long, value_name = "HOW", default_value = "full", value_parser = logging)]
     pub(crate) logging: Logging,
-    /// Write no prompts
-    #[arg(long)]
-    pub(crate) no_prompts: bool,
+    /// Number of tasks, 1 to 6
+    #[arg(long, value_name = "N")]
+    pub(crate) tasks: Option<usize>,
+    /// Logits by which the first arm's ability falls from the first to the last request
+    #[arg(long, value_name = "LOGITS", default_value = "0", value_parser = number)]
+    pub(crate) drift: f64,
     /// Share of labels that are missing
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     pub(crate) missing_labels: f64,
-}
-
-/// What a simulated log records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Logging {
-    /// Every arm's answer to every request
-    Full,
-    /// One arm's answer, chosen with a recorded probability
-    Bandit,
+    /// Days from the first to the last request
+    #[arg(long, value_name = "N")]
+    pub(crate) days: Option<u32>,
+    /// Also write the truth: every arm's chance of a good answer
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
 }
 
 /// `replay`.
@@ -283,6 +300,15 @@ pub(crate) enum ListForm {
     Json,
     /// CSV
     Csv,
+}
+
+/// `full` or `epsilon:E`.
+fn logging(text: &str) -> Result<Logging, String> {
+    match text.split_once(':') {
+        None if text == "full" => Ok(Logging::FullInformation),
+        Some(("epsilon", epsilon)) => Ok(Logging::Epsilon { epsilon: share(epsilon)? }),
+        _ => Err("wanted full, or epsilon:E with E from 0 to 1".to_owned()),
+    }
 }
 
 /// A share in [0, 1], as a number or in per cent.

@@ -52,22 +52,22 @@ impl Console {
         }
     }
 
-    /// Writes data to stdout. A reader that has gone away has seen enough: that is no error.
+    /// Writes data to stdout.
+    #[expect(clippy::unused_self, reason = "data goes through the console")]
     pub(crate) fn data(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let mut written = out.write_all(text.as_bytes());
         if written.is_ok() && !text.ends_with('\n') && !text.is_empty() {
             written = out.write_all(b"\n");
         }
-        match written.and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::plain(
-                Exit::Error,
-                "P0701",
-                format!("cannot write to standard output: {error}"),
-                "check where the output goes, and that there is room",
-            )),
-            _ => Ok(()),
-        }
+        finished(written.and_then(|()| out.flush()))
+    }
+
+    /// Copies data to stdout.
+    #[expect(clippy::unused_self, reason = "data goes through the console")]
+    pub(crate) fn stream(self, mut from: impl io::Read) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        finished(io::copy(&mut from, &mut out).and_then(|_| out.flush()))
     }
 
     /// A remark on stderr.
@@ -94,6 +94,19 @@ impl Console {
     #[expect(clippy::unused_self, reason = "notes go through the console")]
     fn stderr(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// A reader that has gone away has seen enough: that is no error.
+fn finished(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::plain(
+            Exit::Error,
+            "P0701",
+            format!("cannot write to standard output: {error}"),
+            "check where the output goes, and that there is room",
+        )),
+        _ => Ok(()),
     }
 }
 

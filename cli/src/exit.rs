@@ -1,6 +1,6 @@
 //! Exit codes: one place that says what a script may conclude from each.
 
-use plimsoll_harness::{Decision, Evaluation, EvidenceError};
+use plimsoll_harness::{Decision, Evaluation, EvidenceError, Verdict};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,25 +40,32 @@ impl Exit {
 
     /// The exit of a judged policy.
     pub(crate) fn of_evaluation(evaluation: &Evaluation) -> Self {
-        let is_broken = evaluation.floor.margin_high < 0.0
-            || evaluation.segments.iter().any(|segment| segment.broken)
-            || evaluation.verdict.reasons.iter().any(|reason| reason.starts_with(INFEASIBLE));
-        match evaluation.verdict.decision {
+        let broken = evaluation.segments.iter().any(|segment| segment.broken);
+        Self::of_verdict(&evaluation.verdict, evaluation.floor.margin_high, broken)
+    }
+
+    fn of_verdict(verdict: &Verdict, margin_high: f64, segment_broken: bool) -> Self {
+        let infeasible = verdict.reasons.iter().any(|reason| reason.starts_with(INFEASIBLE));
+        match verdict.decision {
             Decision::Ship => Self::Done,
             Decision::InsufficientEvidence => Self::Evidence,
-            Decision::Hold if is_broken => Self::Gate,
+            Decision::Hold if margin_high < 0.0 || segment_broken || infeasible => Self::Gate,
             Decision::Hold => Self::Done,
         }
     }
 
     /// The exit of several judged policies: the gravest of theirs.
     pub(crate) fn of_evaluations(evaluations: &[Evaluation]) -> Self {
+        Self::gravest(evaluations.iter().map(Self::of_evaluation))
+    }
+
+    fn gravest(exits: impl Iterator<Item = Self>) -> Self {
         let gravity = |exit: &Self| match exit {
             Self::Gate => 2,
             Self::Evidence => 1,
             _ => 0,
         };
-        evaluations.iter().map(Self::of_evaluation).max_by_key(gravity).unwrap_or(Self::Done)
+        exits.max_by_key(gravity).unwrap_or(Self::Done)
     }
 
     /// The exit of a refused evaluation; a name that the log does not have is a slip of the
@@ -66,8 +73,85 @@ impl Exit {
     pub(crate) fn of_refusal(error: &EvidenceError) -> Self {
         match error {
             EvidenceError::UnknownArm { .. } | EvidenceError::UnknownRequest { .. } => Self::Usage,
+            // A split by a column that is not there is a slip; one that leaves a side empty is a
+            // lack of rows.
+            EvidenceError::Engine { code: "P0503", .. } => Self::Usage,
+            EvidenceError::Engine { code: "P0504" | "P0505", .. } => Self::Evidence,
             EvidenceError::Engine { .. } => Self::Error,
             _ => Self::Evidence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_as_documented() {
+        let codes = [
+            (Exit::Done, 0),
+            (Exit::Error, 1),
+            (Exit::Usage, 2),
+            (Exit::Evidence, 3),
+            (Exit::Data, 4),
+            (Exit::Gate, 5),
+            (Exit::Interrupted, 130),
+        ];
+        for (exit, code) in codes {
+            assert_eq!(exit.code(), code);
+        }
+    }
+
+    #[test]
+    fn verdicts_have_their_exits() {
+        use Decision::{Hold, InsufficientEvidence, Ship};
+        let nothing = "no savings available: under this floor every request stays with `a`";
+        let unreachable = "no setting kept the floor on the training rows, so …";
+        // decision, first reason, upper bound of the margin, a segment broken, exit
+        let cases = [
+            (Ship, "savings are proven", 0.1, false, Exit::Done),
+            (Hold, nothing, 0.1, false, Exit::Done),
+            (Hold, "the floor is broken", -0.1, false, Exit::Gate),
+            (Hold, "quality is below the floor in a segment", 0.1, true, Exit::Gate),
+            (Hold, unreachable, 0.1, false, Exit::Gate),
+            (InsufficientEvidence, "the floor is not proven", 0.1, false, Exit::Evidence),
+            (InsufficientEvidence, "no quality signal", -0.1, true, Exit::Evidence),
+        ];
+        for (decision, reason, margin_high, broken, want) in cases {
+            let verdict = Verdict { decision, reasons: vec![reason.to_owned()] };
+            assert_eq!(Exit::of_verdict(&verdict, margin_high, broken), want, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_comparison_ends_as_its_gravest_policy() {
+        for (exits, want) in [
+            (&[][..], Exit::Done),
+            (&[Exit::Done, Exit::Evidence][..], Exit::Evidence),
+            (&[Exit::Gate, Exit::Evidence, Exit::Done][..], Exit::Gate),
+        ] {
+            assert_eq!(Exit::gravest(exits.iter().copied()), want);
+        }
+    }
+
+    #[test]
+    fn refusals_have_their_exits() {
+        let name = || "a".to_owned();
+        let engine = |code| EvidenceError::Engine { code, message: name(), help: name() };
+        let cases = [
+            (EvidenceError::NoRequests, Exit::Evidence),
+            (EvidenceError::Unpriced { arms: Vec::new() }, Exit::Evidence),
+            (EvidenceError::NotCompared { arm: name(), why: name() }, Exit::Evidence),
+            (EvidenceError::SameRows { share: 1.0 }, Exit::Evidence),
+            (EvidenceError::UnknownArm { got: name(), known: Vec::new() }, Exit::Usage),
+            (EvidenceError::UnknownRequest { id: name() }, Exit::Usage),
+            (engine("P0130"), Exit::Error),
+            (engine("P0503"), Exit::Usage),
+            (engine("P0505"), Exit::Evidence),
+        ];
+        for (error, want) in cases {
+            assert_eq!(Exit::of_refusal(&error), want, "{error}");
         }
     }
 }

@@ -44,7 +44,7 @@ impl Loaded {
             ..ReadOptions::default()
         };
         let progress = Progress::new(context.console);
-        let read = read_with_progress(input, &options, &|rows| progress.rows("read", rows));
+        let read = read_with_progress(input, &options, &|rows| progress.rows(rows));
         drop(progress);
         let read = match read {
             Ok(read) => read,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use plimsoll_datasets::{ReadError, WriteError};
+use plimsoll_datasets::{ReadError, SimulateError, WriteError};
 use plimsoll_harness::EvidenceError;
 use plimsoll_reports::ReportError;
 
@@ -96,6 +96,15 @@ impl From<WriteError> for Failure {
                 ..Problem::default()
             },
         )
+    }
+}
+
+impl From<SimulateError> for Failure {
+    fn from(error: SimulateError) -> Self {
+        match error {
+            SimulateError::Write(error) => error.into(),
+            other => Self::plain(Exit::Usage, other.code(), other.to_string(), other.help()),
+        }
     }
 }
 

@@ -23,9 +23,14 @@ impl Progress {
         Self(bar)
     }
 
-    /// Rows read or written so far.
-    pub(crate) fn rows(&self, what: &'static str, rows: u64) {
-        self.0.set_message(format!("{what} {rows} rows"));
+    /// Rows read so far.
+    pub(crate) fn rows(&self, rows: u64) {
+        self.0.set_message(format!("read {rows} rows"));
+    }
+
+    /// Requests written so far.
+    pub(crate) fn requests(&self, done: u64, total: u64) {
+        self.0.set_message(format!("wrote {done} of {total} requests"));
     }
 
     /// Where a replay is.

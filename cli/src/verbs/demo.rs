@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plimsoll_datasets::Input;
+use plimsoll_datasets::{Input, SAMPLE_NAME, sample_log};
 use plimsoll_harness::ReplayOptions;
 use plimsoll_reports::{Format, Style, render_evaluation};
 
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let policy = Policy::default_policy()?;
     let command = format!("{MARK} {}", context.settings.seed);
     let options: ReplayOptions = options(context, &policy, &JudgeArgs::default(), command)?;
-    let sample = Input::bytes(plimsoll_datasets::SAMPLE_NAME, plimsoll_datasets::SAMPLE);
+    let sample = Input::bytes(SAMPLE_NAME, sample_log());
     let loaded = Loaded::read(context, &sample, &ReadingArgs::default())?;
     let progress = Progress::new(context.console);
     let replayed = plimsoll_harness::replay(&loaded.replay_input(), &options, &|stage| {

@@ -1,0 +1,219 @@
+//! What a script may rely on: exit codes, streams, and errors that say where and how to fix it.
+
+mod common;
+
+use std::fs;
+
+use common::{code, folder, folder_with_logs, plimsoll, run, shared, stderr, stdout};
+
+#[test]
+fn usage_errors_exit_2() {
+    let folder = folder();
+    for words in [
+        "",
+        "sail",
+        "replay",
+        "replay a.csv --seed x",
+        "replay a.csv --max-reject 2",
+        "replay a.csv --resamples 10",
+        "replay a.csv --split hash:0.7 --train-share 0.7",
+        "replay a.csv --split sideways:0.7",
+        "replay a.csv --train-share 0",
+        "replay a.csv --invoice-usd lots",
+        "replay a.csv -o report.pdf",
+        "compare a.csv",
+        "explain P9999",
+        "explain nonsense",
+        "simulate --requests 0 -o a.csv",
+        "simulate --arms lagre -o a.csv",
+        "validate a.csv --threads 0",
+    ] {
+        let output = run(folder.path(), words);
+        assert_eq!(code(&output), 2, "{words}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{words}");
+        assert!(!stderr(&output).is_empty(), "{words}");
+    }
+}
+
+#[test]
+fn bad_logs_exit_4_with_file_and_help() {
+    let folder = folder();
+    let noise: Vec<u8> = (0_u32..300).map(|i| (i * i * 31 % 251) as u8 | 0x80).collect();
+    fs::write(folder.path().join("noise.bin"), noise).expect("written");
+    fs::write(folder.path().join("empty.csv"), "").expect("written");
+    fs::write(folder.path().join("header.csv"), "request_id,model,quality\n").expect("written");
+    fs::write(folder.path().join("renamed.csv"), "requestid,model\na,b\n").expect("written");
+    fs::write(folder.path().join("cut.parquet"), b"PAR1 and then nothing").expect("written");
+    fs::write(folder.path().join("bad.csv"), "request_id,model,quality\nr1,a,1.5\nr2,a,x\n")
+        .expect("written");
+    fs::create_dir(folder.path().join("nothing")).expect("made");
+    for (log, code_want, place) in [
+        ("noise.bin", "P0207", " --> noise.bin"),
+        ("empty.csv", "P0205", " --> empty.csv"),
+        ("header.csv", "P0206", " --> header.csv"),
+        ("renamed.csv", "P0208", " --> renamed.csv, column `request_id`"),
+        ("cut.parquet", "P0213", " --> cut.parquet"),
+        ("bad.csv", "P0219", " --> bad.csv:2, column `quality`"),
+        ("nothing", "P0203", "nothing"),
+        ("absent.csv", "P0201", " --> absent.csv"),
+    ] {
+        for verb in ["validate", "replay"] {
+            let output = run(folder.path(), &format!("{verb} {log}"));
+            let text = stderr(&output);
+            assert_eq!(code(&output), 4, "{verb} {log}: {text}");
+            assert_eq!(stdout(&output), "", "{verb} {log}");
+            assert!(text.contains(&format!("error[{code_want}]")), "{verb} {log}: {text}");
+            assert!(text.contains(place), "{verb} {log}: {text}");
+            assert!(text.contains(" help: "), "{verb} {log}: {text}");
+            let last = text.lines().last().unwrap_or_default();
+            assert_eq!(last, format!("next: plimsoll explain {code_want}"));
+        }
+    }
+}
+
+#[test]
+fn a_parquet_column_of_the_wrong_type_is_named() {
+    use plimsoll_datasets::{LogRow, LogWriter};
+    let folder = folder();
+    let path = folder.path().join("texts.parquet");
+    // A text column of the file's own, then renamed to one that holds numbers: same length.
+    let mut writer = LogWriter::create(&path, &["request_id", "model", "kuality"]).expect("begun");
+    for model in ["a", "b"] {
+        let row = LogRow {
+            request_id: "r1".to_owned(),
+            model: model.to_owned(),
+            extra: vec![("kuality".to_owned(), "good".to_owned())],
+            ..LogRow::default()
+        };
+        writer.write(&row).expect("a row");
+    }
+    writer.finish().expect("written");
+    let mut bytes = fs::read(&path).expect("read");
+    let (from, to) = (b"kuality", b"quality");
+    let found: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|&i| bytes[i..].starts_with(from)).collect();
+    for at in found {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    fs::write(&path, bytes).expect("written");
+    for verb in ["validate", "replay"] {
+        let output = run(folder.path(), &format!("{verb} texts.parquet"));
+        let text = stderr(&output);
+        assert_eq!(code(&output), 4, "{text}");
+        assert!(text.contains("error[P0210]"), "{text}");
+        assert!(text.contains(" --> texts.parquet, column `quality`"), "{text}");
+        assert!(text.contains(" help: cast `quality`"), "{text}");
+    }
+}
+
+#[test]
+fn rejected_rows_are_placed_but_not_quoted() {
+    let folder = folder();
+    let rows = "{\"request_id\":\"r1\",\"model\":\"a\",\"quality\":\"good\"}\n";
+    fs::write(folder.path().join("texts.jsonl"), rows).expect("written");
+    let output = run(folder.path(), "validate texts.jsonl");
+    let text = stderr(&output);
+    assert_eq!(code(&output), 4, "{text}");
+    assert!(text.contains("texts.jsonl:1") && text.contains("`quality`"), "{text}");
+    assert!(!text.contains("good"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_proven_exits_3() {
+    let folder = folder_with_logs(60);
+    // One arm per request: not fully observed.
+    let bandit = run(folder.path(), "replay bandit.jsonl");
+    assert_eq!(code(&bandit), 3, "{}", stderr(&bandit));
+    assert!(stderr(&bandit).contains("error[P0305]"));
+    // Learning and judging on the same rows.
+    let same = run(folder.path(), "replay log.jsonl --train-share 1.0");
+    assert_eq!(code(&same), 3, "{}", stderr(&same));
+    assert!(stderr(&same).contains("error[P0307]"));
+    // Without costs and without prices.
+    let text = fs::read_to_string(folder.path().join("log.jsonl")).expect("read");
+    let unpriced: String = text
+        .lines()
+        .map(|line| {
+            let mut row: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let fields = row.as_object_mut().expect("an object");
+            fields.retain(|name, _| !name.contains("cost") && !name.contains("tokens"));
+            format!("{row}\n")
+        })
+        .collect();
+    fs::write(folder.path().join("unpriced.jsonl"), unpriced).expect("written");
+    let free = run(folder.path(), "replay unpriced.jsonl");
+    assert_eq!(code(&free), 3, "{}", stderr(&free));
+    assert!(stderr(&free).contains("error[P0304]"));
+    for output in [bandit, same, free] {
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn names_the_log_does_not_have_exit_2() {
+    let folder = folder_with_logs(60);
+    for words in ["replay log.jsonl --baseline lagre", "explain log.jsonl --request nobody"] {
+        let output = run(folder.path(), words);
+        assert_eq!(code(&output), 2, "{words}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_floor_out_of_reach_exits_5() {
+    let folder = folder_with_logs(400);
+    let policy = "[objective]\nrule = \"average-floor\"\nquality = 0.999\n";
+    fs::write(folder.path().join("high.toml"), policy).expect("written");
+    let output = run(folder.path(), "replay log.jsonl --policy high.toml --json");
+    let evaluation: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let decision = &evaluation["verdict"]["decision"];
+    let want = if decision == "hold" { 5 } else { 3 };
+    assert_eq!(code(&output), want, "{}", evaluation["verdict"]);
+}
+
+#[test]
+fn the_verdict_decides_the_exit() {
+    let folder = folder_with_logs(400);
+    let output = run(folder.path(), "replay log.jsonl --json");
+    let evaluation: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+    let want = match evaluation["verdict"]["decision"].as_str().expect("a text") {
+        "ship" => vec![0],
+        "hold" => vec![0, 5],
+        _ => vec![3],
+    };
+    assert!(want.contains(&code(&output)), "{}: {}", code(&output), evaluation["verdict"]);
+}
+
+#[test]
+fn other_failures_exit_1() {
+    let folder = folder_with_logs(60);
+    fs::write(folder.path().join("bad.toml"), "[objective]\nrule = 1\n").expect("written");
+    fs::write(folder.path().join("there.html"), "mine").expect("written");
+    for (words, want) in [
+        ("replay log.jsonl --policy bad.toml", "P0723"),
+        ("replay log.jsonl --policy absent.toml", "P0704"),
+        ("replay log.jsonl -o there.html", "P0702"),
+        ("replay log.jsonl -o absent/report.html", "P0703"),
+        ("replay log.jsonl --prices absent.toml", "P0704"),
+        ("validate log.jsonl --config bad.toml", "P0722"),
+    ] {
+        let output = run(folder.path(), words);
+        let text = stderr(&output);
+        assert_eq!(code(&output), 1, "{words}: {text}");
+        assert!(text.contains(&format!("error[{want}]")), "{words}: {text}");
+        assert_eq!(stdout(&output), "", "{words}");
+    }
+    assert_eq!(fs::read(folder.path().join("there.html")).expect("read"), b"mine");
+}
+
+#[test]
+fn shared_logs_that_cannot_be_judged_are_refused() {
+    let folder = folder();
+    for (name, want) in [("routellm_mtbench.parquet", "P0304"), ("conduit_logged.parquet", "P0305")] {
+        let Some(path) = shared(name) else { continue };
+        let output = plimsoll(folder.path()).arg("replay").arg(path).output().expect("it runs");
+        let text = stderr(&output);
+        assert_eq!(code(&output), 3, "{name}: {text}");
+        assert!(text.contains(&format!("error[{want}]")), "{name}: {text}");
+        assert!(text.contains("collect") || text.contains("record"), "{name}: {text}");
+    }
+}
