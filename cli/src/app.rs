@@ -22,7 +22,11 @@ pub(crate) struct Context {
 impl Context {
     /// Whether a list is to be JSON: by flag, or by the ending of the output file.
     pub(crate) fn wants_json(&self) -> bool {
-        let ending = self.global.output.as_deref().and_then(std::path::Path::extension);
+        let ending = self
+            .global
+            .output
+            .as_deref()
+            .and_then(std::path::Path::extension);
         self.global.json || ending.is_some_and(|ending| ending == "json")
     }
 }
@@ -35,7 +39,11 @@ pub(crate) fn run() -> Exit {
             // Help and version go to stdout and are what was asked for.
             let _ = error.print();
             let _ = io::stdout().flush();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
         }
     };
     interrupt::install();
@@ -50,7 +58,11 @@ pub(crate) fn run() -> Exit {
         }
     };
     let console = Console::new(settings.quiet, settings.no_color, around);
-    let context = Context { console, settings, global: cli.global };
+    let context = Context {
+        console,
+        settings,
+        global: cli.global,
+    };
     dispatch(&context, &cli.verb).unwrap_or_else(|failure| {
         console.failure(&failure);
         failure.exit
@@ -66,14 +78,23 @@ fn settle(cli: &Cli) -> Result<Settings, Failure> {
         Verb::Explain(args) => (&args.reading, args.judge.resamples),
         _ => (&none, None),
     };
-    let file = cli.global.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+    let file = cli
+        .global
+        .config
+        .as_deref()
+        .map(File::read)
+        .transpose()?
+        .unwrap_or_default();
     let env = |name: &str| std::env::var(name).ok();
     let settings = Settings::resolve(&cli.global, reading, resamples, env, &file)?;
     if let Some(threads) = settings.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-            let what = format!("cannot start {threads} threads: {error}");
-            Failure::plain(Exit::Error, "P0708", what, "give a smaller --threads")
-        })?;
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|error| {
+                let what = format!("cannot start {threads} threads: {error}");
+                Failure::plain(Exit::Error, "P0708", what, "give a smaller --threads")
+            })?;
     }
     Ok(settings)
 }

@@ -306,7 +306,9 @@ pub(crate) enum ListForm {
 fn logging(text: &str) -> Result<Logging, String> {
     match text.split_once(':') {
         None if text == "full" => Ok(Logging::FullInformation),
-        Some(("epsilon", epsilon)) => Ok(Logging::Epsilon { epsilon: share(epsilon)? }),
+        Some(("epsilon", epsilon)) => Ok(Logging::Epsilon {
+            epsilon: share(epsilon)?,
+        }),
         _ => Err("wanted full, or epsilon:E with E from 0 to 1".to_owned()),
     }
 }
@@ -317,7 +319,11 @@ fn share(text: &str) -> Result<f64, String> {
         Some(percent) => number(percent.trim_end())? / 100.0,
         None => number(text)?,
     };
-    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("wanted 0 to 1, or 0% to 100%".into()) }
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err("wanted 0 to 1, or 0% to 100%".into())
+    }
 }
 
 fn number(text: &str) -> Result<f64, String> {
@@ -340,7 +346,12 @@ mod tests {
 
     #[test]
     fn shares_are_numbers_or_per_cent() {
-        for (text, want) in [("1%", Some(0.01)), ("0.5", Some(0.5)), ("100 %", Some(1.0)), ("0", Some(0.0))] {
+        for (text, want) in [
+            ("1%", Some(0.01)),
+            ("0.5", Some(0.5)),
+            ("100 %", Some(1.0)),
+            ("0", Some(0.0)),
+        ] {
             assert_eq!(share(text).ok(), want, "{text}");
         }
         for text in ["101%", "-1", "x", "", "NaN", "inf%"] {

@@ -19,11 +19,18 @@ pub(crate) struct Explained {
 
 /// Every code.
 pub(crate) fn all() -> impl Iterator<Item = Explained> {
-    BOOKS.iter().flat_map(|book| book.split("## ").skip(1)).filter_map(|section| {
-        let (head, text) = section.split_once('\n')?;
-        let (code, title) = head.split_once(": ")?;
-        Some(Explained { code, title, text: text.trim() })
-    })
+    BOOKS
+        .iter()
+        .flat_map(|book| book.split("## ").skip(1))
+        .filter_map(|section| {
+            let (head, text) = section.split_once('\n')?;
+            let (code, title) = head.split_once(": ")?;
+            Some(Explained {
+                code,
+                title,
+                text: text.trim(),
+            })
+        })
 }
 
 /// The explanation of a code, in capitals or not.
@@ -84,7 +91,12 @@ mod tests {
     fn codes_are_found_in_any_case() {
         assert_eq!(find("p0203").expect("known").code, "P0203");
         assert_eq!(find("P9999"), None);
-        for (text, want) in [("P0203", true), ("p0203", true), ("P020", false), ("a.csv", false)] {
+        for (text, want) in [
+            ("P0203", true),
+            ("p0203", true),
+            ("P020", false),
+            ("a.csv", false),
+        ] {
             assert_eq!(is_code(text), want);
         }
     }

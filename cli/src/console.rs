@@ -113,7 +113,11 @@ fn finished(written: io::Result<()>) -> Result<(), Failure> {
 fn terminal_width(is_terminal: bool) -> u16 {
     let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
     let default = plimsoll_reports::Style::default().width;
-    if is_terminal { columns().unwrap_or(default) } else { default }
+    if is_terminal {
+        columns().unwrap_or(default)
+    } else {
+        default
+    }
 }
 
 /// The text with control and bidirectional characters shown as escapes; line ends stay.
@@ -156,26 +160,74 @@ mod tests {
             (false, false, terminal, true, true),
             (true, false, terminal, true, false),
             (false, true, terminal, false, true),
-            (false, false, Surroundings { no_color: true, ..terminal }, false, true),
-            (false, false, Surroundings { is_dumb: true, ..terminal }, false, false),
-            (false, false, Surroundings { stdout_is_terminal: false, ..terminal }, false, true),
-            (false, false, Surroundings { stderr_is_terminal: false, ..terminal }, true, false),
+            (
+                false,
+                false,
+                Surroundings {
+                    no_color: true,
+                    ..terminal
+                },
+                false,
+                true,
+            ),
+            (
+                false,
+                false,
+                Surroundings {
+                    is_dumb: true,
+                    ..terminal
+                },
+                false,
+                false,
+            ),
+            (
+                false,
+                false,
+                Surroundings {
+                    stdout_is_terminal: false,
+                    ..terminal
+                },
+                false,
+                true,
+            ),
+            (
+                false,
+                false,
+                Surroundings {
+                    stderr_is_terminal: false,
+                    ..terminal
+                },
+                true,
+                false,
+            ),
         ];
         for (quiet, no_color, around, color, progress) in cases {
             let console = Console::new(quiet, no_color, around);
-            assert_eq!((console.color, console.progress), (color, progress), "{around:?}");
+            assert_eq!(
+                (console.color, console.progress),
+                (color, progress),
+                "{around:?}"
+            );
         }
     }
 
     #[test]
     fn words_survive_the_shell() {
-        for (word, want) in [("a.csv", "a.csv"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("", "''")] {
+        for (word, want) in [
+            ("a.csv", "a.csv"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
             assert_eq!(shell_word(word), want);
         }
     }
 
     #[test]
     fn control_characters_are_shown_not_sent() {
-        assert_eq!(printable("a\u{1b}]52;c\u{7}\u{202e}\r\nb"), "a\\u{1b}]52;c\\u{7}\\u{202e}\\u{d}\nb");
+        assert_eq!(
+            printable("a\u{1b}]52;c\u{7}\u{202e}\r\nb"),
+            "a\\u{1b}]52;c\\u{7}\\u{202e}\\u{d}\nb"
+        );
     }
 }

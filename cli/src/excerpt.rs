@@ -35,7 +35,9 @@ impl Excerpt {
         let line_text = text[begin..stop].trim_end_matches('\r');
         let shown = shown(line_text, show);
         let lead = text[begin..start.min(stop)].chars().count();
-        let wanted = text[start.min(stop)..end.clamp(start, stop.max(start))].chars().count();
+        let wanted = text[start.min(stop)..end.clamp(start, stop.max(start))]
+            .chars()
+            .count();
         let room = shown.chars().count().saturating_sub(lead);
         Self {
             line: text[..start].matches('\n').count() + 1,
@@ -61,7 +63,9 @@ pub(crate) fn looks_secret(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || "_-+/.@".contains(c);
     text.split(|c| !word(c)).any(|token| {
         let digits = token.bytes().filter(u8::is_ascii_digit).count();
-        ["sk-", "AKIA", "ghp_", "eyJ", "xox"].iter().any(|prefix| token.starts_with(prefix))
+        ["sk-", "AKIA", "ghp_", "eyJ", "xox"]
+            .iter()
+            .any(|prefix| token.starts_with(prefix))
             || token.contains('@')
             || (token.len() >= 24 && digits >= 4)
     })

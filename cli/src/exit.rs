@@ -45,7 +45,10 @@ impl Exit {
     }
 
     fn of_verdict(verdict: &Verdict, margin_high: f64, segment_broken: bool) -> Self {
-        let infeasible = verdict.reasons.iter().any(|reason| reason.starts_with(INFEASIBLE));
+        let infeasible = verdict
+            .reasons
+            .iter()
+            .any(|reason| reason.starts_with(INFEASIBLE));
         match verdict.decision {
             Decision::Ship => Self::Done,
             Decision::InsufficientEvidence => Self::Evidence,
@@ -76,7 +79,10 @@ impl Exit {
             // A split by a column that is not there is a slip; one that leaves a side empty is a
             // lack of rows.
             EvidenceError::Engine { code: "P0503", .. } => Self::Usage,
-            EvidenceError::Engine { code: "P0504" | "P0505", .. } => Self::Evidence,
+            EvidenceError::Engine {
+                code: "P0504" | "P0505",
+                ..
+            } => Self::Evidence,
             EvidenceError::Engine { .. } => Self::Error,
             _ => Self::Evidence,
         }
@@ -113,14 +119,39 @@ mod tests {
             (Ship, "savings are proven", 0.1, false, Exit::Done),
             (Hold, nothing, 0.1, false, Exit::Done),
             (Hold, "the floor is broken", -0.1, false, Exit::Gate),
-            (Hold, "quality is below the floor in a segment", 0.1, true, Exit::Gate),
+            (
+                Hold,
+                "quality is below the floor in a segment",
+                0.1,
+                true,
+                Exit::Gate,
+            ),
             (Hold, unreachable, 0.1, false, Exit::Gate),
-            (InsufficientEvidence, "the floor is not proven", 0.1, false, Exit::Evidence),
-            (InsufficientEvidence, "no quality signal", -0.1, true, Exit::Evidence),
+            (
+                InsufficientEvidence,
+                "the floor is not proven",
+                0.1,
+                false,
+                Exit::Evidence,
+            ),
+            (
+                InsufficientEvidence,
+                "no quality signal",
+                -0.1,
+                true,
+                Exit::Evidence,
+            ),
         ];
         for (decision, reason, margin_high, broken, want) in cases {
-            let verdict = Verdict { decision, reasons: vec![reason.to_owned()] };
-            assert_eq!(Exit::of_verdict(&verdict, margin_high, broken), want, "{reason}");
+            let verdict = Verdict {
+                decision,
+                reasons: vec![reason.to_owned()],
+            };
+            assert_eq!(
+                Exit::of_verdict(&verdict, margin_high, broken),
+                want,
+                "{reason}"
+            );
         }
     }
 
@@ -138,13 +169,29 @@ mod tests {
     #[test]
     fn refusals_have_their_exits() {
         let name = || "a".to_owned();
-        let engine = |code| EvidenceError::Engine { code, message: name(), help: name() };
+        let engine = |code| EvidenceError::Engine {
+            code,
+            message: name(),
+            help: name(),
+        };
         let cases = [
             (EvidenceError::NoRequests, Exit::Evidence),
             (EvidenceError::Unpriced { arms: Vec::new() }, Exit::Evidence),
-            (EvidenceError::NotCompared { arm: name(), why: name() }, Exit::Evidence),
+            (
+                EvidenceError::NotCompared {
+                    arm: name(),
+                    why: name(),
+                },
+                Exit::Evidence,
+            ),
             (EvidenceError::SameRows { share: 1.0 }, Exit::Evidence),
-            (EvidenceError::UnknownArm { got: name(), known: Vec::new() }, Exit::Usage),
+            (
+                EvidenceError::UnknownArm {
+                    got: name(),
+                    known: Vec::new(),
+                },
+                Exit::Usage,
+            ),
             (EvidenceError::UnknownRequest { id: name() }, Exit::Usage),
             (engine("P0130"), Exit::Error),
             (engine("P0503"), Exit::Usage),

@@ -37,7 +37,12 @@ impl Loaded {
         if let Some(path) = &args.rejects {
             refuse_existing(path, context.global.force)?;
         }
-        let prices = context.settings.prices.as_deref().map(catalogue).transpose()?;
+        let prices = context
+            .settings
+            .prices
+            .as_deref()
+            .map(catalogue)
+            .transpose()?;
         let options = ReadOptions {
             max_reject: context.settings.max_reject,
             timestamp_unit: args.timestamp_unit.map(unit),
@@ -65,9 +70,16 @@ impl Loaded {
         let catalogue_digest = prices.map(|catalogue| catalogue.digest().to_owned());
         if report.rows_rejected > 0 {
             let (rejected, rows) = (report.rows_rejected, report.rows_read);
-            context.console.note(&format!("{rejected} of {rows} rows rejected and not used"));
+            context
+                .console
+                .note(&format!("{rejected} of {rows} rows rejected and not used"));
         }
-        Ok(Self { log, report, pricing, catalogue_digest })
+        Ok(Self {
+            log,
+            report,
+            pricing,
+            catalogue_digest,
+        })
     }
 
     /// The log as the harness takes it.
@@ -93,7 +105,9 @@ pub(crate) fn catalogue(path: &Path) -> Result<Catalogue, Failure> {
     }
     let text = read_text(path)?;
     Catalogue::read(&text).map_err(|error| {
-        let at = error.location().map(|place| format!("{}:{place}", path.display()));
+        let at = error
+            .location()
+            .map(|place| format!("{}:{place}", path.display()));
         Failure::new(
             Exit::Error,
             Problem {
@@ -108,16 +122,16 @@ pub(crate) fn catalogue(path: &Path) -> Result<Catalogue, Failure> {
     })
 }
 
-fn keep_rejects(
-    context: &Context,
-    path: Option<&Path>,
-    rejects: &[Reject],
-) -> Result<(), Failure> {
+fn keep_rejects(context: &Context, path: Option<&Path>, rejects: &[Reject]) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
     let staging = Staging::new(path, context.global.force)?;
     write_rejects(&staging.path(), rejects)?;
     staging.commit()?;
-    context.console.note(&format!("wrote {} rejects to {}", rejects.len(), path.display()));
+    context.console.note(&format!(
+        "wrote {} rejects to {}",
+        rejects.len(),
+        path.display()
+    ));
     Ok(())
 }
 

@@ -24,7 +24,11 @@ impl<'a> Output<'a> {
     ///
     /// The form is `--format`, else what the file's ending says, else `--json`, else text.
     pub(crate) fn new(context: &'a Context, form: Option<Form>) -> Result<Self, Failure> {
-        let file = context.global.output.as_deref().filter(|path| *path != Path::new("-"));
+        let file = context
+            .global
+            .output
+            .as_deref()
+            .filter(|path| *path != Path::new("-"));
         let form = match (form, file) {
             (Some(form), _) => format_of(form),
             (None, Some(file)) => match by_ending(file) {
@@ -38,7 +42,11 @@ impl<'a> Output<'a> {
         if let Some(file) = file {
             staging::refuse_existing(file, context.global.force)?;
         }
-        Ok(Self { context, form, file })
+        Ok(Self {
+            context,
+            form,
+            file,
+        })
     }
 
     /// Renders and writes. With a file, `--json` still puts the JSON on stdout.
@@ -48,7 +56,10 @@ impl<'a> Output<'a> {
     ) -> Result<(), Failure> {
         let console = self.context.console;
         let Some(file) = self.file else {
-            let style = Style { color: console.color, width: console.width };
+            let style = Style {
+                color: console.color,
+                width: console.width,
+            };
             return console.data(&render(self.form, &style)?);
         };
         let mut text = render(self.form, &Style::default())?;
@@ -74,7 +85,11 @@ pub(crate) fn deliver(context: &Context, text: &str) -> Result<(), Failure> {
     match &context.global.output {
         Some(file) if file.as_os_str() != "-" => {
             let end = if text.ends_with('\n') { "" } else { "\n" };
-            staging::write_file(file, format!("{text}{end}").as_bytes(), context.global.force)?;
+            staging::write_file(
+                file,
+                format!("{text}{end}").as_bytes(),
+                context.global.force,
+            )?;
             context.console.note(&format!("wrote {}", file.display()));
             Ok(())
         }
@@ -128,8 +143,9 @@ pub(crate) fn verdict_line(evaluation: &Evaluation) -> String {
 /// What to try after a judged policy.
 pub(crate) fn next_after(evaluation: &Evaluation, log: &str, policy: Option<&Path>) -> String {
     let log = shell_word(log);
-    let policy = policy
-        .map_or_else(String::new, |path| format!(" --policy {}", shell_word(&path.to_string_lossy())));
+    let policy = policy.map_or_else(String::new, |path| {
+        format!(" --policy {}", shell_word(&path.to_string_lossy()))
+    });
     match evaluation.verdict.decision {
         Decision::InsufficientEvidence => format!("plimsoll validate {log}"),
         _ => match evaluation.changed.first() {

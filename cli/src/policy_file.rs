@@ -34,7 +34,10 @@ const fn key(path: &'static str, kind: Kind) -> Key {
 /// Every key of a policy file.
 const KEYS: &[Key] = &[
     key("objective", Kind::Table),
-    key("objective.rule", Kind::Choice(&["average-floor", "per-request-floor"])),
+    key(
+        "objective.rule",
+        Kind::Choice(&["average-floor", "per-request-floor"]),
+    ),
     key("objective.quality", Kind::Number),
     key("objective.relative_to", Kind::Text),
     key("objective.retain", Kind::Number),
@@ -45,7 +48,10 @@ const KEYS: &[Key] = &[
         "predictor.kind",
         Kind::Choice(&["auto", "beta", "linear", "logistic", "knn", "clusters"]),
     ),
-    key("predictor.calibration", Kind::Choice(&["none", "platt", "isotonic"])),
+    key(
+        "predictor.calibration",
+        Kind::Choice(&["none", "platt", "isotonic"]),
+    ),
     key("predictor.prior_mean", Kind::Number),
     key("predictor.prior_strength", Kind::Number),
     key("predictor.ridge", Kind::Number),
@@ -55,7 +61,10 @@ const KEYS: &[Key] = &[
     key("predictor.nearest", Kind::Count),
     key("predictor.shrink", Kind::Number),
     key("exploration", Kind::Table),
-    key("exploration.kind", Kind::Choice(&["none", "epsilon", "inverse-gap"])),
+    key(
+        "exploration.kind",
+        Kind::Choice(&["none", "epsilon", "inverse-gap"]),
+    ),
     key("exploration.share_max", Kind::Number),
     key("exploration.epsilon", Kind::Number),
     key("exploration.gamma", Kind::Number),
@@ -70,19 +79,36 @@ impl Policy {
     pub(crate) fn default_policy() -> Result<Self, Failure> {
         let config = PolicyConfig::new(ObjectiveConfig::retain(RETAIN));
         let toml = toml::to_string(&config).map_err(|error| {
-            Failure::plain(Exit::Error, "P0725", error.to_string(), "please report this")
+            Failure::plain(
+                Exit::Error,
+                "P0725",
+                error.to_string(),
+                "please report this",
+            )
         })?;
-        Ok(Self { name: "default".to_owned(), config, toml })
+        Ok(Self {
+            name: "default".to_owned(),
+            config,
+            toml,
+        })
     }
 
     /// Reads a file; `-` is standard input.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let file = path.display().to_string();
         let text = read_text(path)?;
-        let name = path.file_name().map_or_else(|| file.clone(), |n| n.to_string_lossy().into());
-        let config = parse(&file, &text)
-            .map_err(|problems| Failure { exit: Exit::Error, problems })?;
-        Ok(Self { name, config, toml: text })
+        let name = path
+            .file_name()
+            .map_or_else(|| file.clone(), |n| n.to_string_lossy().into());
+        let config = parse(&file, &text).map_err(|problems| Failure {
+            exit: Exit::Error,
+            problems,
+        })?;
+        Ok(Self {
+            name,
+            config,
+            toml: text,
+        })
     }
 }
 
@@ -98,7 +124,7 @@ fn parse(file: &str, text: &str) -> Result<PolicyConfig, Vec<Problem>> {
             what: format!("not a policy: {message}"),
             help: "a policy needs [objective] with `rule` and a line: `plimsoll init -o -` shows \
                    one"
-                .to_owned(),
+            .to_owned(),
             ..Problem::default()
         };
         vec![problem_at(file, text, &span, Show::Line, problem)]
@@ -126,8 +152,10 @@ mod tests {
     #[track_caller]
     fn expect(text: &str, want: &[(&str, &str)]) {
         let problems = parse("p.toml", text).err().unwrap_or_default();
-        let got: Vec<_> =
-            problems.iter().map(|p| (p.code, p.at.as_deref().unwrap_or_default())).collect();
+        let got: Vec<_> = problems
+            .iter()
+            .map(|p| (p.code, p.at.as_deref().unwrap_or_default()))
+            .collect();
         assert_eq!(got, want, "{problems:#?}");
     }
 
@@ -140,7 +168,11 @@ mod tests {
         expect(LINE, &[("P0102", "p.toml:1:2")]);
         expect(
             &format!("{LINE}quality = 1.5\nconfidence = 0\n[exploration]\nshare_max = 2\n"),
-            &[("P0101", "p.toml:3:1"), ("P0101", "p.toml:4:1"), ("P0101", "p.toml:6:1")],
+            &[
+                ("P0101", "p.toml:3:1"),
+                ("P0101", "p.toml:4:1"),
+                ("P0101", "p.toml:6:1"),
+            ],
         );
         expect(
             &format!("{LINE}quality = 0.9\nretain = 0.9\nrelative_to = \"best-single\"\n"),
@@ -156,7 +188,10 @@ mod tests {
     fn the_template_and_the_default_are_policies() {
         let template = parse("policy.toml", TEMPLATE).expect("the template");
         let default = Policy::default_policy().expect("the default");
-        assert_eq!(parse("default", &default.toml).expect("the default"), default.config);
+        assert_eq!(
+            parse("default", &default.toml).expect("the default"),
+            default.config
+        );
         assert_eq!(template, default.config);
     }
 
@@ -189,11 +224,22 @@ mod tests {
             } else {
                 format!("{LINE}[{section}]\nzzz = 1\n").replace("[objective]\nzzz", "zzz")
             };
-            let text = if section == "objective" { format!("{LINE}zzz = 1\n") } else { text };
-            let error = toml::from_str::<PolicyConfig>(&text).expect_err("unknown").to_string();
+            let text = if section == "objective" {
+                format!("{LINE}zzz = 1\n")
+            } else {
+                text
+            };
+            let error = toml::from_str::<PolicyConfig>(&text)
+                .expect_err("unknown")
+                .to_string();
             let listed: Vec<&str> = error
-                .rsplit_once("expected").expect("a list").1
-                .split('`').skip(1).step_by(2).collect();
+                .rsplit_once("expected")
+                .expect("a list")
+                .1
+                .split('`')
+                .skip(1)
+                .step_by(2)
+                .collect();
             assert_eq!(listed, known, "[{section}]");
         }
     }

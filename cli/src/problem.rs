@@ -39,7 +39,10 @@ pub(crate) struct Problem {
 impl Failure {
     /// One problem.
     pub(crate) fn new(exit: Exit, problem: Problem) -> Self {
-        Self { exit, problems: vec![problem] }
+        Self {
+            exit,
+            problems: vec![problem],
+        }
     }
 
     /// One problem of the command line or the machine, without a place.
@@ -50,7 +53,15 @@ impl Failure {
         help: impl Into<String>,
     ) -> Self {
         let (what, help) = (what.into(), help.into());
-        Self::new(exit, Problem { code, what, help, ..Problem::default() })
+        Self::new(
+            exit,
+            Problem {
+                code,
+                what,
+                help,
+                ..Problem::default()
+            },
+        )
     }
 }
 

@@ -30,7 +30,8 @@ impl Progress {
 
     /// Requests written so far.
     pub(crate) fn requests(&self, done: u64, total: u64) {
-        self.0.set_message(format!("wrote {done} of {total} requests"));
+        self.0
+            .set_message(format!("wrote {done} of {total} requests"));
     }
 
     /// Where a replay is.

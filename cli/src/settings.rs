@@ -41,13 +41,34 @@ pub(crate) struct File {
 }
 
 const KEYS: &[Key] = &[
-    Key { path: "seed", kind: Kind::Count },
-    Key { path: "threads", kind: Kind::Count },
-    Key { path: "prices", kind: Kind::Text },
-    Key { path: "max_reject", kind: Kind::Number },
-    Key { path: "resamples", kind: Kind::Count },
-    Key { path: "quiet", kind: Kind::Bool },
-    Key { path: "color", kind: Kind::Bool },
+    Key {
+        path: "seed",
+        kind: Kind::Count,
+    },
+    Key {
+        path: "threads",
+        kind: Kind::Count,
+    },
+    Key {
+        path: "prices",
+        kind: Kind::Text,
+    },
+    Key {
+        path: "max_reject",
+        kind: Kind::Number,
+    },
+    Key {
+        path: "resamples",
+        kind: Kind::Count,
+    },
+    Key {
+        path: "quiet",
+        kind: Kind::Bool,
+    },
+    Key {
+        path: "color",
+        kind: Kind::Bool,
+    },
 ];
 
 impl File {
@@ -62,8 +83,10 @@ impl File {
     }
 
     fn parse(name: &str, text: &str) -> Result<Self, Failure> {
-        toml_check::check(name, text, KEYS)
-            .map_err(|problems| Failure { exit: Exit::Error, problems })?;
+        toml_check::check(name, text, KEYS).map_err(|problems| Failure {
+            exit: Exit::Error,
+            problems,
+        })?;
         let file: Self = toml::from_str(text).map_err(|error| {
             let message = error.message().lines().next().unwrap_or_default();
             let what = format!("{name}: {message}");
@@ -71,9 +94,17 @@ impl File {
         })?;
         let bad = |what: &str| {
             let help = "correct the settings file";
-            Err(Failure::plain(Exit::Error, "P0726", format!("{name}: {what}"), help))
+            Err(Failure::plain(
+                Exit::Error,
+                "P0726",
+                format!("{name}: {what}"),
+                help,
+            ))
         };
-        if file.max_reject.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        if file
+            .max_reject
+            .is_some_and(|share| !(0.0..=1.0).contains(&share))
+        {
             return bad("`max_reject` must be in [0, 1]");
         }
         if file.resamples.is_some_and(|n| n < RESAMPLES) {
@@ -96,18 +127,35 @@ impl Settings {
         file: &File,
     ) -> Result<Self, Failure> {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
-        let threads = match global.threads.or(whole(&set, "PLIMSOLL_THREADS")?).or(file.threads) {
+        let threads = match global
+            .threads
+            .or(whole(&set, "PLIMSOLL_THREADS")?)
+            .or(file.threads)
+        {
             Some(0) => {
                 let help = "give at least 1, or leave it out";
-                return Err(Failure::plain(Exit::Usage, "P0708", "no thread to compute with", help));
+                return Err(Failure::plain(
+                    Exit::Usage,
+                    "P0708",
+                    "no thread to compute with",
+                    help,
+                ));
             }
             threads => threads,
         };
         let prices = || set("PLIMSOLL_PRICES").map(PathBuf::from);
         Ok(Self {
-            seed: global.seed.or(whole(&set, "PLIMSOLL_SEED")?).or(file.seed).unwrap_or(SEED),
+            seed: global
+                .seed
+                .or(whole(&set, "PLIMSOLL_SEED")?)
+                .or(file.seed)
+                .unwrap_or(SEED),
             threads,
-            prices: reading.prices.clone().or_else(prices).or_else(|| file.prices.clone()),
+            prices: reading
+                .prices
+                .clone()
+                .or_else(prices)
+                .or_else(|| file.prices.clone()),
             max_reject: reading
                 .max_reject
                 .or(file.max_reject)
@@ -127,7 +175,12 @@ fn whole<T: std::str::FromStr>(
     let parse = |text: String| {
         text.trim().parse().map_err(|_| {
             let what = format!("the environment variable {name} is not a whole number");
-            Failure::plain(Exit::Usage, "P0707", what, format!("set {name} to a number or unset it"))
+            Failure::plain(
+                Exit::Usage,
+                "P0707",
+                what,
+                format!("set {name} to a number or unset it"),
+            )
         })
     };
     set(name).map(parse).transpose()
@@ -141,7 +194,9 @@ mod tests {
 
     fn settle(flags: (Global, ReadingArgs), env: Env<'_>, file: &str) -> Result<Settings, Failure> {
         let env = |name: &str| {
-            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            env.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         Settings::resolve(&flags.0, &flags.1, None, env, &File::parse("c.toml", file)?)
     }
@@ -149,42 +204,153 @@ mod tests {
     #[test]
     fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
         let none = || (Global::default(), ReadingArgs::default());
-        let seed = || (Global { seed: Some(1), ..Global::default() }, ReadingArgs::default());
-        let threads = || (Global { threads: Some(1), ..Global::default() }, ReadingArgs::default());
-        let quiet = || (Global { quiet: true, ..Global::default() }, ReadingArgs::default());
+        let seed = || {
+            (
+                Global {
+                    seed: Some(1),
+                    ..Global::default()
+                },
+                ReadingArgs::default(),
+            )
+        };
+        let threads = || {
+            (
+                Global {
+                    threads: Some(1),
+                    ..Global::default()
+                },
+                ReadingArgs::default(),
+            )
+        };
+        let quiet = || {
+            (
+                Global {
+                    quiet: true,
+                    ..Global::default()
+                },
+                ReadingArgs::default(),
+            )
+        };
         let prices = || {
-            let reading = ReadingArgs { prices: Some("flag".into()), ..ReadingArgs::default() };
+            let reading = ReadingArgs {
+                prices: Some("flag".into()),
+                ..ReadingArgs::default()
+            };
             (Global::default(), reading)
         };
         let reject = || {
-            (Global::default(), ReadingArgs { max_reject: Some(0.5), ..ReadingArgs::default() })
+            (
+                Global::default(),
+                ReadingArgs {
+                    max_reject: Some(0.5),
+                    ..ReadingArgs::default()
+                },
+            )
         };
         let env_seed: Env<'_> = &[("PLIMSOLL_SEED", "2")];
         let env_threads: Env<'_> = &[("PLIMSOLL_THREADS", "2")];
         let env_prices: Env<'_> = &[("PLIMSOLL_PRICES", "env")];
         let empty: Env<'_> = &[("PLIMSOLL_SEED", ""), ("NO_COLOR", "")];
-        type Case<'a> = ((Global, ReadingArgs), Env<'a>, &'a str, fn(&Settings) -> String, &'a str);
+        type Case<'a> = (
+            (Global, ReadingArgs),
+            Env<'a>,
+            &'a str,
+            fn(&Settings) -> String,
+            &'a str,
+        );
         let cases: Vec<Case<'_>> = vec![
             (seed(), env_seed, "seed = 3", |s| s.seed.to_string(), "1"),
             (none(), env_seed, "seed = 3", |s| s.seed.to_string(), "2"),
             (none(), empty, "seed = 3", |s| s.seed.to_string(), "3"),
             (none(), &[], "", |s| s.seed.to_string(), "7"),
-            (threads(), env_threads, "threads = 3", |s| format!("{:?}", s.threads), "Some(1)"),
-            (none(), env_threads, "threads = 3", |s| format!("{:?}", s.threads), "Some(2)"),
-            (none(), &[], "threads = 3", |s| format!("{:?}", s.threads), "Some(3)"),
+            (
+                threads(),
+                env_threads,
+                "threads = 3",
+                |s| format!("{:?}", s.threads),
+                "Some(1)",
+            ),
+            (
+                none(),
+                env_threads,
+                "threads = 3",
+                |s| format!("{:?}", s.threads),
+                "Some(2)",
+            ),
+            (
+                none(),
+                &[],
+                "threads = 3",
+                |s| format!("{:?}", s.threads),
+                "Some(3)",
+            ),
             (none(), &[], "", |s| format!("{:?}", s.threads), "None"),
-            (prices(), env_prices, "prices = 'f'", |s| format!("{:?}", s.prices), "Some(\"flag\")"),
-            (none(), env_prices, "prices = 'f'", |s| format!("{:?}", s.prices), "Some(\"env\")"),
-            (none(), &[], "prices = 'f'", |s| format!("{:?}", s.prices), "Some(\"f\")"),
-            (reject(), &[], "max_reject = 0.2", |s| s.max_reject.to_string(), "0.5"),
-            (none(), &[], "max_reject = 0.2", |s| s.max_reject.to_string(), "0.2"),
+            (
+                prices(),
+                env_prices,
+                "prices = 'f'",
+                |s| format!("{:?}", s.prices),
+                "Some(\"flag\")",
+            ),
+            (
+                none(),
+                env_prices,
+                "prices = 'f'",
+                |s| format!("{:?}", s.prices),
+                "Some(\"env\")",
+            ),
+            (
+                none(),
+                &[],
+                "prices = 'f'",
+                |s| format!("{:?}", s.prices),
+                "Some(\"f\")",
+            ),
+            (
+                reject(),
+                &[],
+                "max_reject = 0.2",
+                |s| s.max_reject.to_string(),
+                "0.5",
+            ),
+            (
+                none(),
+                &[],
+                "max_reject = 0.2",
+                |s| s.max_reject.to_string(),
+                "0.2",
+            ),
             (none(), &[], "", |s| s.max_reject.to_string(), "0.01"),
-            (none(), &[], "resamples = 5000", |s| s.resamples.to_string(), "5000"),
+            (
+                none(),
+                &[],
+                "resamples = 5000",
+                |s| s.resamples.to_string(),
+                "5000",
+            ),
             (none(), &[], "", |s| s.resamples.to_string(), "2000"),
-            (quiet(), &[], "quiet = false", |s| s.quiet.to_string(), "true"),
+            (
+                quiet(),
+                &[],
+                "quiet = false",
+                |s| s.quiet.to_string(),
+                "true",
+            ),
             (none(), &[], "quiet = true", |s| s.quiet.to_string(), "true"),
-            (none(), &[("NO_COLOR", "1")], "color = true", |s| s.no_color.to_string(), "true"),
-            (none(), empty, "color = false", |s| s.no_color.to_string(), "true"),
+            (
+                none(),
+                &[("NO_COLOR", "1")],
+                "color = true",
+                |s| s.no_color.to_string(),
+                "true",
+            ),
+            (
+                none(),
+                empty,
+                "color = false",
+                |s| s.no_color.to_string(),
+                "true",
+            ),
             (none(), empty, "", |s| s.no_color.to_string(), "false"),
         ];
         for (index, (flags, env, file, read, want)) in cases.into_iter().enumerate() {

@@ -25,10 +25,6 @@ impl Staging {
     /// Begins a file that will be `target`.
     pub(crate) fn new(target: &Path, force: bool) -> Result<Self, Failure> {
         refuse_existing(target, force)?;
-        let parent = match target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let failed = |error: io::Error| cannot_write(target, &error);
         if target.file_name().is_none() {
             return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
@@ -37,28 +33,36 @@ impl Staging {
         let mut staged = registry();
         let folder = tempfile::Builder::new()
             .prefix(".plimsoll-")
-            .tempdir_in(parent)
+            .tempdir_in(parent(target))
             .map_err(failed)?
             .keep();
         staged.insert(folder.clone());
-        Ok(Self { folder, target: target.to_owned(), force })
+        Ok(Self {
+            folder,
+            target: target.to_owned(),
+            force,
+        })
     }
 
     /// Where to write until then; the name is the final one, so that its ending tells the format.
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.join(self.target.file_name().unwrap_or_default())
+        self.folder
+            .join(self.target.file_name().unwrap_or_default())
     }
 
     /// Gives the file its name, in one step.
     pub(crate) fn commit(self) -> Result<(), Failure> {
         let failed = |error: io::Error| cannot_write(&self.target, &error);
         let path = self.path();
-        File::open(&path).and_then(|file| file.sync_all()).map_err(failed)?;
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(failed)?;
         let staged = registry();
         let renamed = if self.force {
             fs::rename(&path, &self.target).map_err(failed)
         } else {
-            tempfile::TempPath::try_from_path(&path).map_err(failed)?
+            tempfile::TempPath::try_from_path(&path)
+                .map_err(failed)?
                 .persist_noclobber(&self.target)
                 .map_err(|error| match error.error.kind() {
                     io::ErrorKind::AlreadyExists => exists(&self.target),
@@ -83,18 +87,35 @@ impl Drop for Staging {
 pub(crate) fn write_file(target: &Path, bytes: &[u8], force: bool) -> Result<(), Failure> {
     let failed = |error: io::Error| cannot_write(target, &error);
     if is_special(target) {
-        let mut file = fs::OpenOptions::new().write(true).open(target).map_err(failed)?;
-        return file.write_all(bytes).and_then(|()| file.flush()).map_err(failed);
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .open(target)
+            .map_err(failed)?;
+        return file
+            .write_all(bytes)
+            .and_then(|()| file.flush())
+            .map_err(failed);
     }
     let staging = Staging::new(target, force)?;
-    File::create(staging.path()).and_then(|mut file| file.write_all(bytes)).map_err(failed)?;
+    File::create(staging.path())
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(failed)?;
     staging.commit()
 }
 
 /// Fails early, before the work is done, when the target cannot be written.
 pub(crate) fn refuse_existing(target: &Path, force: bool) -> Result<(), Failure> {
     if target.is_dir() {
-        return Err(cannot_write(target, &io::Error::from(io::ErrorKind::IsADirectory)));
+        return Err(cannot_write(
+            target,
+            &io::Error::from(io::ErrorKind::IsADirectory),
+        ));
+    }
+    if !parent(target).is_dir() {
+        return Err(cannot_write(
+            target,
+            &io::Error::from(io::ErrorKind::NotFound),
+        ));
     }
     // A dangling link counts as existing: the user put it there.
     if !force && !is_special(target) && target.symlink_metadata().is_ok() {
@@ -115,6 +136,13 @@ pub(crate) fn abandon_all() -> impl Sized {
 fn registry() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     // A panic elsewhere leaves a usable set behind.
     STAGED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parent(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 fn is_special(target: &Path) -> bool {
@@ -145,7 +173,11 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let name = |entry: io::Result<fs::DirEntry>| {
-            entry.expect("an entry").file_name().to_string_lossy().into_owned()
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
         };
         fs::read_dir(folder).expect("a folder").map(name).collect()
     }

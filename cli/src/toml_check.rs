@@ -53,7 +53,9 @@ pub(crate) struct Places(BTreeMap<String, Range<usize>>);
 impl Places {
     /// The bytes of a key, or of the nearest section that is there.
     pub(crate) fn of(&self, path: &str) -> Option<&Range<usize>> {
-        self.0.get(path).or_else(|| self.of(path.rsplit_once('.')?.0))
+        self.0
+            .get(path)
+            .or_else(|| self.of(path.rsplit_once('.')?.0))
     }
 }
 
@@ -68,19 +70,41 @@ struct Check<'a> {
 
 /// Checks that `text` is TOML, that every key is known and holds what it should.
 pub(crate) fn check(file: &str, text: &str, keys: &[Key]) -> Result<Places, Vec<Problem>> {
-    let mut check =
-        Check { file, text, keys, places: Places::default(), problems: Vec::new() };
+    let mut check = Check {
+        file,
+        text,
+        keys,
+        places: Places::default(),
+        problems: Vec::new(),
+    };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
         // The parser's first line says what is wrong; it never quotes a value.
         let message = error.message().lines().next().unwrap_or("not TOML");
-        check.report("P0721", format!("not TOML: {message}"), &span, Show::KeyOnly, SYNTAX.into());
+        check.report(
+            "P0721",
+            format!("not TOML: {message}"),
+            &span,
+            Show::KeyOnly,
+            SYNTAX.into(),
+        );
     }
     if check.problems.is_empty() {
         check.table(table.get_ref(), "");
     }
-    if check.problems.is_empty() { Ok(check.places) } else { Err(check.problems) }
+    // The parser's tables are sorted by key; people read from the top.
+    check.problems.sort_by_key(|problem| {
+        problem
+            .excerpt
+            .as_ref()
+            .map(|excerpt| (excerpt.line, excerpt.column))
+    });
+    if check.problems.is_empty() {
+        Ok(check.places)
+    } else {
+        Err(check.problems)
+    }
 }
 
 const SYNTAX: &str = "a line reads `key = value`, texts stand in double quotes, sections in \
@@ -96,7 +120,11 @@ pub(crate) fn problem_at(
 ) -> Problem {
     let excerpt = Excerpt::new(text, span, show);
     let at = Some(format!("{file}:{}:{}", excerpt.line, excerpt.column));
-    Problem { at, excerpt: Some(excerpt), ..problem }
+    Problem {
+        at,
+        excerpt: Some(excerpt),
+        ..problem
+    }
 }
 
 impl Check<'_> {
@@ -108,14 +136,24 @@ impl Check<'_> {
         show: Show,
         help: String,
     ) {
-        let problem = Problem { code, what, help, ..Problem::default() };
-        self.problems.push(problem_at(self.file, self.text, span, show, problem));
+        let problem = Problem {
+            code,
+            what,
+            help,
+            ..Problem::default()
+        };
+        self.problems
+            .push(problem_at(self.file, self.text, span, show, problem));
     }
 
     fn table(&mut self, table: &DeTable<'_>, prefix: &str) {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
-            let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            let path = if prefix.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{prefix}.{name}")
+            };
             self.places.0.insert(path.clone(), key.span());
             match self.keys.iter().find(|known| known.path == path) {
                 Some(known) => self.value(*known, value, &path),
@@ -127,7 +165,10 @@ impl Check<'_> {
     fn value(&mut self, known: Key, value: &Spanned<DeValue<'_>>, path: &str) {
         let inner = value.get_ref();
         let fits = match known.kind {
-            Kind::Table => inner.as_table().map(|table| self.table(table, path)).is_some(),
+            Kind::Table => inner
+                .as_table()
+                .map(|table| self.table(table, path))
+                .is_some(),
             Kind::Text => inner.is_str(),
             Kind::Choice(allowed) => {
                 if let Some(got) = inner.as_str()
@@ -147,16 +188,22 @@ impl Check<'_> {
                 .is_some_and(|items| items.iter().all(|item| item.get_ref().is_str())),
         };
         if !fits {
-            let what =
-                format!("`{path}` must be {}, got {}", known.kind.name(), type_name(inner));
+            let what = format!(
+                "`{path}` must be {}, got {}",
+                known.kind.name(),
+                type_name(inner)
+            );
             let help = format!("write {}, or leave the key out", example(known));
             self.report("P0723", what, &value.span(), Show::Line, help);
         }
     }
 
     fn unknown(&mut self, name: &str, prefix: &str, span: &Range<usize>) {
-        let place =
-            if prefix.is_empty() { "at the top".to_owned() } else { format!("in [{prefix}]") };
+        let place = if prefix.is_empty() {
+            "at the top".to_owned()
+        } else {
+            format!("in [{prefix}]")
+        };
         let siblings: Vec<&str> = self
             .keys
             .iter()
@@ -205,7 +252,9 @@ fn number(value: &DeValue<'_>) -> Option<f64> {
     match value {
         DeValue::Float(float) => digits(float.as_str()).parse().ok(),
         DeValue::Integer(integer) => {
-            i64::from_str_radix(&digits(integer.as_str()), integer.radix()).ok().map(|_| 0.0)
+            i64::from_str_radix(&digits(integer.as_str()), integer.radix())
+                .ok()
+                .map(|_| 0.0)
         }
         _ => None,
     }
@@ -245,12 +294,30 @@ mod tests {
     use super::*;
 
     const KEYS: &[Key] = &[
-        Key { path: "objective", kind: Kind::Table },
-        Key { path: "objective.rule", kind: Kind::Choice(&["average-floor", "per-request-floor"]) },
-        Key { path: "objective.retain", kind: Kind::Number },
-        Key { path: "seed", kind: Kind::Count },
-        Key { path: "arms", kind: Kind::Table },
-        Key { path: "arms.include", kind: Kind::TextList },
+        Key {
+            path: "objective",
+            kind: Kind::Table,
+        },
+        Key {
+            path: "objective.rule",
+            kind: Kind::Choice(&["average-floor", "per-request-floor"]),
+        },
+        Key {
+            path: "objective.retain",
+            kind: Kind::Number,
+        },
+        Key {
+            path: "seed",
+            kind: Kind::Count,
+        },
+        Key {
+            path: "arms",
+            kind: Kind::Table,
+        },
+        Key {
+            path: "arms.include",
+            kind: Kind::TextList,
+        },
     ];
 
     #[track_caller]
@@ -270,15 +337,36 @@ mod tests {
     #[test]
     fn every_mistake_is_found_with_its_place() {
         expect("[objective]\nrule = \"average-floor\"\nretain = 1", &[]);
-        expect("[objective]\nretian = 1\n", &[("P0722", "p.toml:2:1", "did you mean `retain`")]);
-        expect("[objectiv]\n", &[("P0722", "p.toml:1:2", "did you mean `objective`")]);
-        expect("retain = 1\n", &[("P0722", "p.toml:1:1", "belongs into [objective]")]);
-        expect("zzz = 1\n", &[("P0722", "p.toml:1:1", "known here: objective, seed, arms")]);
-        expect("objective = 3\n", &[("P0723", "p.toml:1:13", "[objective]")]);
+        expect(
+            "[objective]\nretian = 1\n",
+            &[("P0722", "p.toml:2:1", "did you mean `retain`")],
+        );
+        expect(
+            "[objectiv]\n",
+            &[("P0722", "p.toml:1:2", "did you mean `objective`")],
+        );
+        expect(
+            "retain = 1\n",
+            &[("P0722", "p.toml:1:1", "belongs into [objective]")],
+        );
+        expect(
+            "zzz = 1\n",
+            &[("P0722", "p.toml:1:1", "known here: objective, seed, arms")],
+        );
+        expect(
+            "objective = 3\n",
+            &[("P0723", "p.toml:1:13", "[objective]")],
+        );
         expect("seed = -1\n", &[("P0723", "p.toml:1:8", "seed = 10")]);
         expect("seed = 1.5\n", &[("P0723", "p.toml:1:8", "seed = 10")]);
-        expect("[objective]\nretain = nan\n", &[("P0723", "p.toml:2:10", "retain = 0.5")]);
-        expect("[arms]\ninclude = [\"a\", 1]\n", &[("P0723", "p.toml:2:11", "include = [")]);
+        expect(
+            "[objective]\nretain = nan\n",
+            &[("P0723", "p.toml:2:10", "retain = 0.5")],
+        );
+        expect(
+            "[arms]\ninclude = [\"a\", 1]\n",
+            &[("P0723", "p.toml:2:11", "include = [")],
+        );
         expect("seed = \n", &[("P0721", "p.toml:1:8", "key = value")]);
         expect(
             "[objective]\nrule = \"averge-floor\"\nretain = \"x\"\nfoo = 1\n",

@@ -24,15 +24,30 @@ fn every_command_in_the_readme_runs() {
     let folder = folder();
     let commands = readme_commands();
     assert!(commands.len() >= 10, "{commands:?}");
-    for verb in ["simulate", "validate", "init", "replay", "compare", "report", "explain"] {
+    for verb in [
+        "simulate", "validate", "init", "replay", "compare", "report", "explain",
+    ] {
         let start = format!("plimsoll {verb} ");
-        assert!(commands.iter().any(|c| format!("{c} ").starts_with(&start)), "{verb}");
+        assert!(
+            commands.iter().any(|c| format!("{c} ").starts_with(&start)),
+            "{verb}"
+        );
     }
     for command in commands {
-        let words = command.strip_prefix("plimsoll ").expect("a command of ours");
+        let words = command
+            .strip_prefix("plimsoll ")
+            .expect("a command of ours");
         let output = run(folder.path(), words);
-        assert!(matches!(code(&output), 0 | 3 | 5), "{command}: {}", stderr(&output));
-        assert!(!stderr(&output).contains("error["), "{command}: {}", stderr(&output));
+        assert!(
+            matches!(code(&output), 0 | 3 | 5),
+            "{command}: {}",
+            stderr(&output)
+        );
+        assert!(
+            !stderr(&output).contains("error["),
+            "{command}: {}",
+            stderr(&output)
+        );
     }
 }
 
@@ -41,14 +56,24 @@ fn every_example_policy_is_one() {
     let folder = folder_with_logs(300);
     let mut seen = 0;
     for name in names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")) {
-        let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(&name);
+        let policy = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples")
+            .join(&name);
         let output = plimsoll(folder.path())
             .args(["replay", "log.jsonl", "--json", "--policy"])
             .arg(policy)
             .output()
             .expect("it runs");
-        assert!(matches!(code(&output), 0 | 3 | 5), "{name}: {}", stderr(&output));
-        assert!(!stderr(&output).contains("error["), "{name}: {}", stderr(&output));
+        assert!(
+            matches!(code(&output), 0 | 3 | 5),
+            "{name}: {}",
+            stderr(&output)
+        );
+        assert!(
+            !stderr(&output).contains("error["),
+            "{name}: {}",
+            stderr(&output)
+        );
         let value: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
         assert_eq!(value["schema"], 1, "{name}");
         seen += 1;
@@ -59,9 +84,15 @@ fn every_example_policy_is_one() {
 #[test]
 fn the_readmes_policy_is_a_policy() {
     let text = fs::read_to_string(root().join("README.md")).expect("README.md");
-    let after = text.split("## The policy file").nth(1).expect("the section");
-    let policy = after.split("```toml\n").nth(1).and_then(|b| b.split("```").next());
-    let folder = folder_with_logs(60);
+    let after = text
+        .split("## The policy file")
+        .nth(1)
+        .expect("the section");
+    let policy = after
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|b| b.split("```").next());
+    let folder = folder_with_logs(300);
     fs::write(folder.path().join("p.toml"), policy.expect("a block")).expect("written");
     let output = run(folder.path(), "replay log.jsonl --policy p.toml");
     assert!(!stderr(&output).contains("error["), "{}", stderr(&output));
@@ -78,20 +109,32 @@ fn the_demo_judges_the_sample_and_replaces_only_its_own_report() {
     // Its own earlier report is replaced by the same bytes.
     let again = run(folder.path(), "demo");
     assert_eq!(code(&again), code(&output), "{}", stderr(&again));
-    assert_eq!(fs::read_to_string(folder.path().join("report.html")).expect("read"), page);
+    assert_eq!(
+        fs::read_to_string(folder.path().join("report.html")).expect("read"),
+        page
+    );
     // A file of somebody else is not.
     fs::write(folder.path().join("report.html"), "mine").expect("written");
     let refused = run(folder.path(), "demo");
     assert_eq!(code(&refused), 1);
-    assert!(stderr(&refused).contains("error[P0702]"), "{}", stderr(&refused));
-    assert_eq!(fs::read(folder.path().join("report.html")).expect("read"), b"mine");
+    assert!(
+        stderr(&refused).contains("error[P0702]"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(
+        fs::read(folder.path().join("report.html")).expect("read"),
+        b"mine"
+    );
 }
 
 /// Without a network, the demo does what it does with one (C08).
 #[cfg(target_os = "linux")]
 #[test]
 fn the_demo_needs_no_network() {
-    let possible = std::process::Command::new("unshare").args(["-rn", "true"]).output();
+    let possible = std::process::Command::new("unshare")
+        .args(["-rn", "true"])
+        .output();
     if !possible.is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: `unshare -rn` does not work here");
         return;
@@ -113,8 +156,18 @@ fn the_demo_needs_no_network() {
 fn help_texts_are_as_reviewed() {
     let folder = folder();
     for verb in [
-        "", "demo", "init", "validate", "simulate", "replay", "compare", "report", "explain",
-        "models", "completions", "man",
+        "",
+        "demo",
+        "init",
+        "validate",
+        "simulate",
+        "replay",
+        "compare",
+        "report",
+        "explain",
+        "models",
+        "completions",
+        "man",
     ] {
         let output = run(folder.path(), &format!("{verb} --help"));
         assert_eq!(code(&output), 0);
@@ -127,10 +180,16 @@ fn help_texts_are_as_reviewed() {
 fn manual_and_completions_name_every_verb() {
     let folder = folder();
     let page = stdout(&run(folder.path(), "man"));
-    assert!(page.starts_with(".ie"), "roff: {}", page.lines().next().unwrap_or_default());
+    assert!(
+        page.starts_with(".ie"),
+        "roff: {}",
+        page.lines().next().unwrap_or_default()
+    );
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = stdout(&run(folder.path(), &format!("completions {shell}")));
-        for verb in ["demo", "validate", "simulate", "replay", "compare", "report", "explain"] {
+        for verb in [
+            "demo", "validate", "simulate", "replay", "compare", "report", "explain",
+        ] {
             assert!(script.contains(verb), "{shell} lacks {verb}");
             assert!(page.contains(verb), "the manual lacks {verb}");
         }
@@ -150,7 +209,10 @@ fn a_flag_beats_the_environment() {
         stdout(&command.output().expect("it runs"))
     };
     let with = |n: &str| seed(&["--seed", n], None);
-    assert_eq!(seed(&["--seed", "1", "--config", "c.toml"], Some("2")), with("1"));
+    assert_eq!(
+        seed(&["--seed", "1", "--config", "c.toml"], Some("2")),
+        with("1")
+    );
     assert_eq!(seed(&["--config", "c.toml"], Some("2")), with("2"));
     assert_eq!(seed(&["--config", "c.toml"], None), with("3"));
     assert_eq!(seed(&[], None), with("7"));

@@ -38,20 +38,33 @@ fn usage_errors_exit_2() {
 #[test]
 fn bad_logs_exit_4_with_file_and_help() {
     let folder = folder();
-    let noise: Vec<u8> = (0_u32..300).map(|i| (i * i * 31 % 251) as u8 | 0x80).collect();
+    let noise: Vec<u8> = (0_u32..300)
+        .map(|i| (i * i * 31 % 251) as u8 | 0x80)
+        .collect();
     fs::write(folder.path().join("noise.bin"), noise).expect("written");
     fs::write(folder.path().join("empty.csv"), "").expect("written");
-    fs::write(folder.path().join("header.csv"), "request_id,model,quality\n").expect("written");
+    fs::write(
+        folder.path().join("header.csv"),
+        "request_id,model,quality\n",
+    )
+    .expect("written");
     fs::write(folder.path().join("renamed.csv"), "requestid,model\na,b\n").expect("written");
     fs::write(folder.path().join("cut.parquet"), b"PAR1 and then nothing").expect("written");
-    fs::write(folder.path().join("bad.csv"), "request_id,model,quality\nr1,a,1.5\nr2,a,x\n")
-        .expect("written");
+    fs::write(
+        folder.path().join("bad.csv"),
+        "request_id,model,quality\nr1,a,1.5\nr2,a,x\n",
+    )
+    .expect("written");
     fs::create_dir(folder.path().join("nothing")).expect("made");
     for (log, code_want, place) in [
         ("noise.bin", "P0207", " --> noise.bin"),
         ("empty.csv", "P0205", " --> empty.csv"),
         ("header.csv", "P0206", " --> header.csv"),
-        ("renamed.csv", "P0208", " --> renamed.csv, column `request_id`"),
+        (
+            "renamed.csv",
+            "P0208",
+            " --> renamed.csv, column `request_id`",
+        ),
         ("cut.parquet", "P0213", " --> cut.parquet"),
         ("bad.csv", "P0219", " --> bad.csv:2, column `quality`"),
         ("nothing", "P0203", "nothing"),
@@ -62,7 +75,10 @@ fn bad_logs_exit_4_with_file_and_help() {
             let text = stderr(&output);
             assert_eq!(code(&output), 4, "{verb} {log}: {text}");
             assert_eq!(stdout(&output), "", "{verb} {log}");
-            assert!(text.contains(&format!("error[{code_want}]")), "{verb} {log}: {text}");
+            assert!(
+                text.contains(&format!("error[{code_want}]")),
+                "{verb} {log}: {text}"
+            );
             assert!(text.contains(place), "{verb} {log}: {text}");
             assert!(text.contains(" help: "), "{verb} {log}: {text}");
             let last = text.lines().last().unwrap_or_default();
@@ -73,35 +89,27 @@ fn bad_logs_exit_4_with_file_and_help() {
 
 #[test]
 fn a_parquet_column_of_the_wrong_type_is_named() {
-    use plimsoll_datasets::{LogRow, LogWriter};
+    use polars::prelude::{ParquetWriter, df};
     let folder = folder();
-    let path = folder.path().join("texts.parquet");
-    // A text column of the file's own, then renamed to one that holds numbers: same length.
-    let mut writer = LogWriter::create(&path, &["request_id", "model", "kuality"]).expect("begun");
-    for model in ["a", "b"] {
-        let row = LogRow {
-            request_id: "r1".to_owned(),
-            model: model.to_owned(),
-            extra: vec![("kuality".to_owned(), "good".to_owned())],
-            ..LogRow::default()
-        };
-        writer.write(&row).expect("a row");
-    }
-    writer.finish().expect("written");
-    let mut bytes = fs::read(&path).expect("read");
-    let (from, to) = (b"kuality", b"quality");
-    let found: Vec<usize> =
-        (0..bytes.len() - from.len()).filter(|&i| bytes[i..].starts_with(from)).collect();
-    for at in found {
-        bytes[at..at + to.len()].copy_from_slice(to);
-    }
-    fs::write(&path, bytes).expect("written");
+    let mut table = df!(
+        "request_id" => ["r1", "r1"],
+        "model" => ["a", "b"],
+        "quality" => ["good", "bad"],
+    )
+    .expect("a table");
+    let file = fs::File::create(folder.path().join("texts.parquet")).expect("created");
+    ParquetWriter::new(file)
+        .finish(&mut table)
+        .expect("written");
     for verb in ["validate", "replay"] {
         let output = run(folder.path(), &format!("{verb} texts.parquet"));
         let text = stderr(&output);
         assert_eq!(code(&output), 4, "{text}");
         assert!(text.contains("error[P0210]"), "{text}");
-        assert!(text.contains(" --> texts.parquet, column `quality`"), "{text}");
+        assert!(
+            text.contains(" --> texts.parquet, column `quality`"),
+            "{text}"
+        );
         assert!(text.contains(" help: cast `quality`"), "{text}");
     }
 }
@@ -114,7 +122,10 @@ fn rejected_rows_are_placed_but_not_quoted() {
     let output = run(folder.path(), "validate texts.jsonl");
     let text = stderr(&output);
     assert_eq!(code(&output), 4, "{text}");
-    assert!(text.contains("texts.jsonl:1") && text.contains("`quality`"), "{text}");
+    assert!(
+        text.contains("texts.jsonl:1") && text.contains("`quality`"),
+        "{text}"
+    );
     assert!(!text.contains("good"), "{text}");
 }
 
@@ -151,8 +162,12 @@ fn what_cannot_be_proven_exits_3() {
 
 #[test]
 fn names_the_log_does_not_have_exit_2() {
-    let folder = folder_with_logs(60);
-    for words in ["replay log.jsonl --baseline lagre", "explain log.jsonl --request nobody"] {
+    let folder = folder_with_logs(200);
+    for words in [
+        "replay log.jsonl --baseline lagre",
+        "explain log.jsonl --request nobody",
+        "replay log.jsonl --split group:color:0.7",
+    ] {
         let output = run(folder.path(), words);
         assert_eq!(code(&output), 2, "{words}: {}", stderr(&output));
     }
@@ -180,7 +195,12 @@ fn the_verdict_decides_the_exit() {
         "hold" => vec![0, 5],
         _ => vec![3],
     };
-    assert!(want.contains(&code(&output)), "{}: {}", code(&output), evaluation["verdict"]);
+    assert!(
+        want.contains(&code(&output)),
+        "{}: {}",
+        code(&output),
+        evaluation["verdict"]
+    );
 }
 
 #[test]
@@ -202,18 +222,31 @@ fn other_failures_exit_1() {
         assert!(text.contains(&format!("error[{want}]")), "{words}: {text}");
         assert_eq!(stdout(&output), "", "{words}");
     }
-    assert_eq!(fs::read(folder.path().join("there.html")).expect("read"), b"mine");
+    assert_eq!(
+        fs::read(folder.path().join("there.html")).expect("read"),
+        b"mine"
+    );
 }
 
 #[test]
 fn shared_logs_that_cannot_be_judged_are_refused() {
     let folder = folder();
-    for (name, want) in [("routellm_mtbench.parquet", "P0304"), ("conduit_logged.parquet", "P0305")] {
+    for (name, want) in [
+        ("routellm_mtbench.parquet", "P0304"),
+        ("conduit_logged.parquet", "P0305"),
+    ] {
         let Some(path) = shared(name) else { continue };
-        let output = plimsoll(folder.path()).arg("replay").arg(path).output().expect("it runs");
+        let output = plimsoll(folder.path())
+            .arg("replay")
+            .arg(path)
+            .output()
+            .expect("it runs");
         let text = stderr(&output);
         assert_eq!(code(&output), 3, "{name}: {text}");
         assert!(text.contains(&format!("error[{want}]")), "{name}: {text}");
-        assert!(text.contains("collect") || text.contains("record"), "{name}: {text}");
+        assert!(
+            text.contains("collect") || text.contains("record"),
+            "{name}: {text}"
+        );
     }
 }

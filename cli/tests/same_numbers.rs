@@ -22,7 +22,11 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
         assert!(*want == got, "{threads} threads give other bytes");
     }
     let other = run(folder.path(), "replay log.jsonl --seed 6 --json");
-    assert_ne!(first.expect("a run").0, stdout(&other), "another seed splits otherwise");
+    assert_ne!(
+        first.expect("a run").0,
+        stdout(&other),
+        "another seed splits otherwise"
+    );
 }
 
 /// The numbers of the headline, as the terminal, the page and the JSON show them.
@@ -38,17 +42,25 @@ fn terminal_page_and_json_show_the_same_numbers() {
     // The page's own copy of the data does not count as showing it.
     let page = page.split("<script").next().unwrap_or_default().to_owned();
     let markdown = plain(&fs::read_to_string(folder.path().join("r.md")).expect("written"));
-    let percent = |value: &serde_json::Value| format!("{:.1}", value.as_f64().expect("a number") * 100.0);
+    let percent =
+        |value: &serde_json::Value| format!("{:.1}", value.as_f64().expect("a number") * 100.0);
     let quality = |value: &serde_json::Value| format!("{:.3}", value.as_f64().expect("a number"));
     let wanted = [
         percent(&evaluation["savings"]["fraction"]["point"]),
         quality(&evaluation["policy"]["quality"]["point"]),
         quality(&evaluation["floor"]["quality"]),
         evaluation["requests"]["evaluated"].to_string(),
-        evaluation["baseline"]["model"].as_str().expect("a text").to_owned(),
+        evaluation["baseline"]["model"]
+            .as_str()
+            .expect("a text")
+            .to_owned(),
     ];
     for want in wanted {
-        for (name, shown) in [("terminal", &terminal), ("page", &page), ("markdown", &markdown)] {
+        for (name, shown) in [
+            ("terminal", &terminal),
+            ("page", &page),
+            ("markdown", &markdown),
+        ] {
             assert!(shown.contains(&want), "{name} lacks {want}:\n{shown}");
         }
     }
@@ -56,5 +68,6 @@ fn terminal_page_and_json_show_the_same_numbers() {
 
 /// Minus signs and spaces as a keyboard has them.
 fn plain(text: &str) -> String {
-    text.replace('\u{2212}', "-").replace(['\u{202f}', '\u{a0}'], " ")
+    text.replace('\u{2212}', "-")
+        .replace(['\u{202f}', '\u{a0}'], " ")
 }

@@ -33,14 +33,24 @@ fn quiet_says_nothing_but_errors() {
     let output = run(folder.path(), "validate log.jsonl --quiet");
     assert_eq!(stderr(&output), "");
     let output = run(folder.path(), "validate absent.jsonl --quiet");
-    assert!(stderr(&output).starts_with("error[P0201]"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("error[P0201]"),
+        "{}",
+        stderr(&output)
+    );
     assert!(!stderr(&output).contains("next:"));
 }
 
 #[test]
 fn the_last_line_on_stderr_is_a_command() {
     let folder = folder_with_logs(200);
-    for words in ["validate log.jsonl", "replay log.jsonl", "models", "init", "validate absent"] {
+    for words in [
+        "validate log.jsonl",
+        "replay log.jsonl",
+        "models",
+        "init",
+        "validate absent",
+    ] {
         let output = run(folder.path(), words);
         let text = stderr(&output);
         let last = text.lines().last().unwrap_or_default();
@@ -51,10 +61,17 @@ fn the_last_line_on_stderr_is_a_command() {
 #[test]
 fn nothing_is_coloured_off_a_terminal() {
     let folder = folder_with_logs(200);
-    for (name, value) in [("TERM", "xterm-256color"), ("TERM", "dumb"), ("NO_COLOR", "1")] {
+    for (name, value) in [
+        ("TERM", "xterm-256color"),
+        ("TERM", "dumb"),
+        ("NO_COLOR", "1"),
+    ] {
         let mut command = plimsoll(folder.path());
-        let output =
-            command.env(name, value).args(["replay", "log.jsonl"]).output().expect("it runs");
+        let output = command
+            .env(name, value)
+            .args(["replay", "log.jsonl"])
+            .output()
+            .expect("it runs");
         assert!(!output.stdout.contains(&0x1b), "{name}={value}");
         assert!(!output.stderr.contains(&0x1b), "{name}={value}");
     }
@@ -65,7 +82,10 @@ fn a_log_is_read_from_stdin() {
     let folder = folder_with_logs(60);
     let log = fs::read(folder.path().join("log.jsonl")).expect("read");
     let mut command = assert_cmd::Command::from_std(plimsoll(folder.path()));
-    let output = command.args(["validate", "-", "--json"]).write_stdin(log).output();
+    let output = command
+        .args(["validate", "-", "--json"])
+        .write_stdin(log)
+        .output();
     let output = output.expect("it runs");
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let value: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
@@ -86,7 +106,10 @@ fn reports_are_written_by_ending_and_never_overwritten() {
         assert!(stderr(&again).contains("error[P0702]"));
         let forced = run(folder.path(), &format!("{words} --force"));
         assert_eq!(code(&forced), code(&first));
-        assert_eq!(fs::read_to_string(folder.path().join(name)).expect("read"), text);
+        assert_eq!(
+            fs::read_to_string(folder.path().join(name)).expect("read"),
+            text
+        );
     }
     let rendered = run(folder.path(), "report r.json --format html");
     assert_eq!(
@@ -106,7 +129,12 @@ fn a_full_disc_leaves_nothing_at_the_final_place() {
     assert!(stderr(&full).contains("error[P0703]"), "{}", stderr(&full));
     let stdout_full = plimsoll(folder.path())
         .args(["validate", "log.jsonl"])
-        .stdout(fs::OpenOptions::new().write(true).open("/dev/full").expect("opened"))
+        .stdout(
+            fs::OpenOptions::new()
+                .write(true)
+                .open("/dev/full")
+                .expect("opened"),
+        )
         .stderr(Stdio::piped())
         .output()
         .expect("it runs");
@@ -123,7 +151,11 @@ fn a_full_disc_leaves_nothing_at_the_final_place() {
         .output()
         .expect("bash runs");
     assert_eq!(code(&limited), 1, "{}", stderr(&limited));
-    assert!(stderr(&limited).contains("error[P0703]"), "{}", stderr(&limited));
+    assert!(
+        stderr(&limited).contains("error[P0703]"),
+        "{}",
+        stderr(&limited)
+    );
     assert_eq!(names(folder.path()), before);
 }
 
@@ -139,11 +171,17 @@ fn an_interrupt_exits_130_and_removes_unfinished_files() {
         .expect("it starts");
     // The unfinished file shows that the work has begun.
     while names(folder.path()).is_empty() {
-        assert!(child.try_wait().expect("a status").is_none(), "it ended by itself");
+        assert!(
+            child.try_wait().expect("a status").is_none(),
+            "it ended by itself"
+        );
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let id = child.id().to_string();
-    let killed = std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill");
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status()
+        .expect("kill");
     assert!(killed.success());
     let status = child.wait().expect("a status");
     assert_eq!(status.code(), Some(130));
@@ -189,7 +227,10 @@ fn prompts_are_nowhere_unless_asked_for() {
     let cut = format!("{marked}{{\"request_id\":\"x\",\"prompt\":\"{CANARY}\n");
     fs::write(folder.path().join("marked.jsonl"), cut).expect("written");
     let policy = "--seed 1 --segment task --rejects rejects.jsonl --force";
-    for verb in ["validate marked.jsonl --rejects rejects.jsonl --force".to_owned(), format!("replay marked.jsonl {policy}")] {
+    for verb in [
+        "validate marked.jsonl --rejects rejects.jsonl --force".to_owned(),
+        format!("replay marked.jsonl {policy}"),
+    ] {
         for form in ["", "--json"] {
             let output = run(folder.path(), &format!("{verb} {form}"));
             assert!(!stdout(&output).contains("CANARY"), "{verb} {form}");
@@ -197,30 +238,46 @@ fn prompts_are_nowhere_unless_asked_for() {
         }
     }
     for name in ["r.html", "r.json", "r.md", "r.csv", "r.txt"] {
-        run(folder.path(), &format!("replay marked.jsonl {policy} -o {name}"));
+        run(
+            folder.path(),
+            &format!("replay marked.jsonl {policy} -o {name}"),
+        );
         let text = fs::read_to_string(folder.path().join(name)).expect("written");
         assert!(!text.contains("CANARY"), "{name}");
     }
     let rejects = fs::read_to_string(folder.path().join("rejects.jsonl")).expect("written");
     assert!(!rejects.contains("CANARY") && !rejects.is_empty());
-    let shown = run(folder.path(), "replay marked.jsonl --seed 1 --json --show-text");
+    let shown = run(
+        folder.path(),
+        "replay marked.jsonl --seed 1 --json --show-text",
+    );
     let evaluation: serde_json::Value = serde_json::from_str(&stdout(&shown)).expect("JSON");
     if !evaluation["changed"].as_array().expect("a list").is_empty() {
-        assert!(stdout(&shown).contains("CANARY"), "text that was asked for is there");
+        assert!(
+            stdout(&shown).contains("CANARY"),
+            "text that was asked for is there"
+        );
     }
 }
 
 #[test]
 fn secrets_in_policies_are_never_echoed() {
     let folder = folder_with_logs(60);
-    let policy = "api_key = \"sk-hunter2-hunter2\"\n[objective]\nretian = 0.9\nrule = \"sk-hunter2\"\n";
+    let policy =
+        "api_key = \"sk-hunter2-hunter2\"\n[objective]\nretian = 0.9\nrule = \"sk-hunter2\"\n";
     fs::write(folder.path().join("p.toml"), policy).expect("written");
     let output = run(folder.path(), "replay log.jsonl --policy p.toml");
     let text = stderr(&output);
     assert_eq!(code(&output), 1, "{text}");
     assert!(!text.contains("hunter2"), "{text}");
     // Every mistake at once, each with line, column and caret.
-    for want in ["p.toml:1:1", "p.toml:3:1", "p.toml:4:8", "did you mean `retain`?", "^^^^^^"] {
+    for want in [
+        "p.toml:1:1",
+        "p.toml:3:1",
+        "p.toml:4:8",
+        "did you mean `retain`?",
+        "^^^^^^",
+    ] {
         assert!(text.contains(want), "{want}: {text}");
     }
 }

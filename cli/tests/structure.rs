@@ -12,7 +12,10 @@ fn dependencies(package: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(root().join(package).join("Cargo.toml")).expect("read");
     let manifest: toml::Table = text.parse().expect("TOML");
     let names = |key: &str| {
-        manifest.get(key).and_then(|table| table.as_table()).map(|table| table.keys().cloned().collect())
+        manifest
+            .get(key)
+            .and_then(|table| table.as_table())
+            .map(|table| table.keys().cloned().collect())
     };
     names("dependencies").unwrap_or_default()
 }
@@ -24,10 +27,20 @@ fn dependencies_point_down() {
         ("datasets", &["plimsoll"][..]),
         ("harness", &["plimsoll", "plimsoll-datasets"][..]),
         ("reports", &["plimsoll-harness"][..]),
-        ("cli", &["plimsoll", "plimsoll-datasets", "plimsoll-harness", "plimsoll-reports"][..]),
+        (
+            "cli",
+            &[
+                "plimsoll",
+                "plimsoll-datasets",
+                "plimsoll-harness",
+                "plimsoll-reports",
+            ][..],
+        ),
     ] {
-        let own: BTreeSet<String> =
-            dependencies(package).into_iter().filter(|name| name.starts_with("plimsoll")).collect();
+        let own: BTreeSet<String> = dependencies(package)
+            .into_iter()
+            .filter(|name| name.starts_with("plimsoll"))
+            .collect();
         let allowed: BTreeSet<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
         assert!(own.is_subset(&allowed), "{package}: {own:?}");
     }
@@ -40,11 +53,21 @@ fn locked() -> BTreeMap<String, BTreeSet<String>> {
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in lock["package"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("a name").to_owned();
-        let to = package.get("dependencies").and_then(|d| d.as_array()).cloned().unwrap_or_default();
+        let to = package
+            .get("dependencies")
+            .and_then(|d| d.as_array())
+            .cloned()
+            .unwrap_or_default();
         let first = |entry: &toml::Value| {
-            entry.as_str().and_then(|text| text.split(' ').next()).map(str::to_owned)
+            entry
+                .as_str()
+                .and_then(|text| text.split(' ').next())
+                .map(str::to_owned)
         };
-        graph.entry(name).or_default().extend(to.iter().filter_map(first));
+        graph
+            .entry(name)
+            .or_default()
+            .extend(to.iter().filter_map(first));
     }
     graph
 }
@@ -62,23 +85,38 @@ fn reachable(from: &[&str], skip: impl Fn(&str) -> bool) -> BTreeSet<String> {
     seen
 }
 
-const NETWORK: [&str; 8] =
-    ["reqwest", "hyper", "ureq", "tokio", "curl", "isahc", "mio", "socket2"];
+const NETWORK: [&str; 8] = [
+    "reqwest", "hyper", "ureq", "tokio", "curl", "isahc", "mio", "socket2",
+];
 
 /// The lock file also holds development dependencies, so this is stricter than the build.
 #[test]
 fn the_engine_has_no_io_no_runtime_and_no_polars() {
     let direct = dependencies("engine");
-    for banned in ["polars", "rayon", "tempfile", "toml", "serde_json"].iter().chain(&NETWORK) {
+    for banned in ["polars", "rayon", "tempfile", "toml", "serde_json"]
+        .iter()
+        .chain(&NETWORK)
+    {
         assert!(!direct.contains(*banned), "engine depends on {banned}");
     }
-    let all = reachable(&direct.iter().map(String::as_str).collect::<Vec<_>>(), |_| false);
+    let all = reachable(
+        &direct.iter().map(String::as_str).collect::<Vec<_>>(),
+        |_| false,
+    );
     for banned in NETWORK.iter().chain(&["polars", "rayon"]) {
         assert!(!all.contains(*banned), "engine reaches {banned}");
     }
+    assert!(sources(&root().join("engine/src")).len() > 10);
     for file in sources(&root().join("engine/src")) {
         let text = std::fs::read_to_string(&file).expect("read");
-        for banned in ["std::fs", "std::net", "std::time", "std::thread", "std::env", "SystemTime"] {
+        for banned in [
+            "std::fs",
+            "std::net",
+            "std::time",
+            "std::thread",
+            "std::env",
+            "SystemTime",
+        ] {
             assert!(!text.contains(banned), "{} names {banned}", file.display());
         }
     }
@@ -88,7 +126,12 @@ fn the_engine_has_no_io_no_runtime_and_no_polars() {
 #[test]
 fn nothing_of_ours_reaches_for_the_network() {
     let outside_polars = |name: &str| name.starts_with("polars") || name == "object_store";
-    let packages = ["plimsoll", "plimsoll-datasets", "plimsoll-harness", "plimsoll-reports"];
+    let packages = [
+        "plimsoll",
+        "plimsoll-datasets",
+        "plimsoll-harness",
+        "plimsoll-reports",
+    ];
     for package in ["engine", "datasets", "harness", "reports", "cli"] {
         let direct = dependencies(package);
         let names: Vec<&str> = direct
@@ -102,7 +145,13 @@ fn nothing_of_ours_reaches_for_the_network() {
         }
         for file in sources(&root().join(package).join("src")) {
             let text = std::fs::read_to_string(&file).expect("read");
-            for banned in ["std::net", "TcpStream", "UdpSocket", "object_store", "reqwest"] {
+            for banned in [
+                "std::net",
+                "TcpStream",
+                "UdpSocket",
+                "object_store",
+                "reqwest",
+            ] {
                 assert!(!text.contains(banned), "{} names {banned}", file.display());
             }
         }
@@ -115,7 +164,10 @@ fn money_is_never_single_precision() {
     for package in ["engine", "datasets", "harness", "reports", "cli"] {
         for file in sources(&root().join(package).join("src")) {
             let text = std::fs::read_to_string(&file).expect("read");
-            for line in text.lines().filter(|line| line.contains("usd") || line.contains("cost")) {
+            for line in text
+                .lines()
+                .filter(|line| line.contains("usd") || line.contains("cost"))
+            {
                 assert!(!line.contains(": f32"), "{}: {line}", file.display());
             }
         }
@@ -132,6 +184,5 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
             found.push(path);
         }
     }
-    assert!(!found.is_empty(), "{} holds no source", folder.display());
     found
 }

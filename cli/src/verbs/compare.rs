@@ -18,11 +18,19 @@ use crate::progress::Progress;
 pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure> {
     if args.policies.len() < 2 {
         let help = "give --policy twice, or use `plimsoll replay` for one policy";
-        return Err(Failure::plain(Exit::Usage, "P0710", "a comparison needs two policies", help));
+        return Err(Failure::plain(
+            Exit::Usage,
+            "P0710",
+            "a comparison needs two policies",
+            help,
+        ));
     }
     let output = Output::new(context, args.judge.format)?;
     let command = Command::new("compare", &args.log.log)
-        .files("policy", args.policies.iter().map(std::path::PathBuf::as_path))
+        .files(
+            "policy",
+            args.policies.iter().map(std::path::PathBuf::as_path),
+        )
         .judging(context, &args.log.reading, &args.judge);
     let named: Vec<(String, ReplayOptions)> = args
         .policies
@@ -43,11 +51,18 @@ pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure
     output.write(|form, style| render_comparison(&comparison, form, style))?;
     for (name, evaluation) in comparison.names.iter().zip(&comparison.evaluations) {
         if output.file().is_some() {
-            context.console.note(&format!("{name}: {}", verdict_line(evaluation)));
+            context
+                .console
+                .note(&format!("{name}: {}", verdict_line(evaluation)));
         }
     }
-    let (log, first) = (shell_word(&args.log.log), args.policies[0].to_string_lossy());
+    let (log, first) = (
+        shell_word(&args.log.log),
+        args.policies[0].to_string_lossy(),
+    );
     let policy = shell_word(&first);
-    context.console.next(&format!("plimsoll replay {log} --policy {policy} -o report.html"));
+    context.console.next(&format!(
+        "plimsoll replay {log} --policy {policy} -o report.html"
+    ));
     Ok(Exit::of_evaluations(&comparison.evaluations))
 }

@@ -22,7 +22,11 @@ const REPORT: &str = "report.html";
 const MARK: &str = "plimsoll demo --seed";
 
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
-    let target = context.global.output.as_deref().unwrap_or(Path::new(REPORT));
+    let target = context
+        .global
+        .output
+        .as_deref()
+        .unwrap_or(Path::new(REPORT));
     let force = context.global.force || is_own(target);
     refuse_existing(target, force)?;
     let policy = Policy::default_policy()?;
@@ -39,11 +43,19 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let page = render_evaluation(&evaluation, Format::Html, &Style::default())?;
     write_file(target, page.as_bytes(), force)?;
     let console = context.console;
-    let form = if context.global.json { Format::Json } else { Format::Terminal };
-    let style = Style { color: console.color, width: console.width };
+    let form = if context.global.json {
+        Format::Json
+    } else {
+        Format::Terminal
+    };
+    let style = Style {
+        color: console.color,
+        width: console.width,
+    };
     console.data(&render_evaluation(&evaluation, form, &style)?)?;
     console.note(&format!("wrote {}: open it in a browser", target.display()));
-    console.next("plimsoll init, then plimsoll replay YOUR-LOG --policy policy.toml -o report.html");
+    console
+        .next("plimsoll init, then plimsoll replay YOUR-LOG --policy policy.toml -o report.html");
     Ok(Exit::of_evaluation(&evaluation))
 }
 

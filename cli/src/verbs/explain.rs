@@ -28,7 +28,8 @@ fn code(context: &Context, subject: &str) -> Result<Exit, Failure> {
         } else {
             format!("`{subject}` is no error code, and no --request was given")
         };
-        let help = "codes read P0203; a request is explained by `plimsoll explain LOG --request ID`";
+        let help =
+            "codes read P0203; a request is explained by `plimsoll explain LOG --request ID`";
         return Err(Failure::plain(Exit::Usage, "P0709", what, help));
     };
     let text = if context.global.json {
@@ -37,7 +38,10 @@ fn code(context: &Context, subject: &str) -> Result<Exit, Failure> {
         });
         format!("{value:#}")
     } else {
-        format!("{}: {}\n\n{}", explained.code, explained.title, explained.text)
+        format!(
+            "{}: {}\n\n{}",
+            explained.code, explained.title, explained.text
+        )
     };
     context.console.data(&text)?;
     Ok(Exit::Done)
@@ -64,6 +68,8 @@ fn request(context: &Context, args: &ExplainArgs, id: &str) -> Result<Exit, Fail
     let policy = policy_path.map_or_else(String::new, |path| {
         format!(" --policy {}", shell_word(&path.to_string_lossy()))
     });
-    context.console.next(&format!("plimsoll replay {log}{policy} -o report.html"));
+    context
+        .console
+        .next(&format!("plimsoll replay {log}{policy} -o report.html"));
     Ok(Exit::Done)
 }

@@ -19,6 +19,8 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     write_file(target, TEMPLATE.as_bytes(), context.global.force)?;
     context.console.note(&format!("wrote {}", target.display()));
     let name = crate::console::shell_word(&target.to_string_lossy());
-    context.console.next(&format!("plimsoll replay LOG --policy {name}"));
+    context
+        .console
+        .next(&format!("plimsoll replay LOG --policy {name}"));
     Ok(Exit::Done)
 }

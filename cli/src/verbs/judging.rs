@@ -64,7 +64,12 @@ fn no_split(error: SplitError) -> Failure {
 fn invoice(text: &str) -> Result<Usd, Failure> {
     text.parse().map_err(|error: plimsoll::MoneyError| {
         let what = format!("--invoice-usd: {error}");
-        Failure::plain(Exit::Usage, "P0711", what, "give a decimal number, for instance 1250.00")
+        Failure::plain(
+            Exit::Usage,
+            "P0711",
+            what,
+            "give a decimal number, for instance 1250.00",
+        )
     })
 }
 
@@ -74,7 +79,11 @@ pub(crate) struct Command(String);
 impl Command {
     /// `plimsoll VERB LOG`.
     pub(crate) fn new(verb: &str, log: &str) -> Self {
-        let name = if log == "-" { "-".to_owned() } else { file_name(Path::new(log)) };
+        let name = if log == "-" {
+            "-".to_owned()
+        } else {
+            file_name(Path::new(log))
+        };
         Self(format!("plimsoll {verb} {}", shell_word(&name)))
     }
 
@@ -86,7 +95,9 @@ impl Command {
 
     /// `--name FILE` for each file.
     pub(crate) fn files<'p>(self, name: &str, files: impl IntoIterator<Item = &'p Path>) -> Self {
-        files.into_iter().fold(self, |command, path| command.option(name, &file_name(path)))
+        files
+            .into_iter()
+            .fold(self, |command, path| command.option(name, &file_name(path)))
     }
 
     /// Everything about reading and judging that changes the result.
@@ -98,7 +109,10 @@ impl Command {
     ) -> String {
         let settings = &context.settings;
         self = self.files("prices", settings.prices.as_deref());
-        #[expect(clippy::float_cmp, reason = "an untouched default is exactly the default")]
+        #[expect(
+            clippy::float_cmp,
+            reason = "an untouched default is exactly the default"
+        )]
         if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
             self = self.option("max-reject", &settings.max_reject.to_string());
         }
@@ -135,7 +149,10 @@ const fn unit_name(unit: Unit) -> &'static str {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into())
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |n| n.to_string_lossy().into(),
+    )
 }
 
 /// The policy of a file, or the default, which is announced.

@@ -26,7 +26,10 @@ pub(crate) fn man(context: &Context) -> Result<Exit, Failure> {
     let mut command = Cli::command();
     command.build();
     write(command.clone())?;
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+    for verb in command
+        .get_subcommands()
+        .filter(|verb| verb.get_name() != "help")
+    {
         let name = format!("plimsoll-{}", verb.get_name());
         write(verb.clone().name(name))?;
     }

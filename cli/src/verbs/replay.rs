@@ -31,6 +31,8 @@ pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure>
     if output.file().is_some() {
         context.console.note(&verdict_line(&evaluation));
     }
-    context.console.next(&next_after(&evaluation, &args.log.log, policy_path));
+    context
+        .console
+        .next(&next_after(&evaluation, &args.log.log, policy_path));
     Ok(Exit::of_evaluation(&evaluation))
 }

@@ -21,13 +21,21 @@ const FOR_STDOUT: &str = "plimsoll-simulated.jsonl";
 
 pub(crate) fn run(context: &Context, args: &SimulateArgs) -> Result<Exit, Failure> {
     let config = config(context, args)?;
-    let file = context.global.output.as_deref().filter(|path| *path != Path::new("-"));
+    let file = context
+        .global
+        .output
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
     let force = context.global.force;
     let log = match file {
         Some(file) => Staging::new(file, force)?,
         None => Staging::new(&std::env::temp_dir().join(FOR_STDOUT), true)?,
     };
-    let truth = args.truth.as_deref().map(|path| Staging::new(path, force)).transpose()?;
+    let truth = args
+        .truth
+        .as_deref()
+        .map(|path| Staging::new(path, force))
+        .transpose()?;
     let progress = Progress::new(context.console);
     let truth_path = truth.as_ref().map(Staging::path);
     let summary = simulate(&config, &log.path(), truth_path.as_deref(), &|done| {
@@ -51,7 +59,9 @@ pub(crate) fn run(context: &Context, args: &SimulateArgs) -> Result<Exit, Failur
                 Failure::plain(Exit::Error, "P0704", error.to_string(), "try -o FILE")
             })?;
             context.console.stream(staged)?;
-            context.console.next("plimsoll simulate -o log.jsonl, then plimsoll validate log.jsonl");
+            context
+                .console
+                .next("plimsoll simulate -o log.jsonl, then plimsoll validate log.jsonl");
         }
     }
     Ok(Exit::Done)
@@ -79,27 +89,49 @@ fn arms(names: &[String]) -> Result<Vec<SimulatedArm>, Failure> {
         return Ok(known);
     }
     let find = |name: &String| {
-        known.iter().find(|arm| arm.name == *name).cloned().ok_or_else(|| {
-            let all: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
-            let help = match nearest(name, &all) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("the simulated arms are {}", all.join(", ")),
-            };
-            Failure::plain(Exit::Usage, "P0713", format!("no simulated arm `{name}`"), help)
-        })
+        known
+            .iter()
+            .find(|arm| arm.name == *name)
+            .cloned()
+            .ok_or_else(|| {
+                let all: Vec<&str> = known.iter().map(|arm| arm.name.as_str()).collect();
+                let help = match nearest(name, &all) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("the simulated arms are {}", all.join(", ")),
+                };
+                Failure::plain(
+                    Exit::Usage,
+                    "P0713",
+                    format!("no simulated arm `{name}`"),
+                    help,
+                )
+            })
     };
     names.iter().map(find).collect()
 }
 
 fn summarise(context: &Context, summary: &SimulationSummary) -> String {
     if context.global.json {
-        return format!("{:#}", serde_json::json!({ "schema": 1, "simulation": summary }));
+        return format!(
+            "{:#}",
+            serde_json::json!({ "schema": 1, "simulation": summary })
+        );
     }
     let mut text = format!("{} requests, {} rows\n", summary.requests, summary.rows);
-    let _ = writeln!(text, "{:8}  {:>12}  {:>14}", "arm", "true quality", "total cost");
+    let _ = writeln!(
+        text,
+        "{:8}  {:>12}  {:>14}",
+        "arm", "true quality", "total cost"
+    );
     for arm in &summary.arms {
         let cost = arm.cost_usd.as_f64();
-        let _ = writeln!(text, "{:8}  {:>12.4}  {:>14}", arm.arm, arm.quality, format!("${cost:.2}"));
+        let _ = writeln!(
+            text,
+            "{:8}  {:>12.4}  {:>14}",
+            arm.arm,
+            arm.quality,
+            format!("${cost:.2}")
+        );
     }
     text
 }

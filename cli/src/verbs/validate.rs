@@ -79,12 +79,22 @@ fn rows(text: &mut String, report: &ValidationReport) {
         let _ = writeln!(text, "  rejected as {reason}: {count}");
     }
     for file in &report.files {
-        let _ = writeln!(text, "  {} ({}, {} rows)", file.name, file.format, file.rows);
+        let _ = writeln!(
+            text,
+            "  {} ({}, {} rows)",
+            file.name, file.format, file.rows
+        );
     }
 }
 
 fn arms(text: &mut String, report: &ValidationReport) {
-    let width = report.arms.iter().map(|arm| arm.arm.chars().count()).max().unwrap_or(0).max(3);
+    let width = report
+        .arms
+        .iter()
+        .map(|arm| arm.arm.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(3);
     let _ = writeln!(
         text,
         "\n{:width$}  {:>9}  {:>9}  {:>10}  {:>8}",
@@ -115,7 +125,10 @@ fn rest(text: &mut String, report: &ValidationReport) {
     if let Some(clusters) = &report.clusters {
         let (column, count) = (clusters.column, clusters.count);
         let largest = percent(clusters.largest_share);
-        let _ = writeln!(text, "clusters: {count} by {column}, the largest {largest} of requests");
+        let _ = writeln!(
+            text,
+            "clusters: {count} by {column}, the largest {largest} of requests"
+        );
     }
     if !report.segments.is_empty() {
         let name = |segment: &plimsoll_datasets::SegmentColumn| {
@@ -126,7 +139,10 @@ fn rest(text: &mut String, report: &ValidationReport) {
     }
     if !report.columns_varying.is_empty() {
         let columns = report.columns_varying.join(", ");
-        let _ = writeln!(text, "differing within one request, the first value holds: {columns}");
+        let _ = writeln!(
+            text,
+            "differing within one request, the first value holds: {columns}"
+        );
     }
     let _ = writeln!(text, "digest: {}", report.digest);
 }
@@ -140,7 +156,11 @@ fn prices(text: &mut String, pricing: &PricingSummary) {
     for (arm, unknown) in &pricing.unknown_arms {
         let meant = unknown.meant.as_ref();
         let hint = meant.map_or_else(String::new, |meant| format!("; is it `{meant}`?"));
-        let _ = writeln!(text, "  no price for `{arm}`, {} outcomes{hint}", unknown.outcomes);
+        let _ = writeln!(
+            text,
+            "  no price for `{arm}`, {} outcomes{hint}",
+            unknown.outcomes
+        );
     }
 }
 

@@ -13,7 +13,14 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_plimsoll");
 pub(crate) fn plimsoll(folder: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.current_dir(folder);
-    for name in ["PLIMSOLL_SEED", "PLIMSOLL_THREADS", "PLIMSOLL_PRICES", "NO_COLOR"] {
+    // Help texts wrap alike everywhere.
+    command.env("COLUMNS", "100");
+    for name in [
+        "PLIMSOLL_SEED",
+        "PLIMSOLL_THREADS",
+        "PLIMSOLL_PRICES",
+        "NO_COLOR",
+    ] {
         command.env_remove(name);
     }
     command
@@ -21,7 +28,10 @@ pub(crate) fn plimsoll(folder: &Path) -> Command {
 
 /// Runs and collects; the words are split at spaces.
 pub(crate) fn run(folder: &Path, words: &str) -> Output {
-    plimsoll(folder).args(words.split_whitespace()).output().expect("it runs")
+    plimsoll(folder)
+        .args(words.split_whitespace())
+        .output()
+        .expect("it runs")
 }
 
 pub(crate) fn code(output: &Output) -> i32 {
@@ -45,7 +55,10 @@ pub(crate) fn folder() -> TempDir {
 pub(crate) fn folder_with_logs(requests: usize) -> TempDir {
     let folder = folder();
     let make = |rest: &str| {
-        let output = run(folder.path(), &format!("simulate --requests {requests} --seed 3 {rest}"));
+        let output = run(
+            folder.path(),
+            &format!("simulate --requests {requests} --seed 3 {rest}"),
+        );
         assert_eq!(code(&output), 0, "{}", stderr(&output));
     };
     make("-o log.jsonl");
@@ -55,7 +68,9 @@ pub(crate) fn folder_with_logs(requests: usize) -> TempDir {
 
 /// A table that is not part of the project; `None`, said aloud, where it is absent.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data")
+        .join(name);
     if path.exists() {
         Some(path)
     } else {
@@ -68,7 +83,13 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .expect("a folder")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names
