@@ -7,7 +7,7 @@ use std::path::Path;
 
 use polars::prelude::{
     AnyValue, ArrowDataType, DataFrame, DataType, LazyFrame, ListChunked, ParquetReader, PlRefPath,
-    ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit,
+    ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit, polars_bail,
 };
 
 use crate::assemble::{Assembler, Fault, Spot};
@@ -41,6 +41,9 @@ struct Field {
     type_name: String,
 }
 
+/// `PAR1`, with which every Parquet file begins.
+const MAGIC_BYTES: u64 = 4;
+
 struct Shape {
     fields: Vec<Field>,
     rows: u64,
@@ -64,6 +67,7 @@ pub(crate) fn read(file: &str, path: &Path, into: &mut Assembler<'_>) -> Result<
             let args = ScanArgsParquet {
                 glob: false,
                 cache: false,
+                use_statistics: false,
                 ..Default::default()
             };
             let offset = i64::try_from(offset).unwrap_or(i64::MAX);
@@ -182,9 +186,28 @@ fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
         file: file.to_owned(),
         source,
     })?;
+    let file_bytes = handle.metadata().map_or(0, |metadata| metadata.len());
     guarded(file, || {
         let mut reader = ParquetReader::new(handle);
         let metadata = reader.get_metadata()?.clone();
+        // The decoder trusts these offsets without a check of its own.
+        let mut claimed = 0_usize;
+        for group in &metadata.row_groups {
+            let whole = group.full_byte_range();
+            let columns = group
+                .parquet_columns()
+                .iter()
+                .map(|column| column.byte_range());
+            for range in columns.chain([whole]) {
+                if range.start < MAGIC_BYTES || range.start > range.end || range.end > file_bytes {
+                    polars_bail!(ComputeError: "a column lies outside the file");
+                }
+            }
+            claimed = claimed.saturating_add(group.num_rows());
+        }
+        if claimed != metadata.num_rows {
+            polars_bail!(ComputeError: "its row groups do not add up to its rows");
+        }
         let schema = reader.schema()?;
         let field =
             |(name, field): (&polars::prelude::PlSmallStr, &polars::prelude::ArrowField)| Field {
@@ -396,7 +419,7 @@ impl Cells {
             }
             DataType::List(_) => Self::Numbers(series.list()?.clone()),
             DataType::Null => Self::Null,
-            other => polars::prelude::polars_bail!(ComputeError: "type {other} is not handled"),
+            other => polars_bail!(ComputeError: "type {other} is not handled"),
         })
     }
 
