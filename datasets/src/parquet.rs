@@ -194,11 +194,7 @@ fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
         let mut claimed = 0_usize;
         for group in &metadata.row_groups {
             let whole = group.full_byte_range();
-            let columns = group
-                .parquet_columns()
-                .iter()
-                .map(|column| column.byte_range());
-            for range in columns.chain([whole]) {
+            for range in group.byte_ranges_iter().chain([whole]) {
                 if range.start < MAGIC_BYTES || range.start > range.end || range.end > file_bytes {
                     polars_bail!(ComputeError: "a column lies outside the file");
                 }

@@ -257,7 +257,7 @@ fn small_parquet(folder: &Path) -> PathBuf {
     path
 }
 
-/// Sampled: every 11th byte of header, pages and footer; all bytes were tried once by hand.
+/// Sampled: every 11th byte of header, pages and footer.
 #[test]
 fn l14_flipped_bytes_never_panic() {
     let folder = tempfile::tempdir().expect("a folder");
