@@ -33,6 +33,10 @@ A flag beats the environment, the environment beats --config, --config beats the
 /// Options that every verb understands.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Global {
     /// Print JSON on standard output, and nothing else there
     #[arg(long, global = true)]

@@ -21,6 +21,7 @@ pub(crate) struct Console {
 
 /// What the surroundings say about colours and bars.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Surroundings {
     pub(crate) stdout_is_terminal: bool,
     pub(crate) stderr_is_terminal: bool,

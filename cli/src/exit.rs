@@ -50,10 +50,9 @@ impl Exit {
             .iter()
             .any(|reason| reason.starts_with(INFEASIBLE));
         match verdict.decision {
-            Decision::Ship => Self::Done,
             Decision::InsufficientEvidence => Self::Evidence,
             Decision::Hold if margin_high < 0.0 || segment_broken || infeasible => Self::Gate,
-            Decision::Hold => Self::Done,
+            Decision::Hold | Decision::Ship => Self::Done,
         }
     }
 
@@ -75,10 +74,11 @@ impl Exit {
     /// command line, not a lack of evidence.
     pub(crate) fn of_refusal(error: &EvidenceError) -> Self {
         match error {
-            EvidenceError::UnknownArm { .. } | EvidenceError::UnknownRequest { .. } => Self::Usage,
             // A split by a column that is not there is a slip; one that leaves a side empty is a
             // lack of rows.
-            EvidenceError::Engine { code: "P0503", .. } => Self::Usage,
+            EvidenceError::UnknownArm { .. }
+            | EvidenceError::UnknownRequest { .. }
+            | EvidenceError::Engine { code: "P0503", .. } => Self::Usage,
             EvidenceError::Engine {
                 code: "P0504" | "P0505",
                 ..

@@ -45,11 +45,9 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     let text = String::from_utf8(read_bytes(path)?).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let line = error.as_bytes()[..=valid]
+            .split(|byte| *byte == b'\n')
+            .count();
         Failure::plain(
             Exit::Error,
             "P0706",

@@ -129,7 +129,7 @@ impl Settings {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let threads = match global
             .threads
-            .or(whole(&set, "PLIMSOLL_THREADS")?)
+            .or(whole(set, "PLIMSOLL_THREADS")?)
             .or(file.threads)
         {
             Some(0) => {
@@ -147,7 +147,7 @@ impl Settings {
         Ok(Self {
             seed: global
                 .seed
-                .or(whole(&set, "PLIMSOLL_SEED")?)
+                .or(whole(set, "PLIMSOLL_SEED")?)
                 .or(file.seed)
                 .unwrap_or(SEED),
             threads,
@@ -188,191 +188,109 @@ fn whole<T: std::str::FromStr>(
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::args::{Cli, Verb};
 
-    type Env<'a> = &'a [(&'a str, &'a str)];
-
-    fn settle(flags: (Global, ReadingArgs), env: Env<'_>, file: &str) -> Result<Settings, Failure> {
-        let env = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+    /// Settles `flags` after `plimsoll validate LOG`, `env` as `NAME=value` words, and a file.
+    fn settle(flags: &str, env: &str, file: &str) -> Result<Settings, Failure> {
+        let words = ["plimsoll", "validate", "LOG"]
+            .into_iter()
+            .chain(flags.split_whitespace());
+        let cli = Cli::parse_from(words);
+        let Verb::Validate(args) = cli.verb else {
+            panic!("the verb is validate")
         };
-        Settings::resolve(&flags.0, &flags.1, None, env, &File::parse("c.toml", file)?)
+        let env = |name: &str| {
+            let set = env
+                .split_whitespace()
+                .filter_map(|word| word.split_once('='));
+            set.filter(|(key, _)| *key == name)
+                .map(|(_, value)| value.to_owned())
+                .next()
+        };
+        let file = File::parse("c.toml", file)?;
+        Settings::resolve(&cli.global, &args.log.reading, None, env, &file)
+    }
+
+    fn shown(settings: &Settings, name: &str) -> String {
+        match name {
+            "seed" => settings.seed.to_string(),
+            "threads" => settings
+                .threads
+                .map_or_else(|| "none".to_owned(), |n| n.to_string()),
+            "prices" => settings
+                .prices
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
+            "max_reject" => settings.max_reject.to_string(),
+            "resamples" => settings.resamples.to_string(),
+            "quiet" => settings.quiet.to_string(),
+            _ => settings.no_color.to_string(),
+        }
     }
 
     #[test]
     fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
-        let none = || (Global::default(), ReadingArgs::default());
-        let seed = || {
+        let seed = "PLIMSOLL_SEED=2";
+        let threads = "PLIMSOLL_THREADS=2";
+        let prices = "PLIMSOLL_PRICES=env";
+        let empty = "PLIMSOLL_SEED= PLIMSOLL_THREADS= PLIMSOLL_PRICES= NO_COLOR=";
+        // setting, flags, environment, file, what holds
+        for (name, flags, env, file, want) in [
+            ("seed", "--seed 1", seed, "seed = 3", "1"),
+            ("seed", "", seed, "seed = 3", "2"),
+            ("seed", "", empty, "seed = 3", "3"),
+            ("seed", "", "", "", "7"),
+            ("threads", "--threads 1", threads, "threads = 3", "1"),
+            ("threads", "", threads, "threads = 3", "2"),
+            ("threads", "", empty, "threads = 3", "3"),
+            ("threads", "", "", "", "none"),
+            ("prices", "--prices flag", prices, "prices = 'file'", "flag"),
+            ("prices", "", prices, "prices = 'file'", "env"),
+            ("prices", "", empty, "prices = 'file'", "file"),
+            ("prices", "", "", "", "none"),
             (
-                Global {
-                    seed: Some(1),
-                    ..Global::default()
-                },
-                ReadingArgs::default(),
-            )
-        };
-        let threads = || {
-            (
-                Global {
-                    threads: Some(1),
-                    ..Global::default()
-                },
-                ReadingArgs::default(),
-            )
-        };
-        let quiet = || {
-            (
-                Global {
-                    quiet: true,
-                    ..Global::default()
-                },
-                ReadingArgs::default(),
-            )
-        };
-        let prices = || {
-            let reading = ReadingArgs {
-                prices: Some("flag".into()),
-                ..ReadingArgs::default()
-            };
-            (Global::default(), reading)
-        };
-        let reject = || {
-            (
-                Global::default(),
-                ReadingArgs {
-                    max_reject: Some(0.5),
-                    ..ReadingArgs::default()
-                },
-            )
-        };
-        let env_seed: Env<'_> = &[("PLIMSOLL_SEED", "2")];
-        let env_threads: Env<'_> = &[("PLIMSOLL_THREADS", "2")];
-        let env_prices: Env<'_> = &[("PLIMSOLL_PRICES", "env")];
-        let empty: Env<'_> = &[("PLIMSOLL_SEED", ""), ("NO_COLOR", "")];
-        type Case<'a> = (
-            (Global, ReadingArgs),
-            Env<'a>,
-            &'a str,
-            fn(&Settings) -> String,
-            &'a str,
-        );
-        let cases: Vec<Case<'_>> = vec![
-            (seed(), env_seed, "seed = 3", |s| s.seed.to_string(), "1"),
-            (none(), env_seed, "seed = 3", |s| s.seed.to_string(), "2"),
-            (none(), empty, "seed = 3", |s| s.seed.to_string(), "3"),
-            (none(), &[], "", |s| s.seed.to_string(), "7"),
-            (
-                threads(),
-                env_threads,
-                "threads = 3",
-                |s| format!("{:?}", s.threads),
-                "Some(1)",
-            ),
-            (
-                none(),
-                env_threads,
-                "threads = 3",
-                |s| format!("{:?}", s.threads),
-                "Some(2)",
-            ),
-            (
-                none(),
-                &[],
-                "threads = 3",
-                |s| format!("{:?}", s.threads),
-                "Some(3)",
-            ),
-            (none(), &[], "", |s| format!("{:?}", s.threads), "None"),
-            (
-                prices(),
-                env_prices,
-                "prices = 'f'",
-                |s| format!("{:?}", s.prices),
-                "Some(\"flag\")",
-            ),
-            (
-                none(),
-                env_prices,
-                "prices = 'f'",
-                |s| format!("{:?}", s.prices),
-                "Some(\"env\")",
-            ),
-            (
-                none(),
-                &[],
-                "prices = 'f'",
-                |s| format!("{:?}", s.prices),
-                "Some(\"f\")",
-            ),
-            (
-                reject(),
-                &[],
+                "max_reject",
+                "--max-reject 50%",
+                "",
                 "max_reject = 0.2",
-                |s| s.max_reject.to_string(),
                 "0.5",
             ),
-            (
-                none(),
-                &[],
-                "max_reject = 0.2",
-                |s| s.max_reject.to_string(),
-                "0.2",
-            ),
-            (none(), &[], "", |s| s.max_reject.to_string(), "0.01"),
-            (
-                none(),
-                &[],
-                "resamples = 5000",
-                |s| s.resamples.to_string(),
-                "5000",
-            ),
-            (none(), &[], "", |s| s.resamples.to_string(), "2000"),
-            (
-                quiet(),
-                &[],
-                "quiet = false",
-                |s| s.quiet.to_string(),
-                "true",
-            ),
-            (none(), &[], "quiet = true", |s| s.quiet.to_string(), "true"),
-            (
-                none(),
-                &[("NO_COLOR", "1")],
-                "color = true",
-                |s| s.no_color.to_string(),
-                "true",
-            ),
-            (
-                none(),
-                empty,
-                "color = false",
-                |s| s.no_color.to_string(),
-                "true",
-            ),
-            (none(), empty, "", |s| s.no_color.to_string(), "false"),
-        ];
-        for (index, (flags, env, file, read, want)) in cases.into_iter().enumerate() {
+            ("max_reject", "", "", "max_reject = 0.2", "0.2"),
+            ("max_reject", "", "", "", "0.01"),
+            ("resamples", "", "", "resamples = 5000", "5000"),
+            ("resamples", "", "", "", "2000"),
+            ("quiet", "--quiet", "", "quiet = false", "true"),
+            ("quiet", "", "", "quiet = true", "true"),
+            ("quiet", "", "", "", "false"),
+            ("no_color", "--no-color", "", "color = true", "true"),
+            ("no_color", "", "NO_COLOR=1", "color = true", "true"),
+            ("no_color", "", empty, "color = false", "true"),
+            ("no_color", "", empty, "", "false"),
+        ] {
             let settings = settle(flags, env, file).expect("settled");
-            assert_eq!(read(&settings), want, "case {index}");
+            assert_eq!(
+                shown(&settings, name),
+                want,
+                "{name}: `{flags}` `{env}` `{file}`"
+            );
         }
     }
 
     #[test]
     fn bad_settings_are_refused_without_their_values() {
-        let none = || (Global::default(), ReadingArgs::default());
-        let cases: &[(Env<'_>, &str, &str)] = &[
-            (&[("PLIMSOLL_SEED", "hunter2")], "", "P0707"),
-            (&[("PLIMSOLL_THREADS", "0")], "", "P0708"),
-            (&[], "max_reject = 2", "P0726"),
-            (&[], "resamples = 10", "P0726"),
-            (&[], "threads = 0", "P0726"),
-            (&[], "sead = 1", "P0722"),
-        ];
-        for (env, file, code) in cases {
-            let failure = settle(none(), env, file).expect_err(code);
-            assert_eq!(failure.problems[0].code, *code);
+        for (env, file, code) in [
+            ("PLIMSOLL_SEED=hunter2", "", "P0707"),
+            ("PLIMSOLL_THREADS=0", "", "P0708"),
+            ("", "max_reject = 2", "P0726"),
+            ("", "resamples = 10", "P0726"),
+            ("", "threads = 0", "P0726"),
+            ("", "sead = 1", "P0722"),
+        ] {
+            let failure = settle("", env, file).expect_err(code);
+            assert_eq!(failure.problems[0].code, code);
             assert!(!failure.to_string().contains("hunter2"));
         }
     }

@@ -142,15 +142,16 @@ fn what_cannot_be_proven_exits_3() {
     assert!(stderr(&same).contains("error[P0307]"));
     // Without costs and without prices.
     let text = fs::read_to_string(folder.path().join("log.jsonl")).expect("read");
-    let unpriced: String = text
+    let unpriced: Vec<String> = text
         .lines()
         .map(|line| {
             let mut row: serde_json::Value = serde_json::from_str(line).expect("JSON");
             let fields = row.as_object_mut().expect("an object");
             fields.retain(|name, _| !name.contains("cost") && !name.contains("tokens"));
-            format!("{row}\n")
+            row.to_string()
         })
         .collect();
+    let unpriced = unpriced.join("\n");
     fs::write(folder.path().join("unpriced.jsonl"), unpriced).expect("written");
     let free = run(folder.path(), "replay unpriced.jsonl");
     assert_eq!(code(&free), 3, "{}", stderr(&free));
@@ -201,6 +202,50 @@ fn the_verdict_decides_the_exit() {
         code(&output),
         evaluation["verdict"]
     );
+}
+
+#[test]
+fn a_saved_evaluation_that_is_none_exits_4() {
+    let folder = folder();
+    for (text, want) in [
+        ("not json", "P0601"),
+        ("{}", "P0602"),
+        (r#"{"schema": 99}"#, "P0603"),
+        (r#"{"schema": 1, "evaluations": []}"#, "P0602"),
+    ] {
+        fs::write(folder.path().join("saved.json"), text).expect("written");
+        let output = run(folder.path(), "report saved.json -o again.html");
+        assert_eq!(code(&output), 4, "{text}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(&format!("error[{want}]")),
+            "{}",
+            stderr(&output)
+        );
+        assert!(
+            stderr(&output).contains(" --> saved.json"),
+            "{}",
+            stderr(&output)
+        );
+        assert!(!folder.path().join("again.html").exists());
+    }
+}
+
+#[test]
+fn a_saved_evaluation_exits_as_its_verdict_did() {
+    let folder = folder_with_logs(200);
+    let first = run(folder.path(), "replay log.jsonl -o saved.json");
+    let again = run(folder.path(), "report saved.json");
+    assert_eq!(code(&again), code(&first), "{}", stderr(&again));
+    run(folder.path(), "init -o a.toml");
+    run(folder.path(), "init -o b.toml");
+    let first = run(
+        folder.path(),
+        "compare log.jsonl --policy a.toml --policy b.toml -o c.json",
+    );
+    let again = run(folder.path(), "report c.json --json");
+    assert_eq!(code(&again), code(&first), "{}", stderr(&again));
+    let saved = fs::read_to_string(folder.path().join("c.json")).expect("written");
+    assert_eq!(stdout(&again), saved);
 }
 
 #[test]

@@ -141,10 +141,8 @@ fn a_full_disc_leaves_nothing_at_the_final_place() {
     assert_eq!(code(&stdout_full), 1, "{}", stderr(&stdout_full));
     assert!(stderr(&stdout_full).contains("error[P0701]"));
     // A file size limit of 4 KiB: the write fails half-way, as on a full disc.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 4; exec '{}' replay log.jsonl -o report.html",
-        BINARY
-    );
+    let script =
+        format!("trap '' XFSZ; ulimit -f 4; exec '{BINARY}' replay log.jsonl -o report.html");
     let limited = std::process::Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
@@ -215,16 +213,17 @@ const CANARY: &str = "CANARY-the-quick-brown-fox";
 fn prompts_are_nowhere_unless_asked_for() {
     let folder = folder_with_logs(200);
     let log = fs::read_to_string(folder.path().join("log.jsonl")).expect("read");
-    let marked: String = log
+    let marked: Vec<String> = log
         .lines()
         .map(|line| {
             let mut row: serde_json::Value = serde_json::from_str(line).expect("JSON");
             row["prompt"] = format!("{CANARY} {}", row["prompt"]).into();
-            format!("{row}\n")
+            row.to_string()
         })
         .collect();
+    let marked = marked.join("\n");
     // Half a line of JSON with the prompt in it: the reject must not quote it.
-    let cut = format!("{marked}{{\"request_id\":\"x\",\"prompt\":\"{CANARY}\n");
+    let cut = format!("{marked}\n{{\"request_id\":\"x\",\"prompt\":\"{CANARY}\n");
     fs::write(folder.path().join("marked.jsonl"), cut).expect("written");
     let policy = "--seed 1 --segment task --rejects rejects.jsonl --force";
     for verb in [
@@ -279,5 +278,30 @@ fn secrets_in_policies_are_never_echoed() {
         "^^^^^^",
     ] {
         assert!(text.contains(want), "{want}: {text}");
+    }
+}
+
+/// Names in a log may hold terminal escapes; nothing that is printed does (R02).
+#[test]
+fn escapes_in_a_log_are_shown_not_sent() {
+    let folder = folder_with_logs(200);
+    let log = fs::read_to_string(folder.path().join("log.jsonl")).expect("read");
+    // JSON's own escapes, so that the file itself is harmless: ESC ] 52, a bidi override, C1.
+    let evil = r"tiny\u001b]52;c;aGk=\u0007\u202e\u009b31m";
+    let log = log.replace("\"tiny\"", &format!("\"{evil}\""));
+    fs::write(folder.path().join("evil.jsonl"), log).expect("written");
+    for words in [
+        "validate evil.jsonl",
+        "replay evil.jsonl",
+        "replay evil.jsonl --baseline nobody",
+    ] {
+        let output = run(folder.path(), words);
+        for text in [stdout(&output), stderr(&output)] {
+            for banned in ['\u{1b}', '\u{7}', '\u{202e}', '\u{9b}'] {
+                assert!(!text.contains(banned), "{words}: {banned:?} in {text:?}");
+            }
+        }
+        let all = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(all.contains("tiny"), "{words}: the arm is named: {all}");
     }
 }

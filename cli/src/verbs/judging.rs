@@ -28,7 +28,7 @@ pub(crate) fn options(
     command: String,
 ) -> Result<ReplayOptions, Failure> {
     let split_text = split_text(args);
-    let split = Split::parse(&split_text).map_err(no_split)?;
+    let split = Split::parse(&split_text).map_err(|error| no_split(&error))?;
     Ok(ReplayOptions {
         policy: policy.config.clone(),
         policy_toml: policy.toml.clone(),
@@ -52,8 +52,8 @@ fn split_text(args: &JudgeArgs) -> String {
 }
 
 /// A share of 1 leaves no untouched rows: that is a lack of evidence, not a slip.
-fn no_split(error: SplitError) -> Failure {
-    if let SplitError::Share { got } = &error
+fn no_split(error: &SplitError) -> Failure {
+    if let SplitError::Share { got } = error
         && let Some(share) = got.parse().ok().filter(|share| *share >= 1.0)
     {
         return EvidenceError::SameRows { share }.into();
@@ -89,7 +89,7 @@ impl Command {
 
     /// `--name VALUE`.
     pub(crate) fn option(mut self, name: &str, value: &str) -> Self {
-        self.0.push_str(&format!(" --{name} {}", shell_word(value)));
+        self.0 = format!("{} --{name} {}", self.0, shell_word(value));
         self
     }
 
@@ -109,10 +109,6 @@ impl Command {
     ) -> String {
         let settings = &context.settings;
         self = self.files("prices", settings.prices.as_deref());
-        #[expect(
-            clippy::float_cmp,
-            reason = "an untouched default is exactly the default"
-        )]
         if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
             self = self.option("max-reject", &settings.max_reject.to_string());
         }

@@ -46,24 +46,21 @@ pub(crate) fn run(context: &Context, args: &SimulateArgs) -> Result<Exit, Failur
     if let Some(truth) = truth {
         truth.commit()?;
     }
-    match file {
-        Some(file) => {
-            log.commit()?;
-            context.console.data(&summarise(context, &summary))?;
-            context.console.note(&format!("wrote {}", file.display()));
-            let name = shell_word(&file.to_string_lossy());
-            context.console.next(&format!("plimsoll validate {name}"));
-        }
-        None => {
-            let staged = File::open(log.path()).map_err(|error| {
-                Failure::plain(Exit::Error, "P0704", error.to_string(), "try -o FILE")
-            })?;
-            context.console.stream(staged)?;
-            context
-                .console
-                .next("plimsoll simulate -o log.jsonl, then plimsoll validate log.jsonl");
-        }
-    }
+    let Some(file) = file else {
+        let staged = File::open(log.path()).map_err(|error| {
+            Failure::plain(Exit::Error, "P0704", error.to_string(), "try -o FILE")
+        })?;
+        context.console.stream(staged)?;
+        context
+            .console
+            .next("plimsoll simulate -o log.jsonl, then plimsoll validate log.jsonl");
+        return Ok(Exit::Done);
+    };
+    log.commit()?;
+    context.console.data(&summarise(context, &summary))?;
+    context.console.note(&format!("wrote {}", file.display()));
+    let name = shell_word(&file.to_string_lossy());
+    context.console.next(&format!("plimsoll validate {name}"));
     Ok(Exit::Done)
 }
 
