@@ -54,32 +54,35 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)) + tail
 }
 
-/// Σ aᵢbᵢ in single precision with sixteen accumulators.
+/// Lanes of a single-precision inner product.
+const LANES: usize = 8;
+
+/// Σ aᵢbᵢ in single precision with eight accumulators.
 pub(crate) fn dot_f32(a: &[f32], b: &[f32]) -> f32 {
-    let len = a.len().min(b.len());
-    let (a, b) = (&a[..len], &b[..len]);
-    let mut sums = [0.0_f32; 16];
-    let blocks_a = a.chunks_exact(16);
-    let blocks_b = b.chunks_exact(16);
-    let tail: f32 = blocks_a
-        .remainder()
-        .iter()
-        .zip(blocks_b.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in blocks_a.zip(blocks_b) {
-        for lane in 0..16 {
-            sums[lane] += x[lane] * y[lane];
+    dots_f32(a, [b])[0]
+}
+
+/// Inner products of one row with several vectors of its length, each with the bits of
+/// [`dot_f32`]: the row is read once for all of them.
+pub(crate) fn dots_f32<const N: usize>(row: &[f32], vectors: [&[f32]; N]) -> [f32; N] {
+    let len = vectors.iter().map(|v| v.len()).fold(row.len(), usize::min);
+    let whole = len - len % LANES;
+    let mut sums = [[0.0_f32; LANES]; N];
+    for start in (0..whole).step_by(LANES) {
+        let x = &row[start..start + LANES];
+        for (sum, vector) in sums.iter_mut().zip(vectors) {
+            let y = &vector[start..start + LANES];
+            for lane in 0..LANES {
+                sum[lane] += x[lane] * y[lane];
+            }
         }
     }
-    let mut width = 8;
-    while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-        width /= 2;
-    }
-    sums[0] + tail
+    std::array::from_fn(|n| {
+        let s = sums[n];
+        let tail: f32 =
+            row[whole..len].iter().zip(&vectors[n][whole..len]).map(|(x, y)| x * y).sum();
+        ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])) + tail
+    })
 }
 
 /// y += a·x.

@@ -7,9 +7,6 @@ use rayon::prelude::*;
 
 use crate::evaluation::Interval;
 
-/// Resamples drawn together, so that sums are one matrix product.
-const BLOCK: usize = 64;
-
 /// Draws `resamples` times as many clusters as there are, with replacement (Efron 1979; for
 /// clusters Field & Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x).
 ///
@@ -34,18 +31,20 @@ impl Bootstrap {
         if clusters == 0 || width == 0 {
             return sums;
         }
-        sums.axis_chunks_iter_mut(Axis(0), BLOCK).into_par_iter().enumerate().for_each(
-            |(block, mut out)| {
-                let mut counts = Array2::<f64>::zeros((out.nrows(), clusters));
-                for (row, mut count) in counts.outer_iter_mut().enumerate() {
-                    let mut rng = self.generator(block * BLOCK + row);
-                    for _ in 0..clusters {
-                        count[rng.random_range(0..clusters)] += 1.0;
-                    }
+        // Rows are added one by one in the order drawn: the same bits on every machine, which a
+        // fused matrix product would not give.
+        let rows = columns.as_standard_layout();
+        sums.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(index, mut sum)| {
+            let mut rng = self.generator(index);
+            let sum = sum.as_slice_mut().expect("rows of a new array are contiguous");
+            for _ in 0..clusters {
+                let row = rows.row(rng.random_range(0..clusters));
+                let row = row.to_slice().expect("rows in standard layout are contiguous");
+                for (total, value) in sum.iter_mut().zip(row) {
+                    *total += value;
                 }
-                out.assign(&counts.dot(&columns));
-            },
-        );
+            }
+        });
         sums
     }
 

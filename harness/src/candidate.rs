@@ -132,14 +132,20 @@ impl Recipe {
 pub struct Pantry<'s, 'a> {
     study: &'s Study<'a>,
     calibration: Option<CalibrationKind>,
+    variances: bool,
     made: Vec<(PredictorConfig, Forecast, Array2<f64>, Array2<f64>)>,
 }
 
 impl<'s, 'a> Pantry<'s, 'a> {
     /// No forecast yet.
     #[must_use]
-    pub const fn new(study: &'s Study<'a>, calibration: Option<CalibrationKind>) -> Self {
-        Self { study, calibration, made: Vec::new() }
+    pub const fn new(
+        study: &'s Study<'a>,
+        calibration: Option<CalibrationKind>,
+        rule: RuleChoice,
+    ) -> Self {
+        let variances = matches!(rule, RuleChoice::PerRequestFloor { .. });
+        Self { study, calibration, variances, made: Vec::new() }
     }
 
     /// Forecasts and calibrates a recipe.
@@ -190,9 +196,10 @@ impl<'s, 'a> Pantry<'s, 'a> {
         if self.made.iter().any(|m| m.0 == *config) {
             return Ok(());
         }
-        let forecast = cross_fit(config, config.kind.to_string(), &self.study.training())?;
+        let training = self.study.training(self.variances);
+        let forecast = cross_fit(config, config.kind.to_string(), &training)?;
         let contexts: Vec<&Context> = self.study.test.contexts.iter().collect();
-        let (mean, variance) = predict_all(&forecast.predictor, &contexts)?;
+        let (mean, variance) = predict_all(&forecast.predictor, &contexts, self.variances)?;
         self.made.push((*config, forecast, mean, variance));
         Ok(())
     }

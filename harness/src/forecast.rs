@@ -3,11 +3,14 @@
 //! Training rows are forecast by cross-fitting (each row by a predictor fitted on the other folds),
 //! evaluated rows by the predictor fitted on all training rows.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use plimsoll::{Context, Prediction, Predictor, PredictorConfig, TrainingRows};
 use rayon::prelude::*;
 
 use crate::error::EvidenceError;
+
+/// Rows predicted together by one thread.
+const CHUNK: usize = 64;
 
 /// Number of cross-fitting folds.
 pub const FOLDS: usize = 5;
@@ -21,6 +24,8 @@ pub struct Training<'a> {
     pub quality: ArrayView2<'a, f64>,
     /// Fold of each row, in 0..[`FOLDS`].
     pub fold: &'a [u8],
+    /// Whether variances are wanted; they cost much and only the per-request floor reads them.
+    pub variances: bool,
 }
 
 /// Expected quality per row and arm.
@@ -54,7 +59,7 @@ pub fn cross_fit(
             let (inside, outside) = training.parts(fold);
             let predictor = training.fit(config, &outside)?;
             let contexts: Vec<&Context> = inside.iter().map(|&i| &training.contexts[i]).collect();
-            let (mean, variance) = predict_all(&predictor, &contexts)?;
+            let (mean, variance) = predict_all(&predictor, &contexts, training.variances)?;
             Ok((inside, mean, variance))
         })
         .collect::<Result<_, EvidenceError>>()?;
@@ -69,30 +74,32 @@ pub fn cross_fit(
     Ok(Forecast { name, train, train_variance, predictor })
 }
 
-/// Expectations and variances of `predictor`, both of shape (n, K).
+/// Expectations and variances of `predictor`, both of shape (n, K); without `variances` these may
+/// be zeros.
 ///
 /// # Errors
 /// [`EvidenceError::Engine`] when a context does not fit the predictor.
 pub fn predict_all(
     predictor: &Predictor,
     contexts: &[&Context],
+    variances: bool,
 ) -> Result<(Array2<f64>, Array2<f64>), EvidenceError> {
+    let chunks: Vec<Vec<Prediction>> = contexts
+        .par_chunks(CHUNK)
+        .map(|chunk| {
+            let mut out = Vec::with_capacity(chunk.len() * predictor.arms());
+            predictor
+                .predict_batch(chunk, variances, &mut out)
+                .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
+            Ok(out)
+        })
+        .collect::<Result<_, EvidenceError>>()?;
     let shape = (contexts.len(), predictor.arms());
-    let mut mean = Array2::zeros(shape);
-    let mut variance = Array2::zeros(shape);
-    mean.axis_iter_mut(Axis(0))
-        .into_par_iter()
-        .zip(variance.axis_iter_mut(Axis(0)))
-        .zip(contexts)
-        .try_for_each_init(Vec::new, |out: &mut Vec<Prediction>, ((mut m, mut v), context)| {
-            predictor.predict(context, out).map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
-            for (arm, prediction) in out.iter().enumerate() {
-                m[arm] = prediction.mean;
-                v[arm] = prediction.variance;
-            }
-            Ok(())
-        })?;
-    Ok((mean, variance))
+    let table = |pick: fn(&Prediction) -> f64| {
+        let flat = chunks.iter().flatten().map(pick).collect();
+        Array2::from_shape_vec(shape, flat).expect("one prediction per row and arm")
+    };
+    Ok((table(|p| p.mean), table(|p| p.variance)))
 }
 
 impl Training<'_> {

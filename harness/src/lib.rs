@@ -1,22 +1,70 @@
-//! Harness.
-pub mod bounds;
+//! Plimsoll's harness: replays a recorded log through the engine and says what a policy would
+//! have saved, what it risked, and how sure that is.
+//!
+//! [`replay`] is the way in: it splits the log, fits and tunes on the training rows alone, judges
+//! once on the others and gives an [`Evaluation`], which is data: every report only draws it.
+//! [`compare`] pairs several policies request by request, [`explain`] shows one decision.
+//!
+//! The parts can be used alone: [`bounds`] and [`bootstrap`] for intervals, [`promise`] and
+//! [`tune`] for choosing a setting under a floor, [`judge`] for the verdict, [`hull`] and
+//! [`metrics`] for the field's figures.
+//!
+//! ```
+//! use plimsoll::{ObjectiveConfig, PolicyConfig, Seed};
+//! use plimsoll_datasets::{Input, ReadOptions, Split, read};
+//! use plimsoll_harness::{Decision, ReplayInput, ReplayOptions, RowCounts, replay};
+//!
+//! // Both arms answer easy requests; only the dear one answers hard ones.
+//! let mut rows = String::from("request_id,model,task,quality,cost_usd\n");
+//! for i in 0..2000 {
+//!     let (task, cheap) = if i % 2 == 0 { ("easy", 1) } else { ("hard", 0) };
+//!     rows += &format!("r{i},cheap,{task},{cheap},0.001\nr{i},dear,{task},1,0.010\n");
+//! }
+//! let log = read(&Input::bytes("log.csv", rows.as_bytes()), &ReadOptions::default())?;
+//! let input = ReplayInput {
+//!     log: &log.log,
+//!     evidence: log.report.evidence.kind,
+//!     rows: RowCounts::default(),
+//!     catalogue_digest: None,
+//! };
+//! let policy = PolicyConfig::new(ObjectiveConfig::retain(0.98));
+//! let options = ReplayOptions::new(policy, Split::parse("hash:0.7")?, Seed(1));
+//! let evaluation = replay(&input, &options, &|_| ())?.evaluation;
+//! assert_eq!(evaluation.verdict.decision, Decision::Ship);
+//! assert!(evaluation.savings.fraction.low > 0.4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
 pub mod bootstrap;
+pub mod bounds;
+pub mod candidate;
+mod compare;
+mod error;
+mod evaluation;
+mod explain;
+pub mod forecast;
 pub mod hull;
 pub mod judge;
 pub mod metrics;
 pub mod promise;
-pub mod candidate;
-mod error;
-pub mod forecast;
-mod evaluation;
-pub mod study;
 mod replay;
 mod sections;
+pub mod study;
 mod table;
 pub mod tune;
+
+pub use compare::compare;
 pub use error::EvidenceError;
-pub use evaluation::*;
+pub use evaluation::{
+    ArmCoverage, ArmShare, ArmValue, CalibrationBin, ChangedAnswer, Comparison, Decision,
+    Diagnostics, Difference, Evaluation, ExplainedArm, Explanation, Floor, FrontierKind,
+    FrontierPoint, Interval, Manifest, Metrics, MixRow, PolicyValue, PredictorRow, Projection,
+    Reference, References, RequestCounts, RowCounts, SCHEMA_VERSION, Savings, SavingsAt, Segment,
+    SensitivityRow, Verdict,
+};
+pub use explain::explain;
 pub use replay::{
-    INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, RESAMPLES, Replay, ReplayInput, ReplayOptions, Stage, replay,
+    INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, RESAMPLES, Replay, ReplayInput, ReplayOptions, Stage,
+    replay,
 };
 pub use table::{ArmChoice, OutcomeTable, UNPRICED_SHARE_MAX};

@@ -71,6 +71,27 @@ pub struct ReplayOptions {
     pub command: String,
 }
 
+impl ReplayOptions {
+    /// A replay with default intervals, against the best single arm.
+    #[must_use]
+    pub fn new(policy: PolicyConfig, split: Split, seed: Seed) -> Self {
+        Self {
+            policy,
+            policy_toml: String::new(),
+            baseline: None,
+            split_text: split.to_string(),
+            split,
+            seed,
+            resamples: RESAMPLES,
+            interval_confidence: INTERVAL_CONFIDENCE,
+            show_text: false,
+            segments: Vec::new(),
+            invoice_usd: None,
+            command: String::new(),
+        }
+    }
+}
+
 /// Where a replay stands, for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -97,6 +118,8 @@ pub struct Replay {
     pub router: Router,
     /// Ids of the evaluated requests, shape (n).
     pub request_ids: Vec<String>,
+    /// Cluster of each evaluated request, shape (n).
+    pub cluster: Vec<usize>,
     /// The policy's expected quality and cost per evaluated request, shape (n).
     pub play: Play,
     /// The baseline's.
@@ -172,7 +195,7 @@ pub(crate) fn fit<'a>(
     };
     let per_row = line.per_request(&study.train.quality);
     let rows = training_rows(&study, &per_row, objective.confidence);
-    let mut pantry = Pantry::new(&study, section.calibration);
+    let mut pantry = Pantry::new(&study, section.calibration, rule);
     let total = recipes.len() + 2;
     let mut candidates = Vec::with_capacity(recipes.len());
     for (done, recipe) in recipes.iter().enumerate() {
@@ -407,6 +430,7 @@ fn judge(
         evaluation,
         router: fitted.router.clone(),
         request_ids: (0..study.test.rows.len()).map(|i| study.test_request(i).id.clone()).collect(),
+        cluster: study.test.clusters.of.clone(),
         play: judged.play,
         baseline: judged.baseline,
     })

@@ -106,11 +106,12 @@ impl<'a> Study<'a> {
 
     /// Training rows as predictors see them.
     #[must_use]
-    pub fn training(&self) -> Training<'_> {
+    pub fn training(&self, variances: bool) -> Training<'_> {
         Training {
             contexts: &self.train.contexts,
             quality: self.train.quality.view(),
             fold: &self.fold,
+            variances,
         }
     }
 

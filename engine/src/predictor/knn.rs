@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows};
-use crate::linalg::dot_f32;
+use crate::linalg::dots_f32;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Knn {
@@ -69,24 +69,43 @@ impl Knn {
     }
 
     pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
-        let unit: Vec<f32> = unit(x).collect();
-        let similarity: Vec<f32> = if self.dimensions == 0 {
-            vec![0.0; self.rows]
+        self.predict_several(config, [x], out);
+    }
+
+    /// Predicts for several queries while each stored row is read once.
+    pub(super) fn predict_several<const N: usize>(
+        &self,
+        config: &PredictorConfig,
+        queries: [&[f64]; N],
+        out: &mut Vec<Prediction>,
+    ) {
+        let units: [Vec<f32>; N] = queries.map(|x| unit(x).collect());
+        let mut similarity: [Vec<f32>; N] =
+            std::array::from_fn(|_| Vec::with_capacity(self.rows));
+        if self.dimensions == 0 {
+            similarity.iter_mut().for_each(|s| s.resize(self.rows, 0.0));
         } else {
-            self.units
-                .chunks_exact(self.dimensions)
-                .map(|row| dot_f32(row, &unit))
-                .collect()
-        };
+            let views: [&[f32]; N] = std::array::from_fn(|n| units[n].as_slice());
+            for row in self.units.chunks_exact(self.dimensions) {
+                let dots = dots_f32(row, views);
+                similarity.iter_mut().zip(dots).for_each(|(s, dot)| s.push(dot));
+            }
+        }
+        for similarity in &similarity {
+            self.judge(config, similarity, out);
+        }
+    }
+
+    fn judge(&self, config: &PredictorConfig, similarity: &[f32], out: &mut Vec<Prediction>) {
         let mut everywhere: Option<Vec<usize>> = None;
         for labels in &self.arms {
             let chosen = if labels.rows.len() == self.rows {
                 // Arms seen on every row have the same neighbours.
                 everywhere
-                    .get_or_insert_with(|| nearest(config.neighbours, labels, &similarity))
+                    .get_or_insert_with(|| nearest(config.neighbours, labels, similarity))
                     .clone()
             } else {
-                nearest(config.neighbours, labels, &similarity)
+                nearest(config.neighbours, labels, similarity)
             };
             out.push(labels.predict(config, &chosen));
         }

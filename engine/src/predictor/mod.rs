@@ -316,6 +316,37 @@ impl Predictor {
         self.predict_as(Detail::Full, context, out)
     }
 
+    /// Appends one prediction per context and arm to `out`, shape (n, K), row after row: the bits
+    /// of [`predict`](Self::predict), made faster together than one by one.
+    ///
+    /// Without `variances` they may be left at zero where they cost much.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict); `out` then holds the rows before the failing one.
+    pub fn predict_batch(
+        &self,
+        contexts: &[&Context],
+        variances: bool,
+        out: &mut Vec<Prediction>,
+    ) -> Result<(), PredictorError> {
+        let detail = if variances { Detail::Full } else { Detail::Means };
+        let mut one = Vec::new();
+        let mut rest = contexts;
+        if let Inner::Knn(knn) = &self.inner {
+            while let [a, b, c, d, after @ ..] = rest {
+                let queries =
+                    [self.features(a)?, self.features(b)?, self.features(c)?, self.features(d)?];
+                knn.predict_several(&self.config, queries, out);
+                rest = after;
+            }
+        }
+        for context in rest {
+            self.predict_as(detail, context, &mut one)?;
+            out.append(&mut one);
+        }
+        Ok(())
+    }
+
     /// As [`predict`](Self::predict); variances may be left at zero where they cost much and
     /// `detail` does without.
     pub(crate) fn predict_as(
