@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use plimsoll::{ObjectiveConfig, PolicyConfig};
+use plimsoll::{ConfigError, ObjectiveConfig, PolicyConfig, RuleKind};
 
 use crate::excerpt::Show;
 use crate::exit::Exit;
 use crate::input::read_text;
 use crate::problem::{Failure, Problem};
-use crate::toml_check::{self, Key, Kind, problem_at};
+use crate::toml_check::{self, Key, Kind, Places, problem_at};
 
 /// A policy, and the text it was read from.
 #[derive(Clone, Debug)]
@@ -114,7 +114,25 @@ impl Policy {
 
 /// The checked policy, or everything that is wrong with it.
 fn parse(file: &str, text: &str) -> Result<PolicyConfig, Vec<Problem>> {
-    let places = toml_check::check(file, text, KEYS)?;
+    let places = match toml_check::check(file, text, KEYS) {
+        Ok(places) => places,
+        Err(mut mistakes) => {
+            // The rest of the file is checked as well, so that one run shows everything.
+            let rest = without(text, &mistakes.keys);
+            let errors = rest
+                .and_then(|config| config.validate().err())
+                .unwrap_or_default();
+            // What is missing may be what was mistyped.
+            let sure = errors
+                .iter()
+                .filter(|e| !matches!(e, ConfigError::Missing { .. }));
+            let more = sure.map(|error| located(file, text, &mistakes.places, error));
+            let more: Vec<Problem> = more.collect();
+            mistakes.problems.extend(more);
+            mistakes.sort();
+            return Err(mistakes.problems);
+        }
+    };
     let config: PolicyConfig = toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         // What the parser says may quote a value; its first words say what is wrong.
@@ -130,19 +148,39 @@ fn parse(file: &str, text: &str) -> Result<PolicyConfig, Vec<Problem>> {
         vec![problem_at(file, text, &span, Show::Line, problem)]
     })?;
     config.validate().map_err(|errors| {
-        let problem = |error: &plimsoll::ConfigError| {
-            let problem = Problem {
-                code: error.code(),
-                what: error.to_string(),
-                help: error.help().to_owned(),
-                ..Problem::default()
-            };
-            let span = places.of(error.key()).cloned().unwrap_or(0..0);
-            problem_at(file, text, &span, Show::Line, problem)
-        };
-        errors.iter().map(problem).collect::<Vec<_>>()
+        errors
+            .iter()
+            .map(|error| located(file, text, &places, error))
+            .collect::<Vec<_>>()
     })?;
     Ok(config)
+}
+
+/// What the engine says about a key, at the key.
+fn located(file: &str, text: &str, places: &Places, error: &ConfigError) -> Problem {
+    let problem = Problem {
+        code: error.code(),
+        what: error.to_string(),
+        help: error.help().to_owned(),
+        ..Problem::default()
+    };
+    let span = places.of(error.key()).cloned().unwrap_or(0..0);
+    problem_at(file, text, &span, Show::Line, problem)
+}
+
+/// The policy without the keys at fault, if there is one.
+fn without(text: &str, keys: &[String]) -> Option<PolicyConfig> {
+    let mut table: toml::Table = text.parse().ok()?;
+    for key in keys {
+        match key.split_once('.') {
+            None => drop(table.remove(key)),
+            Some((section, leaf)) => drop(table.get_mut(section)?.as_table_mut()?.remove(leaf)),
+        }
+    }
+    let objective = table.get_mut("objective")?.as_table_mut()?;
+    let rule = toml::Value::String(RuleKind::AverageFloor.name().to_owned());
+    objective.entry("rule").or_insert(rule);
+    table.try_into().ok()
 }
 
 #[cfg(test)]
@@ -170,6 +208,15 @@ mod tests {
             &format!("{LINE}quality = 1.5\nconfidence = 0\n[exploration]\nshare_max = 2\n"),
             &[
                 ("P0101", "p.toml:3:1"),
+                ("P0101", "p.toml:4:1"),
+                ("P0101", "p.toml:6:1"),
+            ],
+        );
+        expect(
+            "[objective]\nrule = \"averge\"\nretian = 0.9\nconfidence = 2\n[arms]\ncoverage_min = -1\n",
+            &[
+                ("P0724", "p.toml:2:8"),
+                ("P0722", "p.toml:3:1"),
                 ("P0101", "p.toml:4:1"),
                 ("P0101", "p.toml:6:1"),
             ],

@@ -83,9 +83,9 @@ impl File {
     }
 
     fn parse(name: &str, text: &str) -> Result<Self, Failure> {
-        toml_check::check(name, text, KEYS).map_err(|problems| Failure {
+        toml_check::check(name, text, KEYS).map_err(|mistakes| Failure {
             exit: Exit::Error,
-            problems,
+            problems: mistakes.problems,
         })?;
         let file: Self = toml::from_str(text).map_err(|error| {
             let message = error.message().lines().next().unwrap_or_default();

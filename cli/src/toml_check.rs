@@ -47,7 +47,7 @@ impl Kind {
 }
 
 /// Where each key of a checked file stands.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Places(BTreeMap<String, Range<usize>>);
 
 impl Places {
@@ -59,6 +59,17 @@ impl Places {
     }
 }
 
+/// A file with mistakes.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes {
+    /// At least one, from the top.
+    pub(crate) problems: Vec<Problem>,
+    /// The keys at fault; empty when the file is not TOML at all.
+    pub(crate) keys: Vec<String>,
+    /// Where the keys stand.
+    pub(crate) places: Places,
+}
+
 /// A file that is being checked.
 struct Check<'a> {
     file: &'a str,
@@ -66,16 +77,18 @@ struct Check<'a> {
     keys: &'a [Key],
     places: Places,
     problems: Vec<Problem>,
+    faulty: Vec<String>,
 }
 
 /// Checks that `text` is TOML, that every key is known and holds what it should.
-pub(crate) fn check(file: &str, text: &str, keys: &[Key]) -> Result<Places, Vec<Problem>> {
+pub(crate) fn check(file: &str, text: &str, keys: &[Key]) -> Result<Places, Mistakes> {
     let mut check = Check {
         file,
         text,
         keys,
         places: Places::default(),
         problems: Vec::new(),
+        faulty: Vec::new(),
     };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
@@ -93,17 +106,33 @@ pub(crate) fn check(file: &str, text: &str, keys: &[Key]) -> Result<Places, Vec<
     if check.problems.is_empty() {
         check.table(table.get_ref(), "");
     }
-    // The parser's tables are sorted by key; people read from the top.
-    check.problems.sort_by_key(|problem| {
-        problem
-            .excerpt
-            .as_ref()
-            .map(|excerpt| (excerpt.line, excerpt.column))
-    });
-    if check.problems.is_empty() {
-        Ok(check.places)
-    } else {
-        Err(check.problems)
+    let Check {
+        problems,
+        faulty: keys,
+        places,
+        ..
+    } = check;
+    if problems.is_empty() {
+        return Ok(places);
+    }
+    let mut mistakes = Mistakes {
+        problems,
+        keys,
+        places,
+    };
+    mistakes.sort();
+    Err(mistakes)
+}
+
+impl Mistakes {
+    /// The parser's tables are sorted by key; people read from the top.
+    pub(crate) fn sort(&mut self) {
+        self.problems.sort_by_key(|problem| {
+            problem
+                .excerpt
+                .as_ref()
+                .map(|excerpt| (excerpt.line, excerpt.column))
+        });
     }
 }
 
@@ -155,9 +184,11 @@ impl Check<'_> {
                 format!("{prefix}.{name}")
             };
             self.places.0.insert(path.clone(), key.span());
-            match self.keys.iter().find(|known| known.path == path) {
-                Some(known) => self.value(*known, value, &path),
-                None => self.unknown(name, prefix, &key.span()),
+            if let Some(known) = self.keys.iter().find(|known| known.path == path) {
+                self.value(*known, value, &path);
+            } else {
+                self.unknown(name, prefix, &key.span());
+                self.faulty.push(path);
             }
         }
     }
@@ -175,6 +206,7 @@ impl Check<'_> {
                     && !allowed.contains(&got)
                 {
                     self.choice(path, got, allowed, &value.span());
+                    self.faulty.push(path.to_owned());
                 }
                 inner.is_str()
             }
@@ -195,6 +227,7 @@ impl Check<'_> {
             );
             let help = format!("write {}, or leave the key out", example(known));
             self.report("P0723", what, &value.span(), Show::Line, help);
+            self.faulty.push(path.to_owned());
         }
     }
 
@@ -322,7 +355,10 @@ mod tests {
 
     #[track_caller]
     fn expect(text: &str, want: &[(&str, &str, &str)]) {
-        let problems = check("p.toml", text, KEYS).err().unwrap_or_default();
+        let problems = check("p.toml", text, KEYS)
+            .err()
+            .unwrap_or_default()
+            .problems;
         let got: Vec<_> = problems
             .iter()
             .map(|p| (p.code, p.at.as_deref().unwrap_or_default(), p.help.as_str()))
@@ -387,7 +423,7 @@ mod tests {
             "seed = sk-hunter2\n",
             "seed = \"hunter2\" \"hunter2\"\n",
         ] {
-            let problems = check("p.toml", text, KEYS).expect_err("a mistake");
+            let problems = check("p.toml", text, KEYS).expect_err("a mistake").problems;
             let shown: String = problems.iter().map(ToString::to_string).collect();
             assert!(!shown.contains("hunter2"), "{shown}");
         }
