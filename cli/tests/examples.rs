@@ -164,6 +164,15 @@ fn the_demo_needs_no_network() {
     let usual = run(folder.path(), "demo --json -o usual.html");
     assert_eq!(code(&alone), code(&usual), "{}", stderr(&alone));
     assert_eq!(stdout(&alone), stdout(&usual));
+    fs::write(folder.path().join("saved.json"), &usual.stdout).expect("written");
+    let report = std::process::Command::new("unshare")
+        .arg("-rn")
+        .arg(BINARY)
+        .args(["report", "saved.json", "--format", "html"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(stdout(&report).contains("<html"), "{}", stderr(&report));
 }
 
 #[test]

@@ -77,6 +77,43 @@ fn nothing_is_coloured_off_a_terminal() {
     }
 }
 
+/// On a terminal there are colours and bars, unless the user objects (C04).
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_is_coloured_unless_the_user_objects() {
+    let folder = folder_with_logs(200);
+    let on_terminal = |environment: &str, flags: &str| {
+        let command = format!("{environment} '{BINARY}' replay log.jsonl {flags}");
+        let output = std::process::Command::new("script")
+            .args(["-qec", &command, "/dev/null"])
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::null())
+            .current_dir(folder.path())
+            .output();
+        output
+            .ok()
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let Some(usual) = on_terminal("", "--quiet") else {
+        eprintln!("skipped: there is no `script` to make a terminal with");
+        return;
+    };
+    assert!(usual.contains("\u{1b}["), "colours: {usual:?}");
+    for (environment, flags) in [
+        ("NO_COLOR=1", "--quiet"),
+        ("TERM=dumb", "--quiet"),
+        ("TERM=dumb", ""),
+        ("", "--no-color --quiet"),
+    ] {
+        let plain = on_terminal(environment, flags).expect("it ran before");
+        assert!(
+            !plain.contains('\u{1b}'),
+            "{environment} {flags}: {plain:?}"
+        );
+    }
+}
+
 #[test]
 fn a_log_is_read_from_stdin() {
     let folder = folder_with_logs(60);
