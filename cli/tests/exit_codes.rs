@@ -168,6 +168,7 @@ fn names_the_log_does_not_have_exit_2() {
         "replay log.jsonl --baseline lagre",
         "explain log.jsonl --request nobody",
         "replay log.jsonl --split group:color:0.7",
+        "replay log.jsonl --segment taks",
     ] {
         let output = run(folder.path(), words);
         assert_eq!(code(&output), 2, "{words}: {}", stderr(&output));

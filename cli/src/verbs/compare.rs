@@ -4,7 +4,7 @@ use plimsoll_datasets::Input;
 use plimsoll_harness::ReplayOptions;
 use plimsoll_reports::render_comparison;
 
-use super::judging::{Command, options};
+use super::judging::{Command, check_segments, options};
 use crate::app::Context;
 use crate::args::CompareArgs;
 use crate::console::shell_word;
@@ -42,6 +42,7 @@ pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure
         })
         .collect::<Result<_, Failure>>()?;
     let loaded = Loaded::read(context, &Input::parse(&args.log.log), &args.log.reading)?;
+    check_segments(&loaded, &args.judge)?;
     let progress = Progress::new(context.console);
     let compared = plimsoll_harness::compare(&loaded.replay_input(), &named, &|stage| {
         progress.stage(stage);
