@@ -98,9 +98,9 @@ impl Recipe {
         }
     }
 
-    /// What `auto` chooses from.
+    /// What `auto` chooses from; nearest neighbours only where `with_knn` allows.
     #[must_use]
-    pub fn auto(section: &PredictorSection) -> Vec<Self> {
+    pub fn auto(section: &PredictorSection, with_knn: bool) -> Vec<Self> {
         let beta = Self::of(PredictorKind::Beta, section);
         let tasks = Self::tasks(section);
         let linear = Self::of(PredictorKind::Linear, section);
@@ -124,6 +124,8 @@ impl Recipe {
         ];
         let mut all = vec![beta, tasks, linear, strong, knn, wide, clusters];
         all.extend(means);
+        let is_knn = |config: &PredictorConfig| config.kind == PredictorKind::Knn;
+        all.retain(|recipe| with_knn || !recipe.members.iter().any(is_knn));
         all
     }
 }

@@ -107,7 +107,7 @@ pub fn cheapest(
     let margins: Vec<Margins> =
         plays.iter().map(|play| Margins::new(&play.quality, line, cluster, clusters)).collect();
     let costs: Vec<f64> = plays.iter().map(|play| mean(play.cost.view())).collect();
-    let bound = |a: &Margins, b: &Margins, share: f64| mixed_bound(a, b, share, z, line.len());
+    let pair = |i: usize, j: usize| Pair::new(&margins[i], &margins[j], line.len());
 
     let mut best: Option<Selection> = None;
     let mut offer = |selection: Selection| {
@@ -117,7 +117,8 @@ pub fn cheapest(
             best = Some(selection);
         }
     };
-    let kept: Vec<bool> = margins.iter().map(|m| bound(m, m, 1.0) >= 0.0).collect();
+    let kept: Vec<bool> =
+        (0..margins.len()).map(|i| pair(i, i).bound(1.0, z) >= 0.0).collect();
     for (i, margin) in margins.iter().enumerate() {
         if kept[i] {
             offer(Selection {
@@ -131,10 +132,11 @@ pub fn cheapest(
         }
         for &j in partners.iter().filter(|&&j| kept[j] && costs[j] > costs[i]) {
             // The bound is concave in the share, 0-feasible at share 0: bisect for the last zero.
+            let mix = pair(i, j);
             let (mut low, mut high) = (0.0_f64, 1.0_f64);
             for _ in 0..30 {
                 let middle = low.midpoint(high);
-                if bound(margin, &margins[j], middle) >= 0.0 { low = middle } else { high = middle }
+                if mix.bound(middle, z) >= 0.0 { low = middle } else { high = middle }
             }
             if low > 0.0 {
                 offer(Selection {
@@ -160,7 +162,7 @@ pub fn margin_bound(
     confidence: f64,
 ) -> f64 {
     let margins = Margins::new(&play.quality, line, cluster, clusters);
-    mixed_bound(&margins, &margins, 1.0, normal_quantile(confidence), line.len())
+    Pair::new(&margins, &margins, line.len()).bound(1.0, normal_quantile(confidence))
 }
 
 impl Margins {
@@ -174,21 +176,39 @@ impl Margins {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
-fn mixed_bound(a: &Margins, b: &Margins, share: f64, z: f64, rows: usize) -> f64 {
-    let clusters = a.residual.len() as f64;
-    let mean = share * a.mean + (1.0 - share) * b.mean;
-    let squares: f64 = a
-        .residual
-        .iter()
-        .zip(&b.residual)
-        .map(|(x, y)| (share * x + (1.0 - share) * y).powi(2))
-        .sum();
-    let correction = if clusters > 1.0 { clusters / (clusters - 1.0) } else { f64::INFINITY };
-    let variance = squares * correction / (rows as f64).powi(2);
-    // One cluster says nothing about its own spread, unless there is no spread at all.
-    let spread = if squares == 0.0 { 0.0 } else { variance.sqrt() };
-    mean - z * spread
+/// Lower bounds of all mixes of two options, from three sums of products over clusters.
+struct Pair {
+    means: (f64, f64),
+    squares: (f64, f64, f64),
+    /// Factor from a sum of squared cluster residuals to a variance of the mean.
+    scale: f64,
+}
+
+impl Pair {
+    #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
+    fn new(a: &Margins, b: &Margins, rows: usize) -> Self {
+        let clusters = a.residual.len() as f64;
+        let correction = if clusters > 1.0 { clusters / (clusters - 1.0) } else { f64::INFINITY };
+        let mut squares = (0.0, 0.0, 0.0);
+        for (x, y) in a.residual.iter().zip(&b.residual) {
+            squares.0 += x * x;
+            squares.1 += x * y;
+            squares.2 += y * y;
+        }
+        let scale = correction / (rows as f64).powi(2);
+        Self { means: (a.mean, b.mean), squares, scale }
+    }
+
+    /// Mean − z·se of the mix that uses the first option with probability `share`.
+    fn bound(&self, share: f64, z: f64) -> f64 {
+        let rest = 1.0 - share;
+        let (aa, ab, bb) = self.squares;
+        let squares = (share * share * aa + 2.0 * share * rest * ab + rest * rest * bb).max(0.0);
+        let mean = share * self.means.0 + rest * self.means.1;
+        // One cluster says nothing about its own spread, unless there is no spread at all.
+        let spread = if squares == 0.0 { 0.0 } else { (squares * self.scale).sqrt() };
+        mean - z * spread
+    }
 }
 
 /// z with P(Z ≤ z) = `confidence`; a confidence of one half is the plain mean.

@@ -136,7 +136,7 @@ pub(crate) struct Fitted<'a> {
     pub(crate) chosen: usize,
     pub(crate) tuned: Option<Tuned>,
     pub(crate) tasks: Option<(Candidate, Option<Tuned>)>,
-    pub(crate) knn: (Candidate, Option<Tuned>),
+    pub(crate) knn: Option<(Candidate, Option<Tuned>)>,
     pub(crate) router: Router,
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn fit<'a>(
     let section = &options.policy.predictor;
     let recipes = match section.kind.kind() {
         Some(kind) => vec![Recipe::of(kind, section)],
-        None => Recipe::auto(section),
+        None => Recipe::auto(section, study.tries_knn()),
     };
     let per_row = line.per_request(&study.train.quality);
     let rows = training_rows(&study, &per_row, objective.confidence);
@@ -213,7 +213,10 @@ pub(crate) fn fit<'a>(
     let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
     let tasks = has_tasks.then(|| reference(Recipe::tasks(section), &mut pantry)).transpose()?;
     progress(Stage::Predictors { done: total - 1, total });
-    let knn = reference(Recipe::knn(section), &mut pantry)?;
+    let knn = study
+        .tries_knn()
+        .then(|| reference(Recipe::knn(section), &mut pantry))
+        .transpose()?;
     let chosen = cheapest_candidate(&candidates);
     let tuned = candidates[chosen].1;
     let router = router(&study, &candidates[chosen].0, tuned, options)?;

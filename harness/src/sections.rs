@@ -176,7 +176,10 @@ pub(crate) fn references(fitted: &Fitted<'_>, judged: &Judged) -> References {
             .tasks
             .as_ref()
             .map(|pair| tuned(pair, "a table of means per task under the same promise")),
-        knn: Some(tuned(&fitted.knn, "nearest neighbours alone under the same promise")),
+        knn: fitted
+            .knn
+            .as_ref()
+            .map(|pair| tuned(pair, "nearest neighbours alone under the same promise")),
         oracle: reference(
             "the cheapest best answer to each request, known only afterwards; inflated by luck \
              when each arm answered once"
@@ -486,6 +489,13 @@ fn warnings(study: &Study<'_>) -> Vec<String> {
         warnings.push(format!(
             "{set_aside} requests are set aside because a compared arm has no labelled and priced \
              outcome there; see the sensitivity rows for the worst case"
+        ));
+    }
+    if study.unused > 0 {
+        warnings.push(format!(
+            "{} training requests were not needed: {} drawn by the seed were learned from",
+            study.unused,
+            study.train.rows.len()
         ));
     }
     if let Some((_, share)) = largest_tenant(study).filter(|(_, share)| *share > TENANT_SHARE_MAX) {

@@ -4,6 +4,9 @@
 use ndarray::{Array1, Array2, Axis};
 use plimsoll::{ArmSpec, Context, CostPredictor, CostRow, FeatureMap, FeatureMapConfig, RawContext, Seed};
 use plimsoll_datasets::{OutcomeLog, Request, Split, split};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
 use crate::error::EvidenceError;
@@ -14,6 +17,10 @@ use crate::table::OutcomeTable;
 
 /// Least number of requests on each side of the split.
 pub const SIDE_MIN: usize = 20;
+/// Most requests to learn from: more add little to predictors of a few hundred features, and time.
+pub const TRAIN_ROWS_MAX: usize = 50_000;
+/// Most requests of a log on which nearest neighbours are tried: their time grows with the square.
+pub const KNN_ROWS_MAX: usize = 20_000;
 /// Characters per token, where a log counts no tokens.
 const CHARS_PER_TOKEN: usize = 4;
 
@@ -51,6 +58,8 @@ pub struct Study<'a> {
     pub features: FeatureMap,
     /// Cost predictor, fitted on the training rows.
     pub costs: CostPredictor,
+    /// Training requests beyond [`TRAIN_ROWS_MAX`], drawn by the seed and not used.
+    pub unused: usize,
     /// The arm of highest mean quality on the training rows; the cheaper one of equals.
     pub best: usize,
 }
@@ -66,7 +75,8 @@ impl<'a> Study<'a> {
         by: &Split,
         seed: Seed,
     ) -> Result<Self, EvidenceError> {
-        let (train_rows, test_rows) = sides(log, table, by, seed)?;
+        let (mut train_rows, test_rows) = sides(log, table, by, seed)?;
+        let unused = thin(&mut train_rows, seed);
         if train_rows.len().min(test_rows.len()) < SIDE_MIN {
             return Err(EvidenceError::SplitTooSmall {
                 train: train_rows.len(),
@@ -101,7 +111,7 @@ impl<'a> Study<'a> {
             }
         }
         let best = best_single(&train);
-        Ok(Self { log, table, train, test, fold, features, costs, best })
+        Ok(Self { log, table, train, test, fold, features, costs, unused, best })
     }
 
     /// Training rows as predictors see them.
@@ -113,6 +123,12 @@ impl<'a> Study<'a> {
             fold: &self.fold,
             variances,
         }
+    }
+
+    /// Whether nearest neighbours are tried without being asked for.
+    #[must_use]
+    pub fn tries_knn(&self) -> bool {
+        self.table.rows() <= KNN_ROWS_MAX
     }
 
     /// The request of an evaluated row.
@@ -188,6 +204,17 @@ fn sides(
         }
     }
     Ok((0..table.rows()).partition(|&row| side[row]))
+}
+
+/// Keeps a random [`TRAIN_ROWS_MAX`] of the rows, in their order; gives the number left out.
+fn thin(rows: &mut Vec<usize>, seed: Seed) -> usize {
+    let unused = rows.len().saturating_sub(TRAIN_ROWS_MAX);
+    if unused > 0 {
+        rows.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed.0));
+        rows.truncate(TRAIN_ROWS_MAX);
+        rows.sort_unstable();
+    }
+    unused
 }
 
 /// Folds by cluster, balanced in number of clusters, shuffled by the seed.

@@ -91,7 +91,7 @@ fn run(log: &OutcomeLog, options: &ReplayOptions) -> Result<Replay, EvidenceErro
 
 #[test]
 fn a_policy_that_saves_ships_and_beats_its_references() {
-    let log = log(6000, 1, &PAIR);
+    let log = log(3000, 1, &PAIR);
     let e = run(&log, &options(ObjectiveConfig::retain(0.97))).expect("evaluates").evaluation;
     assert_eq!(e.verdict.decision, Decision::Ship, "{:?}", e.verdict.reasons);
     assert_eq!(e.baseline.model, "dear");
@@ -131,7 +131,7 @@ fn e11_an_unattainable_floor_falls_back_to_the_best_arm_and_holds() {
 
 #[test]
 fn a_per_request_floor_is_tuned_and_judged() {
-    let log = log(6000, 4, &PAIR);
+    let log = log(2000, 4, &PAIR);
     let objective = ObjectiveConfig::floor(RuleKind::PerRequestFloor, 0.9);
     let e = run(&log, &options(objective)).expect("evaluates").evaluation;
     assert_eq!(e.floor.bound, "clopper-pearson");
