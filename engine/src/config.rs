@@ -67,9 +67,31 @@ pub struct ObjectiveConfig {
     /// Confidence of certificates, in (0, 1).
     #[serde(default = "default_confidence")]
     pub confidence: f64,
+    /// What a tuned setting leaves room for.
+    #[serde(default, skip_serializing_if = "Aim::is_default")]
+    pub aim: Aim,
     /// Per-request floor: accepted probability of falling below the line, in (0, 1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
+}
+
+/// What tuning leaves room for beyond the line itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Aim {
+    /// As much saving as keeps the floor, at `confidence`, on the training rows.
+    #[default]
+    Savings,
+    /// Less saving, and enough margin that the rows kept for judging can prove the floor.
+    Proof,
+}
+
+impl Aim {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The decision rules that exist.
@@ -304,6 +326,7 @@ impl ObjectiveConfig {
             relative_to: Some(BEST_SINGLE.to_owned()),
             retain: Some(retain),
             confidence: CONFIDENCE,
+            aim: Aim::default(),
             delta: None,
         }
     }
@@ -318,6 +341,7 @@ impl ObjectiveConfig {
             relative_to: None,
             retain: None,
             confidence: CONFIDENCE,
+            aim: Aim::default(),
             delta: None,
         }
     }

@@ -78,7 +78,7 @@ pub use calibration::{
     Calibration, CalibrationError, CalibrationKind, CalibrationRow, ISOTONIC_SLOPE,
 };
 pub use config::{
-    ArmsConfig, BEST_SINGLE, CONFIDENCE, COVERAGE_MIN, ConfigError, DELTA, EPSILON,
+    Aim, ArmsConfig, BEST_SINGLE, CONFIDENCE, COVERAGE_MIN, ConfigError, DELTA, EPSILON,
     ExplorationChoice, ExplorationConfig, GAMMA, ObjectiveConfig, PolicyConfig, PredictorChoice,
     PredictorSection, RuleKind, SHARE_MAX,
 };

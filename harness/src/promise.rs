@@ -101,9 +101,8 @@ pub fn cheapest(
     line: &Array1<f64>,
     cluster: &[usize],
     clusters: usize,
-    confidence: f64,
+    z: f64,
 ) -> Option<Selection> {
-    let z = normal_quantile(confidence);
     let margins: Vec<Margins> =
         plays.iter().map(|play| Margins::new(&play.quality, line, cluster, clusters)).collect();
     let costs: Vec<f64> = plays.iter().map(|play| mean(play.cost.view())).collect();
@@ -159,10 +158,10 @@ pub fn margin_bound(
     line: &Array1<f64>,
     cluster: &[usize],
     clusters: usize,
-    confidence: f64,
+    z: f64,
 ) -> f64 {
     let margins = Margins::new(&play.quality, line, cluster, clusters);
-    Pair::new(&margins, &margins, line.len()).bound(1.0, normal_quantile(confidence))
+    Pair::new(&margins, &margins, line.len()).bound(1.0, z)
 }
 
 impl Margins {
@@ -212,7 +211,8 @@ impl Pair {
 }
 
 /// z with P(Z ≤ z) = `confidence`; a confidence of one half is the plain mean.
-fn normal_quantile(confidence: f64) -> f64 {
+#[must_use]
+pub fn normal_quantile(confidence: f64) -> f64 {
     Normal::standard().inverse_cdf(confidence)
 }
 
@@ -239,7 +239,7 @@ mod tests {
         let plays = [play(&bad, 1.0), play(&good, 11.0)];
         let line = Array1::from_elem(100, 0.9);
         let cluster: Vec<usize> = (0..100).collect();
-        let chosen = cheapest(&plays, &[0, 1], &line, &cluster, 100, 0.5).expect("feasible");
+        let chosen = cheapest(&plays, &[0, 1], &line, &cluster, 100, 0.0).expect("feasible");
         assert_eq!((chosen.option, chosen.partner), (0, 1));
         assert!((chosen.share - 0.1).abs() < 1e-6);
         assert!((chosen.cost - 10.0).abs() < 1e-5);
@@ -252,8 +252,8 @@ mod tests {
         let line = Array1::from_elem(100, 0.8);
         let alone: Vec<usize> = (0..100).collect();
         let grouped: Vec<usize> = (0..100).map(|i| usize::from(i % 20 < 18)).collect();
-        let free = margin_bound(&p, &line, &alone, 100, 0.95);
-        let tied = margin_bound(&p, &line, &grouped, 2, 0.95);
+        let free = margin_bound(&p, &line, &alone, 100, 1.645);
+        let tied = margin_bound(&p, &line, &grouped, 2, 1.645);
         assert!(tied < free, "{tied} {free}");
     }
 
@@ -262,6 +262,6 @@ mod tests {
         let p = play(&[0.5; 10], 1.0);
         let line = Array1::from_elem(10, 0.9);
         let cluster: Vec<usize> = (0..10).collect();
-        assert_eq!(cheapest(&[p], &[0], &line, &cluster, 10, 0.95), None);
+        assert_eq!(cheapest(&[p], &[0], &line, &cluster, 10, 1.645), None);
     }
 }

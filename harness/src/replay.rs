@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2};
 use plimsoll::{
-    ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
+    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
     ExplorationKind, PerRequestFloor, PolicyConfig, Router, RouterParts, Rule, RuleKind, Seed, Usd,
 };
 use plimsoll_datasets::{EvidenceKind, OutcomeLog, Split};
@@ -16,7 +16,7 @@ use crate::evaluation::{
     SCHEMA_VERSION,
 };
 use crate::judge::{Findings, FloorBound, floor_bound, paired, verdict};
-use crate::promise::{Line, Play, mean};
+use crate::promise::{Line, Play, mean, normal_quantile};
 use crate::sections;
 use crate::study::Study;
 use crate::table::{ArmChoice, OutcomeTable};
@@ -26,6 +26,8 @@ use crate::tune::{Expected, Rows, Setting, Tuned, play};
 pub const RESAMPLES: usize = 2000;
 /// Default confidence of two-sided intervals.
 pub const INTERVAL_CONFIDENCE: f64 = 0.95;
+/// Share of samples in which a policy that aims at proof is to be proven.
+const PROOF_POWER: f64 = 0.8;
 /// Largest relative difference between the logged cost and an invoice.
 pub const INVOICE_TOLERANCE: f64 = 0.02;
 
@@ -132,6 +134,7 @@ pub(crate) struct Fitted<'a> {
     pub(crate) line: Line,
     pub(crate) rule: RuleChoice,
     pub(crate) confidence: f64,
+    pub(crate) aim: Aim,
     pub(crate) candidates: Vec<(Candidate, Option<Tuned>)>,
     pub(crate) chosen: usize,
     pub(crate) tuned: Option<Tuned>,
@@ -194,7 +197,7 @@ pub(crate) fn fit<'a>(
         None => Recipe::auto(section, study.tries_knn()),
     };
     let per_row = line.per_request(&study.train.quality);
-    let rows = training_rows(&study, &per_row, objective.confidence);
+    let rows = training_rows(&study, &per_row, standard_errors(&study, objective.confidence, objective.aim));
     let mut pantry = Pantry::new(&study, section.calibration, rule);
     let total = recipes.len() + 2;
     let mut candidates = Vec::with_capacity(recipes.len());
@@ -225,6 +228,7 @@ pub(crate) fn fit<'a>(
         line,
         rule,
         confidence: objective.confidence,
+        aim: objective.aim,
         candidates,
         chosen,
         tuned,
@@ -269,7 +273,7 @@ pub(crate) fn column(study: &Study<'_>, arm: &str) -> Result<usize, EvidenceErro
 pub(crate) fn training_rows<'s>(
     study: &'s Study<'_>,
     line: &'s Array1<f64>,
-    confidence: f64,
+    z: f64,
 ) -> Rows<'s> {
     let scale = mean(study.train.cost.column(study.best));
     Rows {
@@ -277,9 +281,28 @@ pub(crate) fn training_rows<'s>(
         cost: study.train.cost.view(),
         line,
         clusters: &study.train.clusters,
-        confidence,
+        z,
         anchor: study.best,
         cost_scale: if scale > 0.0 { scale } else { 1.0 },
+    }
+}
+
+/// Standard errors of the training margin that a setting must clear.
+///
+/// Aiming at savings, the normal quantile of `confidence`. Aiming at proof, as many as it takes
+/// for the betting bound on the evaluated rows, which is about √(2 ln(1/α)) standard errors of
+/// *their* mean wide, to clear the line in four of five samples.
+pub(crate) fn standard_errors(study: &Study<'_>, confidence: f64, aim: Aim) -> f64 {
+    let z = normal_quantile(confidence);
+    match aim {
+        Aim::Proof => {
+            let width = (2.0 * (1.0 / (1.0 - confidence)).ln()).sqrt();
+            let (train, test) = (study.train.clusters.count, study.test.clusters.count);
+            #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
+            let ratio = (train as f64 / test as f64).sqrt();
+            ((width + normal_quantile(PROOF_POWER)) * ratio).max(z)
+        }
+        _ => z,
     }
 }
 

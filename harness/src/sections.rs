@@ -17,7 +17,7 @@ use crate::metrics::TwoArms;
 use crate::promise::{Line, Play, mean};
 use crate::replay::{
     Fitted, INVOICE_TOLERANCE, Judged, ReplayInput, ReplayOptions, arm_play, predictor_rows,
-    training_rows, tuned_play,
+    standard_errors, training_rows, tuned_play,
 };
 use crate::study::Study;
 use crate::tune::{Setting, Tuned, lambda_grid, play, static_mix};
@@ -143,7 +143,7 @@ pub(crate) fn references(fitted: &Fitted<'_>, judged: &Judged) -> References {
     let best_mix = vec![ArmShare { model: study.table.arms[study.best].to_string(), share: 1.0 }];
 
     let per_row = fitted.line.per_request(&study.train.quality);
-    let rows = training_rows(study, &per_row, fitted.confidence);
+    let rows = training_rows(study, &per_row, standard_errors(study, fitted.confidence, fitted.aim));
     let anchor = Tuned::pure(Setting::Arm(study.best));
     let static_tuned = static_mix(&rows).unwrap_or(anchor);
     let (static_play, static_shares) = arm_mix(study, &shares_of(&static_tuned));
@@ -305,7 +305,7 @@ pub(crate) fn frontier(fitted: &Fitted<'_>, judged: &Judged) -> Vec<FrontierPoin
     for retain in SWEEP {
         let line = Line::Relative { arm: study.best, retain };
         let per_row = line.per_request(&study.train.quality);
-        let rows = training_rows(study, &per_row, fitted.confidence);
+        let rows = training_rows(study, &per_row, standard_errors(study, fitted.confidence, fitted.aim));
         let Some(tuned) = candidate.tune(study, &rows, fitted.rule) else { continue };
         let play = tuned_play(fitted, &candidate.on_test(study), Some(tuned));
         let on_test = line.per_request(&study.test.quality);
@@ -521,7 +521,7 @@ fn sensitivity(fitted: &Fitted<'_>, judged: &Judged) -> Vec<SensitivityRow> {
     let candidate = &fitted.candidates[fitted.chosen].0;
     let per_row = fitted.line.per_request(&study.train.quality);
     for confidence in [0.5, 0.8, 0.99] {
-        let training = training_rows(study, &per_row, confidence);
+        let training = training_rows(study, &per_row, standard_errors(study, confidence, fitted.aim));
         let tuned = candidate.tune(study, &training, fitted.rule);
         let play = tuned_play(fitted, &candidate.on_test(study), tuned);
         rows.push(row(format!("tuned at confidence {confidence}"), &play));

@@ -26,8 +26,8 @@ pub struct Rows<'a> {
     pub line: &'a Array1<f64>,
     /// Dependent rows.
     pub clusters: &'a Clusters,
-    /// One-sided confidence of the promise.
-    pub confidence: f64,
+    /// Standard errors by which the mean margin must clear 0.
+    pub z: f64,
     /// The arm to fall back on.
     pub anchor: usize,
     /// Reference cost in US dollars, > 0.
@@ -138,7 +138,7 @@ fn tuned(settings: &[Setting], selection: &Selection) -> Tuned {
 
 fn select(rows: &Rows<'_>, plays: &[Play], partners: &[usize]) -> Option<Selection> {
     let Clusters { of, count } = rows.clusters;
-    cheapest(plays, partners, rows.line, of, *count, rows.confidence)
+    cheapest(plays, partners, rows.line, of, *count, rows.z)
 }
 
 fn plays(rows: &Rows<'_>, expected: &Expected<'_>, settings: &[Setting]) -> Vec<Play> {
@@ -270,7 +270,7 @@ mod tests {
             cost: cost.view(),
             line: &line,
             clusters: &clusters,
-            confidence: 0.95,
+            z: 1.645,
             anchor: 1,
             cost_scale: 1.0,
         };
