@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::fs;
 
 use common::{code, folder, folder_with_logs, plimsoll, run, shared, stderr, stdout};
@@ -175,34 +176,73 @@ fn names_the_log_does_not_have_exit_2() {
     }
 }
 
-#[test]
-fn a_floor_out_of_reach_exits_5() {
-    let folder = folder_with_logs(400);
-    let policy = "[objective]\nrule = \"average-floor\"\nquality = 0.999\n";
-    fs::write(folder.path().join("high.toml"), policy).expect("written");
-    let output = run(folder.path(), "replay log.jsonl --policy high.toml --json");
-    let evaluation: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    let decision = &evaluation["verdict"]["decision"];
-    let want = if decision == "hold" { 5 } else { 3 };
-    assert_eq!(code(&output), want, "{}", evaluation["verdict"]);
+/// A log of two arms without sessions: quality of request i is 1 unless i modulo ten is below the
+/// arm's number of failures.
+fn two_arms(requests: u32, failures: [u32; 2], cost_usd: [&str; 2]) -> String {
+    let mut log = "request_id,model,quality,cost_usd\n".to_owned();
+    for i in 0..requests {
+        for (arm, (failures, cost)) in ["large", "small"].iter().zip(failures.iter().zip(cost_usd))
+        {
+            let quality = u8::from(i * 7 % 10 >= *failures);
+            writeln!(log, "r{i},{arm},{quality},{cost}").expect("written");
+        }
+    }
+    log
 }
 
 #[test]
-fn the_verdict_decides_the_exit() {
-    let folder = folder_with_logs(400);
-    let output = run(folder.path(), "replay log.jsonl --json");
-    let evaluation: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    let want = match evaluation["verdict"]["decision"].as_str().expect("a text") {
-        "ship" => vec![0],
-        "hold" => vec![0, 5],
-        _ => vec![3],
-    };
-    assert!(
-        want.contains(&code(&output)),
-        "{}: {}",
-        code(&output),
-        evaluation["verdict"]
-    );
+fn every_verdict_has_its_exit() {
+    let folder = folder();
+    let dear_and_cheap = ["0.05", "0.005"];
+    // name, requests, failures in ten, costs, line, verdict, exit
+    for (name, requests, failures, costs, line, verdict, want) in [
+        (
+            "a good arm, much cheaper",
+            900,
+            [0, 1],
+            dear_and_cheap,
+            0.80,
+            "ship",
+            0,
+        ),
+        (
+            "the best arm is the cheapest",
+            900,
+            [1, 2],
+            ["0.005", "0.05"],
+            0.80,
+            "hold",
+            0,
+        ),
+        (
+            "no arm reaches the line",
+            900,
+            [3, 5],
+            dear_and_cheap,
+            0.90,
+            "hold",
+            5,
+        ),
+        (
+            "too few requests",
+            80,
+            [1, 1],
+            dear_and_cheap,
+            0.90,
+            "insufficient-evidence",
+            3,
+        ),
+    ] {
+        let log = two_arms(requests, failures, costs);
+        fs::write(folder.path().join("log.csv"), log).expect("written");
+        let policy = format!("[objective]\nrule = \"average-floor\"\nquality = {line}\n");
+        fs::write(folder.path().join("p.toml"), policy).expect("written");
+        let output = run(folder.path(), "replay log.csv --policy p.toml --json");
+        let evaluation: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        let got = &evaluation["verdict"];
+        assert_eq!(got["decision"], verdict, "{name}: {got}");
+        assert_eq!(code(&output), want, "{name}: {got}");
+    }
 }
 
 #[test]
