@@ -42,6 +42,7 @@ const KEYS: &[Key] = &[
     key("objective.relative_to", Kind::Text),
     key("objective.retain", Kind::Number),
     key("objective.confidence", Kind::Number),
+    key("objective.aim", Kind::Choice(&["savings", "proof"])),
     key("objective.delta", Kind::Number),
     key("predictor", Kind::Table),
     key(
