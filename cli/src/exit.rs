@@ -1,6 +1,6 @@
 //! Exit codes: one place that says what a script may conclude from each.
 
-use plimsoll_harness::{Decision, Evaluation, EvidenceError, Verdict};
+use plimsoll_harness::{Decision, Evaluation, EvidenceError};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,6 @@ pub(crate) enum Exit {
     Interrupted,
 }
 
-/// How the harness begins the reason of a floor that no setting reaches.
-const INFEASIBLE: &str = "no setting kept the floor";
-
 impl Exit {
     /// The process's exit code.
     pub(crate) const fn code(self) -> u8 {
@@ -40,18 +37,18 @@ impl Exit {
 
     /// The exit of a judged policy.
     pub(crate) fn of_evaluation(evaluation: &Evaluation) -> Self {
-        let broken = evaluation.segments.iter().any(|segment| segment.broken);
-        Self::of_verdict(&evaluation.verdict, evaluation.floor.margin_high, broken)
+        let floor = &evaluation.floor;
+        Self::of_verdict(
+            evaluation.verdict.decision,
+            floor.margin_high,
+            floor.feasible,
+        )
     }
 
-    fn of_verdict(verdict: &Verdict, margin_high: f64, segment_broken: bool) -> Self {
-        let infeasible = verdict
-            .reasons
-            .iter()
-            .any(|reason| reason.starts_with(INFEASIBLE));
-        match verdict.decision {
+    fn of_verdict(decision: Decision, margin_high: f64, feasible: bool) -> Self {
+        match decision {
             Decision::InsufficientEvidence => Self::Evidence,
-            Decision::Hold if margin_high < 0.0 || segment_broken || infeasible => Self::Gate,
+            Decision::Hold if margin_high < 0.0 || !feasible => Self::Gate,
             Decision::Hold | Decision::Ship => Self::Done,
         }
     }
@@ -112,46 +109,19 @@ mod tests {
     #[test]
     fn verdicts_have_their_exits() {
         use Decision::{Hold, InsufficientEvidence, Ship};
-        let nothing = "no savings available: under this floor every request stays with `a`";
-        let unreachable = "no setting kept the floor on the training rows, so …";
-        // decision, first reason, upper bound of the margin, a segment broken, exit
+        // decision, upper bound of the margin, whether a setting kept the floor, exit
         let cases = [
-            (Ship, "savings are proven", 0.1, false, Exit::Done),
-            (Hold, nothing, 0.1, false, Exit::Done),
-            (Hold, "the floor is broken", -0.1, false, Exit::Gate),
-            (
-                Hold,
-                "quality is below the floor in a segment",
-                0.1,
-                true,
-                Exit::Gate,
-            ),
-            (Hold, unreachable, 0.1, false, Exit::Gate),
-            (
-                InsufficientEvidence,
-                "the floor is not proven",
-                0.1,
-                false,
-                Exit::Evidence,
-            ),
-            (
-                InsufficientEvidence,
-                "no quality signal",
-                -0.1,
-                true,
-                Exit::Evidence,
-            ),
+            (Ship, 0.1, true, Exit::Done),
+            // Nothing to save.
+            (Hold, 0.1, true, Exit::Done),
+            (Hold, -0.1, true, Exit::Gate),
+            (Hold, 0.1, false, Exit::Gate),
+            (InsufficientEvidence, 0.1, true, Exit::Evidence),
+            (InsufficientEvidence, -0.1, false, Exit::Evidence),
         ];
-        for (decision, reason, margin_high, broken, want) in cases {
-            let verdict = Verdict {
-                decision,
-                reasons: vec![reason.to_owned()],
-            };
-            assert_eq!(
-                Exit::of_verdict(&verdict, margin_high, broken),
-                want,
-                "{reason}"
-            );
+        for (decision, margin_high, feasible, want) in cases {
+            let got = Exit::of_verdict(decision, margin_high, feasible);
+            assert_eq!(got, want, "{decision:?} {margin_high} {feasible}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plimsoll::{ConfigError, ObjectiveConfig, PolicyConfig, RuleKind};
+use plimsoll::{Aim, ConfigError, ObjectiveConfig, PolicyConfig, RuleKind};
 
 use crate::excerpt::Show;
 use crate::exit::Exit;
@@ -26,6 +26,8 @@ pub(crate) const TEMPLATE: &str = include_str!("../examples/policy.toml");
 
 /// Share of the best single arm's quality that the default policy keeps.
 const RETAIN: f64 = 0.98;
+/// Share of the best single arm's quality that the demo keeps.
+const DEMO_RETAIN: f64 = 0.95;
 
 const fn key(path: &'static str, kind: Kind) -> Key {
     Key { path, kind }
@@ -78,7 +80,20 @@ const KEYS: &[Key] = &[
 impl Policy {
     /// Keeps 98 % of the best single arm's quality on average, at 95 % confidence.
     pub(crate) fn default_policy() -> Result<Self, Failure> {
-        let config = PolicyConfig::new(ObjectiveConfig::retain(RETAIN));
+        Self::of("default", ObjectiveConfig::retain(RETAIN))
+    }
+
+    /// What `demo` replays the sample under: enough margin that it can be proven.
+    pub(crate) fn demo() -> Result<Self, Failure> {
+        let objective = ObjectiveConfig {
+            aim: Aim::Proof,
+            ..ObjectiveConfig::retain(DEMO_RETAIN)
+        };
+        Self::of("demo", objective)
+    }
+
+    fn of(name: &str, objective: ObjectiveConfig) -> Result<Self, Failure> {
+        let config = PolicyConfig::new(objective);
         let toml = toml::to_string(&config).map_err(|error| {
             Failure::plain(
                 Exit::Error,
@@ -88,7 +103,7 @@ impl Policy {
             )
         })?;
         Ok(Self {
-            name: "default".to_owned(),
+            name: name.to_owned(),
             config,
             toml,
         })

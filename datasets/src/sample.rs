@@ -25,8 +25,9 @@ pub fn sample_log() -> &'static [u8] {
 #[must_use]
 pub fn sample_config() -> SimulateConfig {
     SimulateConfig {
-        requests: 1_000,
+        requests: 3_000,
         seed: Seed(2026),
+        requests_per_session: 2,
         ..SimulateConfig::default()
     }
 }

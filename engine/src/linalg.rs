@@ -79,8 +79,11 @@ pub(crate) fn dots_f32<const N: usize>(row: &[f32], vectors: [&[f32]; N]) -> [f3
     }
     std::array::from_fn(|n| {
         let s = sums[n];
-        let tail: f32 =
-            row[whole..len].iter().zip(&vectors[n][whole..len]).map(|(x, y)| x * y).sum();
+        let tail: f32 = row[whole..len]
+            .iter()
+            .zip(&vectors[n][whole..len])
+            .map(|(x, y)| x * y)
+            .sum();
         ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])) + tail
     })
 }

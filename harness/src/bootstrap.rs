@@ -34,17 +34,24 @@ impl Bootstrap {
         // Rows are added one by one in the order drawn: the same bits on every machine, which a
         // fused matrix product would not give.
         let rows = columns.as_standard_layout();
-        sums.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(index, mut sum)| {
-            let mut rng = self.generator(index);
-            let sum = sum.as_slice_mut().expect("rows of a new array are contiguous");
-            for _ in 0..clusters {
-                let row = rows.row(rng.random_range(0..clusters));
-                let row = row.to_slice().expect("rows in standard layout are contiguous");
-                for (total, value) in sum.iter_mut().zip(row) {
-                    *total += value;
+        sums.axis_iter_mut(Axis(0))
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(index, mut sum)| {
+                let mut rng = self.generator(index);
+                let sum = sum
+                    .as_slice_mut()
+                    .expect("rows of a new array are contiguous");
+                for _ in 0..clusters {
+                    let row = rows.row(rng.random_range(0..clusters));
+                    let row = row
+                        .to_slice()
+                        .expect("rows in standard layout are contiguous");
+                    for (total, value) in sum.iter_mut().zip(row) {
+                        *total += value;
+                    }
                 }
-            }
-        });
+            });
         sums
     }
 
@@ -91,14 +98,22 @@ mod tests {
     fn normal_like(n: usize) -> Array2<f64> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
         Array2::from_shape_fn((n, 2), |(_, j)| {
-            if j == 0 { 1.0 } else { (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0 }
+            if j == 0 {
+                1.0
+            } else {
+                (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
+            }
         })
     }
 
     #[test]
     fn the_spread_is_the_standard_error() {
         let data = normal_like(400);
-        let sums = Bootstrap { resamples: 2000, seed: 1 }.sums(data.view());
+        let sums = Bootstrap {
+            resamples: 2000,
+            seed: 1,
+        }
+        .sums(data.view());
         let means: Vec<f64> = sums.outer_iter().map(|row| row[1] / row[0]).collect();
         let center = means.iter().sum::<f64>() / 2000.0;
         let sd = (means.iter().map(|m| (m - center).powi(2)).sum::<f64>() / 1999.0).sqrt();
@@ -109,8 +124,17 @@ mod tests {
     fn threads_do_not_change_a_bit() {
         let data = normal_like(100);
         let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
-            pool.install(|| Bootstrap { resamples: 300, seed: 5 }.sums(data.view()))
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("pool");
+            pool.install(|| {
+                Bootstrap {
+                    resamples: 300,
+                    seed: 5,
+                }
+                .sums(data.view())
+            })
         };
         let one = run(1);
         assert_eq!(one, run(2));
@@ -120,9 +144,31 @@ mod tests {
     #[test]
     fn degenerate_input_gives_the_point() {
         let interval = percentile_interval(0.5, vec![], 0.95);
-        assert_eq!(interval, Interval { point: 0.5, low: 0.5, high: 0.5 });
+        assert_eq!(
+            interval,
+            Interval {
+                point: 0.5,
+                low: 0.5,
+                high: 0.5
+            }
+        );
         let interval = percentile_interval(1.0, vec![f64::NAN, 2.0], 0.95);
-        assert_eq!(interval, Interval { point: 1.0, low: 1.0, high: 2.0 });
-        assert_eq!(Bootstrap { resamples: 3, seed: 0 }.sums(Array2::zeros((0, 2)).view()).nrows(), 3);
+        assert_eq!(
+            interval,
+            Interval {
+                point: 1.0,
+                low: 1.0,
+                high: 2.0
+            }
+        );
+        assert_eq!(
+            Bootstrap {
+                resamples: 3,
+                seed: 0
+            }
+            .sums(Array2::zeros((0, 2)).view())
+            .nrows(),
+            3
+        );
     }
 }

@@ -63,7 +63,9 @@ pub fn betting_lower(
     }
     let bets = bets(values, weights, alpha, looks);
     let threshold = (1.0 / alpha).ln();
-    Some(bisect(|m| max_log_capital(values, weights, &bets, m) >= threshold))
+    Some(bisect(|m| {
+        max_log_capital(values, weights, &bets, m) >= threshold
+    }))
 }
 
 /// Betting upper bound; the lower bound of 1 − x, mirrored. See [`betting_lower`].
@@ -88,7 +90,11 @@ pub fn betting_p_below(values: &[f64], weights: Option<&[f64]>, m: f64, alpha: f
     }
     let mirrored: Vec<f64> = values.iter().map(|x| 1.0 - x).collect();
     let bets = bets(&mirrored, weights, alpha, Looks::Once);
-    Some((-max_log_capital(&mirrored, weights, &bets, 1.0 - m)).exp().min(1.0))
+    Some(
+        (-max_log_capital(&mirrored, weights, &bets, 1.0 - m))
+            .exp()
+            .min(1.0),
+    )
 }
 
 /// Hoeffding's lower bound: x̄ − √(ln(1/α)/(2n)). Hoeffding (1963), doi:10.2307/2282952.
@@ -120,7 +126,11 @@ pub fn hoeffding_bentkus_p(risk: f64, n: u64, risk_max: f64) -> Option<f64> {
     let least = risk.min(risk_max);
     let hoeffding = (-count(n) * kl_bernoulli(least, risk_max)).exp();
     let binomial = Binomial::new(risk_max, n).ok()?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 ≤ ⌈nR̂⌉ ≤ n")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 ≤ ⌈nR̂⌉ ≤ n"
+    )]
     let losses = (count(n) * risk).ceil() as u64;
     let bentkus = std::f64::consts::E * binomial.cdf(losses);
     Some(hoeffding.min(bentkus).min(1.0))
@@ -132,7 +142,11 @@ pub fn least_n(quality: f64, alpha: f64) -> Option<u64> {
     if !(quality > 0.0 && quality < 1.0) || !is_level(alpha) {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, small")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, small"
+    )]
     Some((alpha.ln() / quality.ln()).ceil() as u64)
 }
 
@@ -183,7 +197,11 @@ fn bisect(rejected: impl Fn(f64) -> bool) -> f64 {
     // 53 halvings reach the spacing of floats in [0, 1]; the lower end is the safe one.
     for _ in 0..53 {
         let middle = low.midpoint(high);
-        if rejected(middle) { low = middle } else { high = middle }
+        if rejected(middle) {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     low
 }
@@ -216,9 +234,13 @@ mod tests {
         let phi = 0.618_033_988_749_894_9_f64;
         let fraction = |i: u32| (f64::from(i) * phi).fract();
         match name {
-            "A" => (0..100).map(|i| f64::from(u8::from((37 * i) % 100 < 90))).collect(),
+            "A" => (0..100)
+                .map(|i| f64::from(u8::from((37 * i) % 100 < 90)))
+                .collect(),
             "B" => (1..=200).map(fraction).collect(),
-            "C" => (0..1000).map(|i| f64::from(u8::from((377 * i) % 1000 < 985))).collect(),
+            "C" => (0..1000)
+                .map(|i| f64::from(u8::from((377 * i) % 1000 < 985)))
+                .collect(),
             "D" => (1..=500).map(|i| 0.05 + 0.1 * fraction(i)).collect(),
             _ => vec![1.0; 60],
         }
@@ -226,7 +248,10 @@ mod tests {
 
     #[test]
     fn bounds_equal_the_outside_reference() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/bounds.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../shared/vectors/bounds.json"
+        );
         let Ok(text) = std::fs::read_to_string(path) else {
             eprintln!("skipped: the outside reference values are not here");
             return;
@@ -247,30 +272,64 @@ mod tests {
                 }
             };
             check("hoeffding_lower", hoeffding_lower(mean, n, 0.05));
-            check("maurer_pontil_lower", maurer_pontil_lower(mean, variance, n, 0.05));
-            check("betting_interval_lower", betting_lower(&x, None, 0.05, Looks::Once));
-            check("betting_interval_upper", betting_upper(&x, None, 0.05, Looks::Once));
+            check(
+                "maurer_pontil_lower",
+                maurer_pontil_lower(mean, variance, n, 0.05),
+            );
+            check(
+                "betting_interval_lower",
+                betting_lower(&x, None, 0.05, Looks::Once),
+            );
+            check(
+                "betting_interval_upper",
+                betting_upper(&x, None, 0.05, Looks::Once),
+            );
             check(
                 "betting_sequence_lower_after_n",
                 betting_lower(&x, None, 0.05, Looks::Anytime),
             );
-            if x.iter().all(|v| *v == 0.0 || (*v - 1.0).abs() < f64::EPSILON) {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0/1")]
+            if x.iter()
+                .all(|v| *v == 0.0 || (*v - 1.0).abs() < f64::EPSILON)
+            {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "0/1"
+                )]
                 let k = x.iter().sum::<f64>() as u64;
                 check("clopper_pearson_lower", clopper_pearson_lower(k, n, 0.05));
                 let two = &expect["clopper_pearson_two_sided"];
-                close(clopper_pearson_lower(k, n, 0.025), two[0].as_f64().expect("low"));
-                close(clopper_pearson_upper(k, n, 0.025), two[1].as_f64().expect("high"));
+                close(
+                    clopper_pearson_lower(k, n, 0.025),
+                    two[0].as_f64().expect("low"),
+                );
+                close(
+                    clopper_pearson_upper(k, n, 0.025),
+                    two[1].as_f64().expect("high"),
+                );
             }
             let two = &expect["maurer_pontil_two_sided"];
-            close(maurer_pontil_lower(mean, variance, n, 0.025), two[0].as_f64().expect("low"));
+            close(
+                maurer_pontil_lower(mean, variance, n, 0.025),
+                two[0].as_f64().expect("low"),
+            );
         }
-        for (key, value) in reference["hoeffding_bentkus_p"].as_object().expect("object") {
+        for (key, value) in reference["hoeffding_bentkus_p"]
+            .as_object()
+            .expect("object")
+        {
             let number = |name: &str| -> f64 {
-                let part = key.split(',').find_map(|p| p.strip_prefix(name)).expect("part");
+                let part = key
+                    .split(',')
+                    .find_map(|p| p.strip_prefix(name))
+                    .expect("part");
                 part.parse().expect("number")
             };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small n")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "small n"
+            )]
             let n = number("n=") as u64;
             close(
                 hoeffding_bentkus_p(number("rhat="), n, number("alpha=")),

@@ -58,7 +58,10 @@ pub struct Candidate {
 
 impl Recipe {
     fn one(name: impl Into<String>, config: PredictorConfig) -> Self {
-        Self { name: name.into(), members: vec![config] }
+        Self {
+            name: name.into(),
+            members: vec![config],
+        }
     }
 
     fn mean(parts: &[&Self]) -> Self {
@@ -91,9 +94,10 @@ impl Recipe {
             PredictorKind::Linear | PredictorKind::Logistic => {
                 Self::one(format!("{kind} (ridge = {})", config.ridge), config)
             }
-            PredictorKind::Clusters => {
-                Self::one(format!("clusters ({} of {})", config.nearest, config.clusters), config)
-            }
+            PredictorKind::Clusters => Self::one(
+                format!("clusters ({} of {})", config.nearest, config.clusters),
+                config,
+            ),
             _ => Self::one(kind.name(), config),
         }
     }
@@ -114,7 +118,10 @@ impl Recipe {
         let knn = Self::knn(section);
         let wide = {
             let neighbours = Some(section.neighbours.unwrap_or(WIDE_NEIGHBOURS));
-            Self::knn(&PredictorSection { neighbours, ..section.clone() })
+            Self::knn(&PredictorSection {
+                neighbours,
+                ..section.clone()
+            })
         };
         let clusters = Self::of(PredictorKind::Clusters, section);
         let means = [
@@ -147,7 +154,12 @@ impl<'s, 'a> Pantry<'s, 'a> {
         rule: RuleChoice,
     ) -> Self {
         let variances = matches!(rule, RuleChoice::PerRequestFloor { .. });
-        Self { study, calibration, variances, made: Vec::new() }
+        Self {
+            study,
+            calibration,
+            variances,
+            made: Vec::new(),
+        }
     }
 
     /// Forecasts and calibrates a recipe.
@@ -161,7 +173,12 @@ impl<'s, 'a> Pantry<'s, 'a> {
         let parts: Vec<_> = recipe
             .members
             .iter()
-            .map(|config| self.made.iter().find(|m| m.0 == *config).expect("made above"))
+            .map(|config| {
+                self.made
+                    .iter()
+                    .find(|m| m.0 == *config)
+                    .expect("made above")
+            })
             .collect();
         let over = |pick: &dyn Fn(usize) -> Array2<f64>, power: i32| {
             #[expect(clippy::cast_precision_loss, reason = "few members")]
@@ -181,7 +198,9 @@ impl<'s, 'a> Pantry<'s, 'a> {
         };
         let train_variance = over(&|i| parts[i].1.train_variance.clone(), 2);
         let test_variance = over(&|i| parts[i].3.clone(), 2);
-        let kind = self.calibration.unwrap_or_else(|| best_calibration(self.study, &raw));
+        let kind = self
+            .calibration
+            .unwrap_or_else(|| best_calibration(self.study, &raw));
         let calibration = calibrate(kind, &raw, self.study, |_| true);
         Ok(Candidate {
             name: recipe.name.clone(),
@@ -264,7 +283,9 @@ fn cross_calibrated(kind: CalibrationKind, raw: &Array2<f64>, study: &Study<'_>)
         let calibration = calibrate(kind, raw, study, |i| usize::from(study.fold[i]) != fold);
         for (i, mut row) in out.axis_iter_mut(Axis(0)).enumerate() {
             if usize::from(study.fold[i]) == fold {
-                row.iter_mut().zip(&calibration).for_each(|(q, c)| *q = c.apply(*q));
+                row.iter_mut()
+                    .zip(&calibration)
+                    .for_each(|(q, c)| *q = c.apply(*q));
             }
         }
     }
@@ -295,7 +316,9 @@ fn calibrate(
 fn apply(calibration: &[Calibration], raw: &Array2<f64>) -> Array2<f64> {
     let mut out = raw.clone();
     for mut row in out.outer_iter_mut() {
-        row.iter_mut().zip(calibration).for_each(|(q, c)| *q = c.apply(*q));
+        row.iter_mut()
+            .zip(calibration)
+            .for_each(|(q, c)| *q = c.apply(*q));
     }
     out
 }

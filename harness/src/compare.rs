@@ -49,8 +49,12 @@ fn difference(
     first: &Replay,
     options: &ReplayOptions,
 ) -> Difference {
-    let position: HashMap<&str, usize> =
-        first.request_ids.iter().enumerate().map(|(i, id)| (id.as_str(), i)).collect();
+    let position: HashMap<&str, usize> = first
+        .request_ids
+        .iter()
+        .enumerate()
+        .map(|(i, id)| (id.as_str(), i))
+        .collect();
     let (own, theirs): (Vec<usize>, Vec<usize>) = policy
         .request_ids
         .iter()
@@ -61,9 +65,21 @@ fn difference(
     let (a, b) = (policy.play.rows(&own), first.play.rows(&theirs));
     let (base_a, base_b) = (policy.baseline.rows(&own), first.baseline.rows(&theirs));
     let ones = Array1::from_elem(own.len(), 1.0);
-    let columns = [&ones, &a.quality, &b.quality, &a.cost, &b.cost, &base_a.cost, &base_b.cost];
+    let columns = [
+        &ones,
+        &a.quality,
+        &b.quality,
+        &a.cost,
+        &b.cost,
+        &base_a.cost,
+        &base_b.cost,
+    ];
     let sums = clusters.sums(&columns.map(|column| column.view()));
-    let draws = Bootstrap { resamples: options.resamples, seed: options.seed.0 }.sums(sums.view());
+    let draws = Bootstrap {
+        resamples: options.resamples,
+        seed: options.seed.0,
+    }
+    .sums(sums.view());
     let total = sums.sum_axis(ndarray::Axis(0));
     let interval = |statistic: &dyn Fn(ndarray::ArrayView1<'_, f64>) -> f64| -> Interval {
         let values = draws.outer_iter().map(statistic).collect();

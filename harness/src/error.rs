@@ -50,7 +50,9 @@ pub enum EvidenceError {
         widest: Option<(String, f64)>,
     },
     /// One side of the split is empty or too small to learn from or judge on.
-    #[error("the split leaves {train} requests to learn from and {evaluated} to judge on; {least} each are the least")]
+    #[error(
+        "the split leaves {train} requests to learn from and {evaluated} to judge on; {least} each are the least"
+    )]
     SplitTooSmall {
         /// Training requests.
         train: usize,
@@ -60,7 +62,9 @@ pub enum EvidenceError {
         least: usize,
     },
     /// The policy would be judged on the rows it was tuned on.
-    #[error("a train share of {share} leaves no untouched rows: a policy tuned and judged on the same rows looks better than it is")]
+    #[error(
+        "a train share of {share} leaves no untouched rows: a policy tuned and judged on the same rows looks better than it is"
+    )]
     SameRows {
         /// The share as given.
         share: f64,
@@ -86,7 +90,11 @@ pub enum EvidenceError {
 impl EvidenceError {
     /// Wraps an error of a lower crate.
     pub(crate) fn engine(code: &'static str, error: &impl std::fmt::Display, help: &str) -> Self {
-        Self::Engine { code, message: error.to_string(), help: help.to_owned() }
+        Self::Engine {
+            code,
+            message: error.to_string(),
+            help: help.to_owned(),
+        }
     }
 
     /// The stable code that `plimsoll explain` knows.
@@ -124,7 +132,9 @@ impl EvidenceError {
             }
             Self::NotFullInformation { widest, .. } => not_full_help(widest.as_ref()),
             Self::SplitTooSmall { .. } => "collect more requests, or move --train-share".into(),
-            Self::SameRows { .. } => "choose a train share between 0 and 1, for instance 0.7".into(),
+            Self::SameRows { .. } => {
+                "choose a train share between 0 and 1, for instance 0.7".into()
+            }
             Self::UnknownRequest { .. } => {
                 "give a request_id of the log whose outcomes are complete".into()
             }
@@ -163,7 +173,10 @@ fn not_full(
         _ => "so what the other arms would have answered is unknown",
     };
     let widest = widest.map_or(String::new(), |(arm, share)| {
-        format!("; the widest of the others, `{arm}`, answered {:.1} %", share * 100.0)
+        format!(
+            "; the widest of the others, `{arm}`, answered {:.1} %",
+            share * 100.0
+        )
     });
     format!(
         "the log is not fully observed: {complete} of {arms} arms have a labelled outcome on every \

@@ -109,6 +109,9 @@ pub struct Floor {
     pub margin_low: f64,
     /// One-sided upper bound of the margin at `confidence`; below 0 means the floor is broken.
     pub margin_high: f64,
+    /// Whether any setting kept the line on the training rows; if none did, every request goes to
+    /// the arm of highest quality.
+    pub feasible: bool,
     /// Name of the bound, for instance `betting` or `clopper-pearson`.
     pub bound: String,
     /// Why this bound was chosen.

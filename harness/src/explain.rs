@@ -17,8 +17,15 @@ pub fn explain(
     request_id: &str,
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Result<Explanation, EvidenceError> {
-    let unknown = || EvidenceError::UnknownRequest { id: request_id.to_owned() };
-    let request = input.log.requests.iter().find(|r| r.id == request_id).ok_or_else(unknown)?;
+    let unknown = || EvidenceError::UnknownRequest {
+        id: request_id.to_owned(),
+    };
+    let request = input
+        .log
+        .requests
+        .iter()
+        .find(|r| r.id == request_id)
+        .ok_or_else(unknown)?;
     let table = table(input, options)?;
     let fitted = fit(input, &table, options, progress)?;
     let router = &fitted.router;
@@ -26,7 +33,9 @@ pub fn explain(
         .context(&raw_context(request))
         .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
     let engine = |e: plimsoll::DecideError| EvidenceError::engine(e.code(), &e, e.help());
-    let decision = router.decide(&context, request_id, options.seed).map_err(engine)?;
+    let decision = router
+        .decide(&context, request_id, options.seed)
+        .map_err(engine)?;
     let scores = router.score(&context).map_err(engine)?;
     let distribution = router.distribution(&context).map_err(engine)?;
     let mut arms: Vec<ExplainedArm> = scores
@@ -39,14 +48,18 @@ pub fn explain(
                 model: score.arm.to_string(),
                 probability: *probability,
                 predicted_quality: score.quality,
-                expected_cost_usd: score.expected_cost.expect("a router prices every arm it compares"),
+                expected_cost_usd: score
+                    .expected_cost
+                    .expect("a router prices every arm it compares"),
                 observed_quality,
                 observed_cost_usd,
             }
         })
         .collect();
     arms.sort_by(|a, b| {
-        a.expected_cost_usd.total_cmp(&b.expected_cost_usd).then(a.model.cmp(&b.model))
+        a.expected_cost_usd
+            .total_cmp(&b.expected_cost_usd)
+            .then(a.model.cmp(&b.model))
     });
     let seen_in_training = fitted
         .study
@@ -66,16 +79,15 @@ pub fn explain(
     })
 }
 
-fn observed(
-    input: &ReplayInput<'_>,
-    request: &Request,
-    arm: &str,
-) -> (Option<f64>, Option<f64>) {
+fn observed(input: &ReplayInput<'_>, request: &Request, arm: &str) -> (Option<f64>, Option<f64>) {
     let outcome = request
         .outcomes
         .iter()
         .find(|outcome| input.log.arms[outcome.arm as usize].as_str() == arm);
     outcome.map_or((None, None), |o| {
-        (o.quality.map(plimsoll::Quality::get), o.cost.map(plimsoll::Usd::as_f64))
+        (
+            o.quality.map(plimsoll::Quality::get),
+            o.cost.map(plimsoll::Usd::as_f64),
+        )
     })
 }

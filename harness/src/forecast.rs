@@ -71,7 +71,12 @@ pub fn cross_fit(
     }
     let all: Vec<usize> = (0..shape.0).collect();
     let predictor = training.fit(config, &all)?;
-    Ok(Forecast { name, train, train_variance, predictor })
+    Ok(Forecast {
+        name,
+        train,
+        train_variance,
+        predictor,
+    })
 }
 
 /// Expectations and variances of `predictor`, both of shape (n, K); without `variances` these may
@@ -111,8 +116,11 @@ impl Training<'_> {
 
     fn fit(&self, config: &PredictorConfig, rows: &[usize]) -> Result<Predictor, EvidenceError> {
         let contexts: Vec<Context> = rows.iter().map(|&i| self.contexts[i].clone()).collect();
-        let quality: Vec<Option<f64>> =
-            rows.iter().flat_map(|&i| self.quality.row(i).to_vec()).map(Some).collect();
+        let quality: Vec<Option<f64>> = rows
+            .iter()
+            .flat_map(|&i| self.quality.row(i).to_vec())
+            .map(Some)
+            .collect();
         let rows = TrainingRows {
             contexts: &contexts,
             arms: self.quality.ncols(),

@@ -24,13 +24,18 @@ impl Hull {
         let mut order: Vec<usize> = (0..points.len()).collect();
         order.sort_by(|&a, &b| {
             let (a, b) = (points[a], points[b]);
-            a.cost.total_cmp(&b.cost).then(b.quality.total_cmp(&a.quality))
+            a.cost
+                .total_cmp(&b.cost)
+                .then(b.quality.total_cmp(&a.quality))
         });
         let mut corners: Vec<(usize, Point)> = Vec::new();
         for index in order {
             let point = points[index];
             // Dearer without being better is never on the hull.
-            if corners.last().is_some_and(|(_, last)| point.quality <= last.quality) {
+            if corners
+                .last()
+                .is_some_and(|(_, last)| point.quality <= last.quality)
+            {
                 continue;
             }
             while let [.., (_, a), (_, b)] = corners[..] {
@@ -68,10 +73,13 @@ impl Hull {
         if quality <= first.quality {
             return Some(first.cost);
         }
-        self.corners.windows(2).find(|pair| quality <= pair[1].1.quality).map(|pair| {
-            let (a, b) = (pair[0].1, pair[1].1);
-            a.cost + (quality - a.quality) / (b.quality - a.quality) * (b.cost - a.cost)
-        })
+        self.corners
+            .windows(2)
+            .find(|pair| quality <= pair[1].1.quality)
+            .map(|pair| {
+                let (a, b) = (pair[0].1, pair[1].1);
+                a.cost + (quality - a.quality) / (b.quality - a.quality) * (b.cost - a.cost)
+            })
     }
 
     /// Two corners and the share of the dearer one whose mix costs `cost`.
@@ -81,7 +89,10 @@ impl Hull {
         if cost < first.cost {
             return None;
         }
-        let segment = self.corners.windows(2).position(|pair| cost <= pair[1].1.cost);
+        let segment = self
+            .corners
+            .windows(2)
+            .position(|pair| cost <= pair[1].1.cost);
         let last = self.corners.len() - 1;
         Some(segment.map_or((last, last, 1.0), |i| {
             let (a, b) = (self.corners[i].1, self.corners[i + 1].1);
@@ -93,7 +104,9 @@ impl Hull {
     /// left of the cheapest.
     #[must_use]
     pub fn area(&self, from: f64, to: f64) -> f64 {
-        let Some((_, last)) = self.corners.last() else { return 0.0 };
+        let Some((_, last)) = self.corners.last() else {
+            return 0.0;
+        };
         let inside: f64 = self
             .corners
             .windows(2)
@@ -115,8 +128,10 @@ mod tests {
     use super::*;
 
     fn hull(points: &[(f64, f64)]) -> Hull {
-        let points: Vec<Point> =
-            points.iter().map(|&(cost, quality)| Point { cost, quality }).collect();
+        let points: Vec<Point> = points
+            .iter()
+            .map(|&(cost, quality)| Point { cost, quality })
+            .collect();
         Hull::of(&points)
     }
 
@@ -126,7 +141,10 @@ mod tests {
         let corners: Vec<usize> = h.corners().iter().map(|(i, _)| *i).collect();
         assert_eq!(corners, [0, 2, 4]);
         let close = |got: Option<f64>, expect: f64| {
-            assert!(got.is_some_and(|got| (got - expect).abs() < 1e-12), "{got:?} {expect}");
+            assert!(
+                got.is_some_and(|got| (got - expect).abs() < 1e-12),
+                "{got:?} {expect}"
+            );
         };
         close(h.quality_at(2.0), 0.5);
         close(h.quality_at(9.0), 0.9);

@@ -130,7 +130,11 @@ pub fn paired(
 /// Share of `baseline` saved; 0 when there was nothing to save.
 #[must_use]
 pub fn saved_share(policy: f64, baseline: f64) -> f64 {
-    if baseline > 0.0 { 1.0 - policy / baseline } else { 0.0 }
+    if baseline > 0.0 {
+        1.0 - policy / baseline
+    } else {
+        0.0
+    }
 }
 
 /// The bound on the floor's margin: exact where outcomes allow it, betting elsewhere.
@@ -145,7 +149,9 @@ pub fn floor_bound(
     let alpha = 1.0 - confidence;
     let margin = mean(quality.view()) - mean(per_request.view());
     let independent = clusters.count == clusters.of.len();
-    let binary = quality.iter().all(|q| *q == 0.0 || (*q - 1.0).abs() < f64::EPSILON);
+    let binary = quality
+        .iter()
+        .all(|q| *q == 0.0 || (*q - 1.0).abs() < f64::EPSILON);
     if let (Line::Absolute(line), true, true) = (line, independent, binary) {
         let successes = quality.iter().filter(|q| **q > 0.5).count() as u64;
         let trials = quality.len() as u64;
@@ -213,7 +219,9 @@ fn margins_by_cluster(
 fn shuffled(n: usize) -> Vec<usize> {
     use rand::seq::SliceRandom;
     let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(0x706c_696d_736f_6c6c));
+    order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(
+        0x706c_696d_736f_6c6c,
+    ));
     order
 }
 
@@ -283,9 +291,14 @@ pub fn verdict(findings: &Findings<'_>) -> Verdict {
         ));
     }
     if !insufficient.is_empty() {
-        return Verdict { decision: Decision::InsufficientEvidence, reasons: insufficient };
+        return Verdict {
+            decision: Decision::InsufficientEvidence,
+            reasons: insufficient,
+        };
     }
-    hold(findings).or_else(|| ship(findings)).unwrap_or_else(|| open(findings))
+    hold(findings)
+        .or_else(|| ship(findings))
+        .unwrap_or_else(|| open(findings))
 }
 
 fn hold(findings: &Findings<'_>) -> Option<Verdict> {
@@ -313,9 +326,15 @@ fn hold(findings: &Findings<'_>) -> Option<Verdict> {
         ));
     }
     if findings.changes && findings.savings.high <= 0.0 {
-        reasons.push(format!("the policy saves nothing against `{}`", findings.baseline));
+        reasons.push(format!(
+            "the policy saves nothing against `{}`",
+            findings.baseline
+        ));
     }
-    (!reasons.is_empty()).then_some(Verdict { decision: Decision::Hold, reasons })
+    (!reasons.is_empty()).then_some(Verdict {
+        decision: Decision::Hold,
+        reasons,
+    })
 }
 
 fn ship(findings: &Findings<'_>) -> Option<Verdict> {
@@ -345,7 +364,11 @@ fn open(findings: &Findings<'_>) -> Verdict {
             "the floor is not proven: quality is {:.4} {} the line, but may be {:.4} below it at \
              {:.0} % confidence",
             findings.floor.margin.abs(),
-            if findings.floor.margin < 0.0 { "below" } else { "above" },
+            if findings.floor.margin < 0.0 {
+                "below"
+            } else {
+                "above"
+            },
             -findings.floor.low,
             findings.confidence * 100.0
         );
@@ -367,7 +390,10 @@ fn open(findings: &Findings<'_>) -> Verdict {
             findings.savings.low * 100.0
         ));
     }
-    Verdict { decision: Decision::InsufficientEvidence, reasons }
+    Verdict {
+        decision: Decision::InsufficientEvidence,
+        reasons,
+    }
 }
 
 /// Clusters at which a margin of this size would clear the line: the bound narrows with √n.
@@ -378,7 +404,11 @@ fn requests_needed(findings: &Findings<'_>) -> Option<u64> {
     }
     #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
     let needed = findings.clusters as f64 * ((floor.margin - floor.low) / floor.margin).powi(2);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked range")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked range"
+    )]
     (needed < 1e9).then(|| needed.ceil() as u64)
 }
 
@@ -388,21 +418,33 @@ mod tests {
 
     fn play(quality: Vec<f64>, cost: f64) -> Play {
         let n = quality.len();
-        Play { quality: Array1::from_vec(quality), cost: Array1::from_elem(n, cost) }
+        Play {
+            quality: Array1::from_vec(quality),
+            cost: Array1::from_elem(n, cost),
+        }
     }
 
     fn alone(n: usize) -> Clusters {
-        Clusters { of: (0..n).collect(), count: n }
+        Clusters {
+            of: (0..n).collect(),
+            count: n,
+        }
     }
 
     /// A log sorted by task drifts in quality; its bound must still hold the mean.
     #[test]
     fn a_sorted_log_has_the_bound_of_a_mixed_one() {
         let sorted: Array1<f64> = (0..900).map(|i| 0.5 + 0.25 * f64::from(i / 300)).collect();
-        let line = Line::Relative { arm: 0, retain: 0.9 };
+        let line = Line::Relative {
+            arm: 0,
+            retain: 0.9,
+        };
         let per_row = Array1::from_elem(900, 0.7);
         let bound = floor_bound(&sorted, &per_row, line, &alone(900), 0.95);
-        assert!(bound.low <= bound.margin && bound.margin <= bound.high, "{bound:?}");
+        assert!(
+            bound.low <= bound.margin && bound.margin <= bound.high,
+            "{bound:?}"
+        );
         assert!(bound.low > 0.0, "{bound:?}");
     }
 
@@ -410,7 +452,10 @@ mod tests {
     #[test]
     fn o14_the_same_policy_has_no_difference() {
         let p = play((0..100).map(|i| f64::from(i % 2)).collect(), 0.5);
-        let bootstrap = Bootstrap { resamples: 200, seed: 3 };
+        let bootstrap = Bootstrap {
+            resamples: 200,
+            seed: 3,
+        };
         let paired = paired(&p, &p, &alone(100), bootstrap, 0.95);
         assert_eq!(paired.savings.fraction, Interval::default());
         assert_eq!(paired.quality_change, Interval::default());
@@ -419,13 +464,33 @@ mod tests {
     /// ROBUSTNESS.md O10: ten copies of each row, known as clusters, prove no more than one.
     #[test]
     fn o10_copies_do_not_shrink_the_interval() {
-        let once: Vec<f64> = (0..200).map(|i| f64::from(u8::from((i * 7) % 10 < 8))).collect();
+        let once: Vec<f64> = (0..200)
+            .map(|i| f64::from(u8::from((i * 7) % 10 < 8)))
+            .collect();
         let tenfold: Vec<f64> = once.iter().flat_map(|q| [*q; 10]).collect();
-        let grouped = Clusters { of: (0..2000).map(|i| i / 10).collect(), count: 200 };
+        let grouped = Clusters {
+            of: (0..2000).map(|i| i / 10).collect(),
+            count: 200,
+        };
         let base = |n| play(vec![1.0; n], 1.0);
-        let bootstrap = Bootstrap { resamples: 500, seed: 3 };
-        let one = paired(&play(once.clone(), 0.5), &base(200), &alone(200), bootstrap, 0.95);
-        let ten = paired(&play(tenfold.clone(), 0.5), &base(2000), &grouped, bootstrap, 0.95);
+        let bootstrap = Bootstrap {
+            resamples: 500,
+            seed: 3,
+        };
+        let one = paired(
+            &play(once.clone(), 0.5),
+            &base(200),
+            &alone(200),
+            bootstrap,
+            0.95,
+        );
+        let ten = paired(
+            &play(tenfold.clone(), 0.5),
+            &base(2000),
+            &grouped,
+            bootstrap,
+            0.95,
+        );
         let width = |i: Interval| i.high - i.low;
         assert!((width(one.quality) - width(ten.quality)).abs() < 1e-9);
 
@@ -446,7 +511,11 @@ mod tests {
 
     fn findings(floor: &FloorBound) -> Findings<'_> {
         Findings {
-            savings: Interval { point: 0.4, low: 0.3, high: 0.5 },
+            savings: Interval {
+                point: 0.4,
+                low: 0.3,
+                high: 0.5,
+            },
             floor,
             floor_quality: 0.9,
             confidence: 0.95,
@@ -460,7 +529,13 @@ mod tests {
     }
 
     fn bound(margin: f64, low: f64, high: f64) -> FloorBound {
-        FloorBound { margin, low, high, method: "betting", reason: "test" }
+        FloorBound {
+            margin,
+            low,
+            high,
+            method: "betting",
+            reason: "test",
+        }
     }
 
     #[test]
@@ -473,17 +548,35 @@ mod tests {
         };
         check(findings(&good), Decision::Ship, "above the line");
         let open = bound(0.02, -0.02, 0.06);
-        check(findings(&open), Decision::InsufficientEvidence, "about 4000 evaluated");
+        check(
+            findings(&open),
+            Decision::InsufficientEvidence,
+            "about 4000 evaluated",
+        );
         let broken = bound(-0.03, -0.05, -0.01);
         check(findings(&broken), Decision::Hold, "broken");
         // O16: nothing changes.
-        let same = Findings { changes: false, savings: Interval::default(), ..findings(&good) };
+        let same = Findings {
+            changes: false,
+            savings: Interval::default(),
+            ..findings(&good)
+        };
         check(same, Decision::Hold, "no savings available");
         // O18: constant labels.
-        let constant = Findings { no_signal: true, ..findings(&good) };
-        check(constant, Decision::InsufficientEvidence, "no quality signal");
+        let constant = Findings {
+            no_signal: true,
+            ..findings(&good)
+        };
+        check(
+            constant,
+            Decision::InsufficientEvidence,
+            "no quality signal",
+        );
         // O09: too few rows.
-        let few = Findings { clusters: 28, ..findings(&good) };
+        let few = Findings {
+            clusters: 28,
+            ..findings(&good)
+        };
         check(few, Decision::InsufficientEvidence, "at least 29");
     }
 }

@@ -27,16 +27,27 @@ pub struct TwoArms<'a> {
 #[must_use]
 pub fn metrics(sweep: &[Point], here: Point, best: Point, two: Option<TwoArms<'_>>) -> Metrics {
     let hull = Hull::of(sweep);
-    let (low, high) = sweep.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
-        (low.min(p.cost), high.max(p.cost))
-    });
-    let area = if low < high { hull.area(low, high) } else { 0.0 };
+    let (low, high) = sweep
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
+            (low.min(p.cost), high.max(p.cost))
+        });
+    let area = if low < high {
+        hull.area(low, high)
+    } else {
+        0.0
+    };
     let only = sweep.iter().map(|p| p.quality).fold(0.0, f64::max);
-    let (aiq, aiq_code) =
-        if low < high { (area / (high - low), area / high) } else { (only, only) };
+    let (aiq, aiq_code) = if low < high {
+        (area / (high - low), area / high)
+    } else {
+        (only, only)
+    };
     // Matching allows for nothing but float noise.
     let relative_cost = |quality: f64| {
-        hull.cost_at(quality - 1e-12).filter(|_| best.cost > 0.0).map(|cost| cost / best.cost)
+        hull.cost_at(quality - 1e-12)
+            .filter(|_| best.cost > 0.0)
+            .map(|cost| cost / best.cost)
     };
     let matching = relative_cost(best.quality);
     let apgr_and_cpt = two.and_then(|two| route_llm(&two));
@@ -44,7 +55,11 @@ pub fn metrics(sweep: &[Point], here: Point, best: Point, two: Option<TwoArms<'_
         aiq,
         aiq_code,
         cost_save: matching.map(|c| 1.0 - c),
-        perf_gain: if best.quality > 0.0 { only / best.quality - 1.0 } else { 0.0 },
+        perf_gain: if best.quality > 0.0 {
+            only / best.quality - 1.0
+        } else {
+            0.0
+        },
         qnc: matching,
         apgr: apgr_and_cpt.map(|m| m.0),
         cpt50: apgr_and_cpt.and_then(|m| m.1),
@@ -91,7 +106,10 @@ fn route_llm(two: &TwoArms<'_>) -> Option<(f64, Option<f64>, Option<f64>)> {
     for (calls, &i) in order.iter().enumerate() {
         recovered.push(recovered[calls] + two.strong[i] - two.weak[i]);
     }
-    let area: f64 = recovered.windows(2).map(|w| f64::midpoint(w[0], w[1])).sum();
+    let area: f64 = recovered
+        .windows(2)
+        .map(|w| f64::midpoint(w[0], w[1]))
+        .sum();
     let least = |share: f64| {
         let calls = recovered.iter().position(|r| *r >= share * gap - 1e-9);
         calls.map(|calls| calls as f64 / n as f64)
@@ -108,7 +126,10 @@ mod tests {
     }
 
     fn close(got: Option<f64>, expect: f64) {
-        assert!(got.is_some_and(|got| (got - expect).abs() < 1e-9), "{got:?} {expect}");
+        assert!(
+            got.is_some_and(|got| (got - expect).abs() < 1e-9),
+            "{got:?} {expect}"
+        );
     }
 
     #[test]
@@ -130,7 +151,10 @@ mod tests {
         close(m.savings_at[0].savings, 0.5);
         assert!(m.savings_at[3].savings > Some(0.5));
         let unreachable = metrics(&sweep, sweep[1], point(10.0, 0.99), None);
-        assert_eq!((unreachable.qnc, unreachable.savings_at[0].savings), (None, None));
+        assert_eq!(
+            (unreachable.qnc, unreachable.savings_at[0].savings),
+            (None, None)
+        );
     }
 
     #[test]
@@ -145,7 +169,14 @@ mod tests {
         // PGR is 0, ½, 1, 1, 1 at shares 0, ¼, ½, ¾, 1: the trapezoids give ¾.
         assert!((apgr - 0.75).abs() < 1e-12);
         assert_eq!((half, most), (Some(0.25), Some(0.5)));
-        assert_eq!(route_llm(&TwoArms { weak: &[1.0], strong: &[0.0], score: &[0.0] }), None);
+        assert_eq!(
+            route_llm(&TwoArms {
+                weak: &[1.0],
+                strong: &[0.0],
+                score: &[0.0]
+            }),
+            None
+        );
     }
 
     #[test]

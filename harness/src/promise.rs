@@ -41,7 +41,10 @@ impl Play {
     #[must_use]
     pub fn rows(&self, rows: &[usize]) -> Self {
         let axis = ndarray::Axis(0);
-        Self { quality: self.quality.select(axis, rows), cost: self.cost.select(axis, rows) }
+        Self {
+            quality: self.quality.select(axis, rows),
+            cost: self.cost.select(axis, rows),
+        }
     }
 }
 
@@ -103,8 +106,10 @@ pub fn cheapest(
     clusters: usize,
     z: f64,
 ) -> Option<Selection> {
-    let margins: Vec<Margins> =
-        plays.iter().map(|play| Margins::new(&play.quality, line, cluster, clusters)).collect();
+    let margins: Vec<Margins> = plays
+        .iter()
+        .map(|play| Margins::new(&play.quality, line, cluster, clusters))
+        .collect();
     let costs: Vec<f64> = plays.iter().map(|play| mean(play.cost.view())).collect();
     let pair = |i: usize, j: usize| Pair::new(&margins[i], &margins[j], line.len());
 
@@ -116,8 +121,9 @@ pub fn cheapest(
             best = Some(selection);
         }
     };
-    let kept: Vec<bool> =
-        (0..margins.len()).map(|i| pair(i, i).bound(1.0, z) >= 0.0).collect();
+    let kept: Vec<bool> = (0..margins.len())
+        .map(|i| pair(i, i).bound(1.0, z) >= 0.0)
+        .collect();
     for (i, margin) in margins.iter().enumerate() {
         if kept[i] {
             offer(Selection {
@@ -135,7 +141,11 @@ pub fn cheapest(
             let (mut low, mut high) = (0.0_f64, 1.0_f64);
             for _ in 0..30 {
                 let middle = low.midpoint(high);
-                if mix.bound(middle, z) >= 0.0 { low = middle } else { high = middle }
+                if mix.bound(middle, z) >= 0.0 {
+                    low = middle
+                } else {
+                    high = middle
+                }
             }
             if low > 0.0 {
                 offer(Selection {
@@ -187,7 +197,11 @@ impl Pair {
     #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
     fn new(a: &Margins, b: &Margins, rows: usize) -> Self {
         let clusters = a.residual.len() as f64;
-        let correction = if clusters > 1.0 { clusters / (clusters - 1.0) } else { f64::INFINITY };
+        let correction = if clusters > 1.0 {
+            clusters / (clusters - 1.0)
+        } else {
+            f64::INFINITY
+        };
         let mut squares = (0.0, 0.0, 0.0);
         for (x, y) in a.residual.iter().zip(&b.residual) {
             squares.0 += x * x;
@@ -195,7 +209,11 @@ impl Pair {
             squares.2 += y * y;
         }
         let scale = correction / (rows as f64).powi(2);
-        Self { means: (a.mean, b.mean), squares, scale }
+        Self {
+            means: (a.mean, b.mean),
+            squares,
+            scale,
+        }
     }
 
     /// Mean − z·se of the mix that uses the first option with probability `share`.
@@ -205,7 +223,11 @@ impl Pair {
         let squares = (share * share * aa + 2.0 * share * rest * ab + rest * rest * bb).max(0.0);
         let mean = share * self.means.0 + rest * self.means.1;
         // One cluster says nothing about its own spread, unless there is no spread at all.
-        let spread = if squares == 0.0 { 0.0 } else { (squares * self.scale).sqrt() };
+        let spread = if squares == 0.0 {
+            0.0
+        } else {
+            (squares * self.scale).sqrt()
+        };
         mean - z * spread
     }
 }
@@ -218,7 +240,11 @@ pub fn normal_quantile(confidence: f64) -> f64 {
 
 #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
 pub(crate) fn mean(values: ArrayView1<'_, f64>) -> f64 {
-    if values.is_empty() { 0.0 } else { values.sum() / values.len() as f64 }
+    if values.is_empty() {
+        0.0
+    } else {
+        values.sum() / values.len() as f64
+    }
 }
 
 #[cfg(test)]

@@ -186,9 +186,9 @@ pub(crate) fn fit<'a>(
     let objective = &options.policy.objective;
     let line = line(&study, options)?;
     let rule = match objective.rule {
-        RuleKind::PerRequestFloor => {
-            RuleChoice::PerRequestFloor { delta: objective.delta.unwrap_or(DELTA) }
-        }
+        RuleKind::PerRequestFloor => RuleChoice::PerRequestFloor {
+            delta: objective.delta.unwrap_or(DELTA),
+        },
         _ => RuleChoice::AverageFloor,
     };
     let section = &options.policy.predictor;
@@ -197,7 +197,11 @@ pub(crate) fn fit<'a>(
         None => Recipe::auto(section, study.tries_knn()),
     };
     let per_row = line.per_request(&study.train.quality);
-    let rows = training_rows(&study, &per_row, standard_errors(&study, objective.confidence, objective.aim));
+    let rows = training_rows(
+        &study,
+        &per_row,
+        standard_errors(&study, objective.confidence, objective.aim),
+    );
     let mut pantry = Pantry::new(&study, section.calibration, rule);
     let total = recipes.len() + 2;
     let mut candidates = Vec::with_capacity(recipes.len());
@@ -212,10 +216,18 @@ pub(crate) fn fit<'a>(
         let tuned = candidate.tune(&study, &rows, rule);
         Ok::<_, EvidenceError>((candidate, tuned))
     };
-    progress(Stage::Predictors { done: total - 2, total });
+    progress(Stage::Predictors {
+        done: total - 2,
+        total,
+    });
     let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
-    let tasks = has_tasks.then(|| reference(Recipe::tasks(section), &mut pantry)).transpose()?;
-    progress(Stage::Predictors { done: total - 1, total });
+    let tasks = has_tasks
+        .then(|| reference(Recipe::tasks(section), &mut pantry))
+        .transpose()?;
+    progress(Stage::Predictors {
+        done: total - 1,
+        total,
+    });
     let knn = study
         .tries_knn()
         .then(|| reference(Recipe::knn(section), &mut pantry))
@@ -244,12 +256,20 @@ fn line(study: &Study<'_>, options: &ReplayOptions) -> Result<Line, EvidenceErro
     match (objective.quality, &objective.relative_to, objective.retain) {
         (Some(quality), _, _) => Ok(Line::Absolute(quality)),
         (None, Some(arm), retain) => {
-            let arm = if arm == BEST_SINGLE { study.best } else { column(study, arm)? };
-            Ok(Line::Relative { arm, retain: retain.unwrap_or(1.0) })
+            let arm = if arm == BEST_SINGLE {
+                study.best
+            } else {
+                column(study, arm)?
+            };
+            Ok(Line::Relative {
+                arm,
+                retain: retain.unwrap_or(1.0),
+            })
         }
-        (None, None, retain) => {
-            Ok(Line::Relative { arm: study.best, retain: retain.unwrap_or(1.0) })
-        }
+        (None, None, retain) => Ok(Line::Relative {
+            arm: study.best,
+            retain: retain.unwrap_or(1.0),
+        }),
     }
 }
 
@@ -264,17 +284,18 @@ pub(crate) fn column(study: &Study<'_>, arm: &str) -> Result<usize, EvidenceErro
             },
             None => EvidenceError::UnknownArm {
                 got: arm.to_owned(),
-                known: study.table.coverage.iter().map(|c| c.model.clone()).collect(),
+                known: study
+                    .table
+                    .coverage
+                    .iter()
+                    .map(|c| c.model.clone())
+                    .collect(),
             },
         }
     })
 }
 
-pub(crate) fn training_rows<'s>(
-    study: &'s Study<'_>,
-    line: &'s Array1<f64>,
-    z: f64,
-) -> Rows<'s> {
+pub(crate) fn training_rows<'s>(study: &'s Study<'_>, line: &'s Array1<f64>, z: f64) -> Rows<'s> {
     let scale = mean(study.train.cost.column(study.best));
     Rows {
         quality: study.train.quality.view(),
@@ -322,8 +343,12 @@ fn router(
     let config = &options.policy.exploration;
     let exploration = Exploration {
         kind: match config.kind {
-            ExplorationChoice::Epsilon => ExplorationKind::Epsilon { epsilon: config.epsilon },
-            ExplorationChoice::InverseGap => ExplorationKind::InverseGap { gamma: config.gamma },
+            ExplorationChoice::Epsilon => ExplorationKind::Epsilon {
+                epsilon: config.epsilon,
+            },
+            ExplorationChoice::InverseGap => ExplorationKind::InverseGap {
+                gamma: config.gamma,
+            },
             _ => ExplorationKind::None,
         },
         share_max: config.share_max,
@@ -346,7 +371,9 @@ fn router(
 /// The engine's rule for a tuned setting; the best arm for everything when nothing was feasible.
 fn rule(study: &Study<'_>, tuned: Option<Tuned>) -> Rule {
     let arm = |column: usize| study.table.arms[column].clone();
-    let Some(tuned) = tuned else { return Rule::Fixed(arm(study.best)) };
+    let Some(tuned) = tuned else {
+        return Rule::Fixed(arm(study.best));
+    };
     let scale = training_rows(study, &Array1::zeros(0), 0.5).cost_scale;
     let average = |low: f64, high: f64, share_high: f64| AverageFloor {
         lambda_low: low,
@@ -356,9 +383,10 @@ fn rule(study: &Study<'_>, tuned: Option<Tuned>) -> Rule {
     };
     match (tuned.setting, tuned.other) {
         (Setting::Arm(only), Setting::Arm(other)) if only == other => Rule::Fixed(arm(only)),
-        (Setting::Arm(first), Setting::Arm(second)) => {
-            Rule::Mix(vec![(arm(first), tuned.share), (arm(second), 1.0 - tuned.share)])
-        }
+        (Setting::Arm(first), Setting::Arm(second)) => Rule::Mix(vec![
+            (arm(first), tuned.share),
+            (arm(second), 1.0 - tuned.share),
+        ]),
         (Setting::Lambda(low), Setting::Lambda(high)) => {
             Rule::AverageFloor(average(low, high, 1.0 - tuned.share))
         }
@@ -373,7 +401,10 @@ fn rule(study: &Study<'_>, tuned: Option<Tuned>) -> Rule {
             share: tuned.share,
         },
         (Setting::Tau { tau, delta }, _) | (_, Setting::Tau { tau, delta }) => {
-            Rule::PerRequestFloor(PerRequestFloor { quality: tau, delta })
+            Rule::PerRequestFloor(PerRequestFloor {
+                quality: tau,
+                delta,
+            })
         }
     }
 }
@@ -417,12 +448,20 @@ pub(crate) fn arm_play(study: &Study<'_>, arm: usize) -> Play {
 }
 
 /// A tuned setting of a candidate on the evaluated rows; the anchor arm when nothing was feasible.
-pub(crate) fn tuned_play(fitted: &Fitted<'_>, expected: &Expected<'_>, tuned: Option<Tuned>) -> Play {
+pub(crate) fn tuned_play(
+    fitted: &Fitted<'_>,
+    expected: &Expected<'_>,
+    tuned: Option<Tuned>,
+) -> Play {
     let study = &fitted.study;
     let tuned = tuned.unwrap_or_else(|| Tuned::pure(Setting::Arm(study.best)));
     let scale = training_rows(study, &Array1::zeros(0), 0.5).cost_scale;
     let probabilities = tuned.probabilities(expected, scale);
-    play(&probabilities, study.test.quality.view(), study.test.cost.view())
+    play(
+        &probabilities,
+        study.test.quality.view(),
+        study.test.cost.view(),
+    )
 }
 
 fn judge(
@@ -436,14 +475,26 @@ fn judge(
         Some(arm) => column(study, arm)?,
     };
     let probabilities = served(study, &fitted.router)?;
-    let policy = play(&probabilities, study.test.quality.view(), study.test.cost.view());
+    let policy = play(
+        &probabilities,
+        study.test.quality.view(),
+        study.test.cost.view(),
+    );
     let line_per_row = fitted.line.per_request(&study.test.quality);
     let clusters = &study.test.clusters;
-    let floor =
-        floor_bound(&policy.quality, &line_per_row, fitted.line, clusters, fitted.confidence);
+    let floor = floor_bound(
+        &policy.quality,
+        &line_per_row,
+        fitted.line,
+        clusters,
+        fitted.confidence,
+    );
     let judged = Judged {
         baseline: arm_play(study, baseline_arm),
-        bootstrap: Bootstrap { resamples: options.resamples, seed: options.seed.0 },
+        bootstrap: Bootstrap {
+            resamples: options.resamples,
+            seed: options.seed.0,
+        },
         confidence: options.interval_confidence,
         probabilities,
         play: policy,
@@ -455,7 +506,9 @@ fn judge(
     Ok(Replay {
         evaluation,
         router: fitted.router.clone(),
-        request_ids: (0..study.test.rows.len()).map(|i| study.test_request(i).id.clone()).collect(),
+        request_ids: (0..study.test.rows.len())
+            .map(|i| study.test_request(i).id.clone())
+            .collect(),
         cluster: study.test.clusters.of.clone(),
         play: judged.play,
         baseline: judged.baseline,
@@ -532,6 +585,7 @@ fn evaluation(
             margin: judged.floor.margin,
             margin_low: judged.floor.low,
             margin_high: judged.floor.high,
+            feasible: fitted.tuned.is_some(),
             bound: judged.floor.method.to_owned(),
             bound_reason: judged.floor.reason.to_owned(),
         },
@@ -562,7 +616,9 @@ fn manifest(input: &ReplayInput<'_>, options: &ReplayOptions) -> Manifest {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         log_digest: input.log.digest.clone(),
         catalogue_digest: input.catalogue_digest.clone(),
-        policy_digest: blake3::hash(options.policy_toml.as_bytes()).to_hex().to_string(),
+        policy_digest: blake3::hash(options.policy_toml.as_bytes())
+            .to_hex()
+            .to_string(),
         policy_toml: options.policy_toml.clone(),
         seed: options.seed.0,
         split: options.split_text.clone(),

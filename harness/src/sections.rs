@@ -38,7 +38,12 @@ const DAYS_PER_MONTH: f64 = 30.0;
 
 /// One arm answering every evaluated request; the cost is the exact total over n.
 pub(crate) fn arm_value(study: &Study<'_>, arm: usize) -> ArmValue {
-    let total: Usd = study.test.rows.iter().map(|&row| study.table.cost_exact[[row, arm]]).sum();
+    let total: Usd = study
+        .test
+        .rows
+        .iter()
+        .map(|&row| study.table.cost_exact[[row, arm]])
+        .sum();
     ArmValue {
         model: study.table.arms[arm].to_string(),
         quality: mean(study.test.quality.column(arm)),
@@ -75,14 +80,13 @@ pub(crate) fn no_signal(study: &Study<'_>) -> bool {
 }
 
 /// Reasons outside the numbers why the evidence does not suffice.
-pub(crate) fn doubts(
-    options: &ReplayOptions,
-    fitted: &Fitted<'_>,
-    judged: &Judged,
-) -> Vec<String> {
+pub(crate) fn doubts(options: &ReplayOptions, fitted: &Fitted<'_>, judged: &Judged) -> Vec<String> {
     let mut doubts = Vec::new();
     if let Some(invoice) = options.invoice_usd {
-        let logged = logged_cost(fitted.study.log, fitted.study.table.arms[judged.baseline_arm].as_str());
+        let logged = logged_cost(
+            fitted.study.log,
+            fitted.study.table.arms[judged.baseline_arm].as_str(),
+        );
         let (logged_usd, invoice_usd) = (logged.as_f64(), invoice.as_f64());
         let gap = (logged_usd - invoice_usd).abs();
         if gap > INVOICE_TOLERANCE * invoice_usd.abs() {
@@ -123,14 +127,22 @@ fn reference(about: String, play: &Play, baseline: &Play, mix: Vec<ArmShare>) ->
 
 fn arm_mix(study: &Study<'_>, shares: &[(usize, f64)]) -> (Play, Vec<ArmShare>) {
     let n = study.test.rows.len();
-    let mut total = Play { quality: Array1::zeros(n), cost: Array1::zeros(n) };
+    let mut total = Play {
+        quality: Array1::zeros(n),
+        cost: Array1::zeros(n),
+    };
     for &(arm, share) in shares {
-        total.quality.scaled_add(share, &study.test.quality.column(arm));
+        total
+            .quality
+            .scaled_add(share, &study.test.quality.column(arm));
         total.cost.scaled_add(share, &study.test.cost.column(arm));
     }
     let mix = shares
         .iter()
-        .map(|&(arm, share)| ArmShare { model: study.table.arms[arm].to_string(), share })
+        .map(|&(arm, share)| ArmShare {
+            model: study.table.arms[arm].to_string(),
+            share,
+        })
         .collect();
     (total, mix)
 }
@@ -140,10 +152,17 @@ pub(crate) fn references(fitted: &Fitted<'_>, judged: &Judged) -> References {
     let study = &fitted.study;
     let base = &judged.baseline;
     let best = arm_play(study, study.best);
-    let best_mix = vec![ArmShare { model: study.table.arms[study.best].to_string(), share: 1.0 }];
+    let best_mix = vec![ArmShare {
+        model: study.table.arms[study.best].to_string(),
+        share: 1.0,
+    }];
 
     let per_row = fitted.line.per_request(&study.train.quality);
-    let rows = training_rows(study, &per_row, standard_errors(study, fitted.confidence, fitted.aim));
+    let rows = training_rows(
+        study,
+        &per_row,
+        standard_errors(study, fitted.confidence, fitted.aim),
+    );
     let anchor = Tuned::pure(Setting::Arm(study.best));
     let static_tuned = static_mix(&rows).unwrap_or(anchor);
     let (static_play, static_shares) = arm_mix(study, &shares_of(&static_tuned));
@@ -219,7 +238,10 @@ fn cost_matched(study: &Study<'_>, policy: &Play) -> Vec<(usize, f64)> {
         }
         Some((only, _, _)) => vec![(corners[only].0, 1.0)],
         // The policy is cheaper than the cheapest arm of the hull on average.
-        None => corners.first().map(|(arm, _)| vec![(*arm, 1.0)]).unwrap_or_default(),
+        None => corners
+            .first()
+            .map(|(arm, _)| vec![(*arm, 1.0)])
+            .unwrap_or_default(),
     }
 }
 
@@ -229,14 +251,26 @@ fn oracle(study: &Study<'_>) -> Play {
         (0..quality.len())
             .reduce(|best, arm| {
                 let order = quality[arm].total_cmp(&quality[best]);
-                if order.then(cost[best].total_cmp(&cost[arm])).is_gt() { arm } else { best }
+                if order.then(cost[best].total_cmp(&cost[arm])).is_gt() {
+                    arm
+                } else {
+                    best
+                }
             })
             .expect("a table has at least two arms")
     };
     let chosen: Vec<usize> = (0..study.test.rows.len()).map(choose).collect();
     Play {
-        quality: chosen.iter().enumerate().map(|(i, &a)| study.test.quality[[i, a]]).collect(),
-        cost: chosen.iter().enumerate().map(|(i, &a)| study.test.cost[[i, a]]).collect(),
+        quality: chosen
+            .iter()
+            .enumerate()
+            .map(|(i, &a)| study.test.quality[[i, a]])
+            .collect(),
+        cost: chosen
+            .iter()
+            .enumerate()
+            .map(|(i, &a)| study.test.cost[[i, a]])
+            .collect(),
     }
 }
 
@@ -253,7 +287,11 @@ pub(crate) fn metrics(fitted: &Fitted<'_>, judged: &Judged) -> Metrics {
     let best_arm = (0..study.table.arms.len())
         .reduce(|best, arm| {
             let quality = |a| mean(study.test.quality.column(a));
-            if quality(arm) > quality(best) { arm } else { best }
+            if quality(arm) > quality(best) {
+                arm
+            } else {
+                best
+            }
         })
         .expect("a table has at least two arms");
     let best = point(&arm_play(study, best_arm));
@@ -261,7 +299,11 @@ pub(crate) fn metrics(fitted: &Fitted<'_>, judged: &Judged) -> Metrics {
         .into_iter()
         .map(|lambda| {
             let probabilities = Setting::Lambda(lambda).probabilities(&expected, scale);
-            point(&play(&probabilities, study.test.quality.view(), study.test.cost.view()))
+            point(&play(
+                &probabilities,
+                study.test.quality.view(),
+                study.test.cost.view(),
+            ))
         })
         .collect();
     sweep.push(best);
@@ -270,7 +312,11 @@ pub(crate) fn metrics(fitted: &Fitted<'_>, judged: &Judged) -> Metrics {
         &sweep,
         point(&judged.play),
         best,
-        two.as_ref().map(|(weak, strong, score)| TwoArms { weak, strong, score }),
+        two.as_ref().map(|(weak, strong, score)| TwoArms {
+            weak,
+            strong,
+            score,
+        }),
     )
 }
 
@@ -293,30 +339,74 @@ pub(crate) fn frontier(fitted: &Fitted<'_>, judged: &Judged) -> Vec<FrontierPoin
     let arms = study.table.arms.len();
     let name = |arm: usize| study.table.arms[arm].to_string();
     let mut plays: Vec<(FrontierKind, String, Play, Option<f64>, bool)> = (0..arms)
-        .map(|arm| (FrontierKind::Arm, name(arm), arm_play(study, arm), None, false))
+        .map(|arm| {
+            (
+                FrontierKind::Arm,
+                name(arm),
+                arm_play(study, arm),
+                None,
+                false,
+            )
+        })
         .collect();
     let points: Vec<Point> = plays
         .iter()
-        .map(|p| Point { cost: mean(p.2.cost.view()), quality: mean(p.2.quality.view()) })
+        .map(|p| Point {
+            cost: mean(p.2.cost.view()),
+            quality: mean(p.2.quality.view()),
+        })
         .collect();
     for &(arm, _) in Hull::of(&points).corners() {
-        plays.push((FrontierKind::Hull, name(arm), arm_play(study, arm), None, false));
+        plays.push((
+            FrontierKind::Hull,
+            name(arm),
+            arm_play(study, arm),
+            None,
+            false,
+        ));
     }
     for retain in SWEEP {
-        let line = Line::Relative { arm: study.best, retain };
+        let line = Line::Relative {
+            arm: study.best,
+            retain,
+        };
         let per_row = line.per_request(&study.train.quality);
-        let rows = training_rows(study, &per_row, standard_errors(study, fitted.confidence, fitted.aim));
-        let Some(tuned) = candidate.tune(study, &rows, fitted.rule) else { continue };
+        let rows = training_rows(
+            study,
+            &per_row,
+            standard_errors(study, fitted.confidence, fitted.aim),
+        );
+        let Some(tuned) = candidate.tune(study, &rows, fitted.rule) else {
+            continue;
+        };
         let play = tuned_play(fitted, &candidate.on_test(study), Some(tuned));
         let on_test = line.per_request(&study.test.quality);
         let clusters = &study.test.clusters;
         let bound = floor_bound(&play.quality, &on_test, line, clusters, fitted.confidence);
         let label = format!("retain {:.0} %", retain * 100.0);
-        plays.push((FrontierKind::Sweep, label, play, Some(retain), bound.low >= 0.0));
+        plays.push((
+            FrontierKind::Sweep,
+            label,
+            play,
+            Some(retain),
+            bound.low >= 0.0,
+        ));
     }
-    plays.push((FrontierKind::Oracle, "oracle".into(), oracle(study), None, false));
+    plays.push((
+        FrontierKind::Oracle,
+        "oracle".into(),
+        oracle(study),
+        None,
+        false,
+    ));
     let proven = judged.floor.low >= 0.0;
-    plays.push((FrontierKind::Here, "policy".into(), judged.play.clone(), None, proven));
+    plays.push((
+        FrontierKind::Here,
+        "policy".into(),
+        judged.play.clone(),
+        None,
+        proven,
+    ));
     with_intervals(study, judged, plays)
 }
 
@@ -342,15 +432,17 @@ fn with_intervals(
     plays
         .iter()
         .enumerate()
-        .map(|(i, (kind, label, play, retain, certified))| FrontierPoint {
-            kind: *kind,
-            label: label.clone(),
-            quality: interval(2 * i + 1),
-            cost_usd: interval(2 * i + 2),
-            savings: saved_share(mean(play.cost.view()), base),
-            retain: *retain,
-            certified: *certified,
-        })
+        .map(
+            |(i, (kind, label, play, retain, certified))| FrontierPoint {
+                kind: *kind,
+                label: label.clone(),
+                quality: interval(2 * i + 1),
+                cost_usd: interval(2 * i + 2),
+                savings: saved_share(mean(play.cost.view()), base),
+                retain: *retain,
+                certified: *certified,
+            },
+        )
         .collect()
 }
 
@@ -370,20 +462,21 @@ pub(crate) fn mix(fitted: &Fitted<'_>, judged: &Judged) -> Vec<MixRow> {
         })
         .collect();
     rows.sort_by(|a, b| {
-        b.before.total_cmp(&a.before).then(b.after.total_cmp(&a.after)).then(a.model.cmp(&b.model))
+        b.before
+            .total_cmp(&a.before)
+            .then(b.after.total_cmp(&a.after))
+            .then(a.model.cmp(&b.model))
     });
     rows
 }
 
 /// The evaluation by task, tenant and the columns asked for.
-pub(crate) fn segments(
-    fitted: &Fitted<'_>,
-    judged: &Judged,
-    columns: &[String],
-) -> Vec<Segment> {
+pub(crate) fn segments(fitted: &Fitted<'_>, judged: &Judged, columns: &[String]) -> Vec<Segment> {
     let study = &fitted.study;
     let mut groups: Vec<(String, String, Vec<usize>)> = Vec::new();
-    let names = ["task", "tenant"].into_iter().chain(columns.iter().map(String::as_str));
+    let names = ["task", "tenant"]
+        .into_iter()
+        .chain(columns.iter().map(String::as_str));
     for column in names {
         let mut values: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for i in 0..study.test.rows.len() {
@@ -392,7 +485,8 @@ pub(crate) fn segments(
             }
         }
         if values.len() > 1 {
-            let group = |(value, rows): (&str, Vec<usize>)| (column.to_owned(), value.to_owned(), rows);
+            let group =
+                |(value, rows): (&str, Vec<usize>)| (column.to_owned(), value.to_owned(), rows);
             groups.extend(values.into_iter().map(group));
         }
     }
@@ -414,7 +508,13 @@ pub(crate) fn segments(
             let policy = judged.play.rows(&rows);
             let baseline = judged.baseline.rows(&rows);
             let clusters = part(&rows);
-            let paired = paired(&policy, &baseline, &clusters, judged.bootstrap, judged.confidence);
+            let paired = paired(
+                &policy,
+                &baseline,
+                &clusters,
+                judged.bootstrap,
+                judged.confidence,
+            );
             Segment {
                 column,
                 value,
@@ -521,7 +621,11 @@ fn sensitivity(fitted: &Fitted<'_>, judged: &Judged) -> Vec<SensitivityRow> {
     let candidate = &fitted.candidates[fitted.chosen].0;
     let per_row = fitted.line.per_request(&study.train.quality);
     for confidence in [0.5, 0.8, 0.99] {
-        let training = training_rows(study, &per_row, standard_errors(study, confidence, fitted.aim));
+        let training = training_rows(
+            study,
+            &per_row,
+            standard_errors(study, confidence, fitted.aim),
+        );
         let tuned = candidate.tune(study, &training, fitted.rule);
         let play = tuned_play(fitted, &candidate.on_test(study), tuned);
         rows.push(row(format!("tuned at confidence {confidence}"), &play));
@@ -548,7 +652,10 @@ fn set_aside_row(fitted: &Fitted<'_>, judged: &Judged) -> Option<SensitivityRow>
     };
     (aside > 0.0).then(|| SensitivityRow {
         change: "worst case: the policy fails every request set aside".into(),
-        savings: saved_share(mean(judged.play.cost.view()), mean(judged.baseline.cost.view())),
+        savings: saved_share(
+            mean(judged.play.cost.view()),
+            mean(judged.baseline.cost.view()),
+        ),
         margin: judged.floor.margin * (1.0 - share) - loss * share,
     })
 }
@@ -566,7 +673,10 @@ fn without_tenant(fitted: &Fitted<'_>, judged: &Judged) -> Option<SensitivityRow
     let (play, base) = (judged.play.rows(&rows), judged.baseline.rows(&rows));
     let line = judged.line_per_row.select(ndarray::Axis(0), &rows);
     Some(SensitivityRow {
-        change: format!("without the largest tenant ({:.0} % of requests)", share * 100.0),
+        change: format!(
+            "without the largest tenant ({:.0} % of requests)",
+            share * 100.0
+        ),
         savings: saved_share(mean(play.cost.view()), mean(base.cost.view())),
         margin: mean(play.quality.view()) - mean(line.view()),
     })
@@ -579,7 +689,9 @@ fn largest_tenant<'a>(study: &Study<'a>) -> Option<(&'a str, f64)> {
             *counts.entry(tenant).or_default() += 1;
         }
     }
-    let largest = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?;
+    let largest = counts
+        .iter()
+        .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?;
     Some((largest.0, count(*largest.1) / count(study.test.rows.len())))
 }
 
@@ -589,7 +701,11 @@ fn calibration(fitted: &Fitted<'_>) -> Vec<CalibrationBin> {
     let candidate = &fitted.candidates[fitted.chosen].0;
     let mut bins = vec![(0.0, 0.0, 0_u64); CALIBRATION_BINS];
     for (predicted, observed) in candidate.test.iter().zip(&study.test.quality) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [0, 1]")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "in [0, 1]"
+        )]
         let bin = (predicted * count(CALIBRATION_BINS)) as usize;
         let bin = &mut bins[bin.min(CALIBRATION_BINS - 1)];
         *bin = (bin.0 + predicted, bin.1 + observed, bin.2 + 1);
@@ -608,7 +724,10 @@ fn calibration(fitted: &Fitted<'_>) -> Vec<CalibrationBin> {
 #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
 fn calibration_error(bins: &[CalibrationBin]) -> Option<f64> {
     let total: u64 = bins.iter().map(|b| b.count).sum();
-    let gap: f64 = bins.iter().map(|b| (b.predicted - b.observed).abs() * b.count as f64).sum();
+    let gap: f64 = bins
+        .iter()
+        .map(|b| (b.predicted - b.observed).abs() * b.count as f64)
+        .sum();
     (total > 0).then(|| gap / total as f64)
 }
 
@@ -616,7 +735,10 @@ fn calibration_error(bins: &[CalibrationBin]) -> Option<f64> {
 pub(crate) fn projection(log: &OutcomeLog, savings: &Savings) -> Option<Projection> {
     let times = || log.requests.iter().filter_map(|r| r.timestamp_us);
     let (first, last) = (times().min()?, times().max()?);
-    #[expect(clippy::cast_precision_loss, reason = "microseconds of a log fit a float well enough")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds of a log fit a float well enough"
+    )]
     let days = (last - first) as f64 / MICROSECONDS_PER_DAY;
     if days < LOOKBACK_DAYS_MIN {
         return None;
@@ -639,11 +761,7 @@ pub(crate) fn projection(log: &OutcomeLog, savings: &Savings) -> Option<Projecti
 }
 
 /// Requests whose most likely arm differs from the baseline, the greatest loss of quality first.
-pub(crate) fn changed(
-    fitted: &Fitted<'_>,
-    judged: &Judged,
-    show_text: bool,
-) -> Vec<ChangedAnswer> {
+pub(crate) fn changed(fitted: &Fitted<'_>, judged: &Judged, show_text: bool) -> Vec<ChangedAnswer> {
     let study = &fitted.study;
     let likeliest = |i: usize| {
         let row = judged.probabilities.row(i);
@@ -652,7 +770,13 @@ pub(crate) fn changed(
     let mut changed: Vec<(usize, usize, f64)> = (0..study.test.rows.len())
         .map(|i| (i, likeliest(i)))
         .filter(|(_, arm)| *arm != judged.baseline_arm)
-        .map(|(i, arm)| (i, arm, study.test.quality[[i, arm]] - judged.baseline.quality[i]))
+        .map(|(i, arm)| {
+            (
+                i,
+                arm,
+                study.test.quality[[i, arm]] - judged.baseline.quality[i],
+            )
+        })
         .collect();
     changed.sort_by(|a, b| a.2.total_cmp(&b.2).then(a.0.cmp(&b.0)));
     changed
@@ -678,7 +802,12 @@ pub(crate) fn changed(
 /// A few names and how many more there are.
 pub(crate) fn some_of(names: &[String]) -> String {
     let shown = 5;
-    let mut text = names.iter().take(shown).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(shown)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > shown {
         use std::fmt::Write as _;
         let _ = write!(text, " and {} more", names.len() - shown);

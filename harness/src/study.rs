@@ -2,7 +2,9 @@
 //! expected costs. Everything that a policy may learn comes from the training rows alone.
 
 use ndarray::{Array1, Array2, Axis};
-use plimsoll::{ArmSpec, Context, CostPredictor, CostRow, FeatureMap, FeatureMapConfig, RawContext, Seed};
+use plimsoll::{
+    ArmSpec, Context, CostPredictor, CostRow, FeatureMap, FeatureMapConfig, RawContext, Seed,
+};
 use plimsoll_datasets::{OutcomeLog, Request, Split, split};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -111,7 +113,17 @@ impl<'a> Study<'a> {
             }
         }
         let best = best_single(&train);
-        Ok(Self { log, table, train, test, fold, features, costs, unused, best })
+        Ok(Self {
+            log,
+            table,
+            train,
+            test,
+            fold,
+            features,
+            costs,
+            unused,
+            best,
+        })
     }
 
     /// Training rows as predictors see them.
@@ -157,7 +169,12 @@ impl Side {
     ) -> Result<CostPredictor, EvidenceError> {
         // Recorded costs are what was paid; prices would only guess at them.
         let specs: Vec<ArmSpec> = table.arms.iter().cloned().map(ArmSpec::new).collect();
-        let rows = self.rows.iter().zip(&self.contexts).enumerate().filter(|(i, _)| use_row(*i));
+        let rows = self
+            .rows
+            .iter()
+            .zip(&self.contexts)
+            .enumerate()
+            .filter(|(i, _)| use_row(*i));
         let rows = rows.flat_map(|(_, (&row, context))| {
             (0..table.arms.len()).map(move |arm| CostRow {
                 context,
@@ -166,8 +183,7 @@ impl Side {
                 cost: Some(table.cost_exact[[row, arm]]),
             })
         });
-        CostPredictor::fit(&specs, rows)
-            .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))
+        CostPredictor::fit(&specs, rows).map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))
     }
 }
 
@@ -178,7 +194,9 @@ pub fn raw_context(request: &Request) -> RawContext<'_> {
     RawContext {
         text: request.prompt.as_deref(),
         task: request.task.as_deref(),
-        input_tokens: request.input_tokens.or_else(|| request.prompt.as_deref().map(estimate)),
+        input_tokens: request
+            .input_tokens
+            .or_else(|| request.prompt.as_deref().map(estimate)),
         embedding: request.embedding.as_deref(),
     }
 }
@@ -190,13 +208,17 @@ fn sides(
     by: &Split,
     seed: Seed,
 ) -> Result<(Vec<usize>, Vec<usize>), EvidenceError> {
-    let (train, _) = split(log, by, seed)
-        .map_err(|e| EvidenceError::engine(e.code(), &e, &e.help()))?;
+    let (train, _) =
+        split(log, by, seed).map_err(|e| EvidenceError::engine(e.code(), &e, &e.help()))?;
     let mut in_train = vec![false; log.requests.len()];
     for index in train {
         in_train[index] = true;
     }
-    let mut side: Vec<bool> = table.requests.iter().map(|&request| in_train[request]).collect();
+    let mut side: Vec<bool> = table
+        .requests
+        .iter()
+        .map(|&request| in_train[request])
+        .collect();
     if by.is_hash() {
         let mut first: Vec<Option<bool>> = vec![None; table.clusters];
         for (side, &cluster) in side.iter_mut().zip(&table.cluster) {
@@ -234,7 +256,11 @@ fn folds(table: &OutcomeTable, train: &[usize], seed: Seed) -> Vec<u8> {
     for (position, (_, cluster)) in order.into_iter().enumerate() {
         fold_of[cluster] = u8::try_from(position % FOLDS).expect("there are few folds");
     }
-    clusters.of.iter().map(|&cluster| fold_of[cluster]).collect()
+    clusters
+        .of
+        .iter()
+        .map(|&cluster| fold_of[cluster])
+        .collect()
 }
 
 fn expected_costs(costs: &CostPredictor, contexts: &[Context]) -> Array2<f64> {
@@ -249,17 +275,30 @@ fn expected_costs(costs: &CostPredictor, contexts: &[Context]) -> Array2<f64> {
 /// Expected costs of one request; every compared arm is priced.
 fn expected_row(costs: &CostPredictor, context: &Context, arms: usize) -> Array1<f64> {
     (0..arms)
-        .map(|arm| costs.expected(context, arm).expect("compared arms have recorded costs"))
+        .map(|arm| {
+            costs
+                .expected(context, arm)
+                .expect("compared arms have recorded costs")
+        })
         .collect()
 }
 
 fn best_single(train: &Side) -> usize {
     let arms = 0..train.quality.ncols();
-    let value = |arm: usize| (mean(train.quality.column(arm)), mean(train.cost.column(arm)));
+    let value = |arm: usize| {
+        (
+            mean(train.quality.column(arm)),
+            mean(train.cost.column(arm)),
+        )
+    };
     arms.reduce(|best, arm| {
         let ((q, c), (best_q, best_c)) = (value(arm), value(best));
         let equal = (q - best_q).abs() < 1e-12;
-        if (equal && c < best_c) || (!equal && q > best_q) { arm } else { best }
+        if (equal && c < best_c) || (!equal && q > best_q) {
+            arm
+        } else {
+            best
+        }
     })
     .expect("a table has at least two arms")
 }

@@ -119,7 +119,11 @@ impl OutcomeTable {
                     && allowed(o.arm)
             };
             let full = request.outcomes.iter().filter(usable).count() == arms;
-            if full { rows.push(index) } else { set_aside.push(index) }
+            if full {
+                rows.push(index)
+            } else {
+                set_aside.push(index)
+            }
         }
         let shape = (rows.len(), arms);
         let mut quality = Array2::zeros(shape);
@@ -127,11 +131,14 @@ impl OutcomeTable {
         let mut output_tokens = Array2::from_elem(shape, None);
         for (row, &index) in rows.iter().enumerate() {
             for outcome in &log.requests[index].outcomes {
-                let Some(arm) = column[outcome.arm as usize] else { continue };
+                let Some(arm) = column[outcome.arm as usize] else {
+                    continue;
+                };
                 quality[[row, arm]] = outcome.quality.map_or(0.0, plimsoll::Quality::get);
                 cost_exact[[row, arm]] = outcome.cost.unwrap_or(Usd::ZERO);
-                output_tokens[[row, arm]] =
-                    outcome.output_tokens.map(|t| t + outcome.reasoning_tokens.unwrap_or(0));
+                output_tokens[[row, arm]] = outcome
+                    .output_tokens
+                    .map(|t| t + outcome.reasoning_tokens.unwrap_or(0));
             }
         }
         let cost = cost_exact.mapv(Usd::as_f64);
@@ -154,7 +161,12 @@ impl OutcomeTable {
 
 fn wanted_arms(log: &OutcomeLog, choice: &ArmChoice) -> Result<Vec<bool>, EvidenceError> {
     let known = |name: &String| log.arms.iter().any(|a| a.as_str() == name);
-    if let Some(unknown) = choice.include.iter().chain(&choice.exclude).find(|n| !known(n)) {
+    if let Some(unknown) = choice
+        .include
+        .iter()
+        .chain(&choice.exclude)
+        .find(|n| !known(n))
+    {
         return Err(EvidenceError::UnknownArm {
             got: unknown.clone(),
             known: log.arms.iter().map(ToString::to_string).collect(),
@@ -189,7 +201,9 @@ fn complete_arms(tallies: &[Tally], wanted: &[bool], n: usize, coverage_min: f64
         .zip(wanted)
         .map(|(tally, wanted)| {
             let missing = n as u64 - tally.labelled.min(n as u64);
-            *wanted && tally.labelled > 0 && (missing <= 1 || share(tally.labelled, n) >= coverage_min)
+            *wanted
+                && tally.labelled > 0
+                && (missing <= 1 || share(tally.labelled, n) >= coverage_min)
         })
         .collect()
 }
@@ -203,7 +217,11 @@ fn coverage(
 ) -> Vec<ArmCoverage> {
     let n = log.requests.len();
     let of_seen = |part: u64, t: &Tally| {
-        if t.seen == 0 { 0.0 } else { 1.0 - share(part, usize::try_from(t.seen).unwrap_or(n)) }
+        if t.seen == 0 {
+            0.0
+        } else {
+            1.0 - share(part, usize::try_from(t.seen).unwrap_or(n))
+        }
     };
     (0..log.arms.len())
         .map(|a| {
@@ -244,7 +262,11 @@ fn refuse_unpriced(
         })
         .filter(|(_, missing)| *missing > UNPRICED_SHARE_MAX)
         .collect();
-    if unpriced.is_empty() { Ok(()) } else { Err(EvidenceError::Unpriced { arms: unpriced }) }
+    if unpriced.is_empty() {
+        Ok(())
+    } else {
+        Err(EvidenceError::Unpriced { arms: unpriced })
+    }
 }
 
 /// The best covered arm that was left out for its coverage, for the message.
@@ -263,7 +285,10 @@ fn clusters(log: &OutcomeLog, rows: &[usize]) -> (Vec<usize>, usize, &'static st
     if rows.iter().any(|r| request(r).session_id.is_some()) {
         let key = |r: &usize| {
             let request = request(r);
-            request.session_id.as_deref().map_or((1, request.id.as_str()), |s| (0, s))
+            request
+                .session_id
+                .as_deref()
+                .map_or((1, request.id.as_str()), |s| (0, s))
         };
         let (cluster, count) = number(rows.iter().map(key));
         return (cluster, count, "session_id");
@@ -276,7 +301,11 @@ fn clusters(log: &OutcomeLog, rows: &[usize]) -> (Vec<usize>, usize, &'static st
         }
     };
     let (cluster, count) = number(rows.iter().map(key));
-    let by = if count < rows.len() { "prompt" } else { "request_id" };
+    let by = if count < rows.len() {
+        "prompt"
+    } else {
+        "request_id"
+    };
     (cluster, count, by)
 }
 

@@ -98,7 +98,10 @@ pub fn average_floor(rows: &Rows<'_>, expected: &Expected<'_>) -> Option<Tuned> 
 #[must_use]
 pub fn per_request_floor(rows: &Rows<'_>, expected: &Expected<'_>, delta: f64) -> Option<Tuned> {
     let mut settings: Vec<Setting> = (0..=TAU_STEPS)
-        .map(|i| Setting::Tau { tau: f64::from(i) / f64::from(TAU_STEPS), delta })
+        .map(|i| Setting::Tau {
+            tau: f64::from(i) / f64::from(TAU_STEPS),
+            delta,
+        })
         .collect();
     settings.push(Setting::Arm(rows.anchor));
     let plays = plays(rows, expected, &settings);
@@ -143,14 +146,23 @@ fn select(rows: &Rows<'_>, plays: &[Play], partners: &[usize]) -> Option<Selecti
 
 fn plays(rows: &Rows<'_>, expected: &Expected<'_>, settings: &[Setting]) -> Vec<Play> {
     use rayon::prelude::*;
-    settings.par_iter().map(|setting| setting.play(rows, expected)).collect()
+    settings
+        .par_iter()
+        .map(|setting| setting.play(rows, expected))
+        .collect()
 }
 
 impl Tuned {
     /// One setting for everything.
     #[must_use]
     pub fn pure(setting: Setting) -> Self {
-        Self { setting, share: 1.0, other: setting, cost: 0.0, margin: 0.0 }
+        Self {
+            setting,
+            share: 1.0,
+            other: setting,
+            cost: 0.0,
+            margin: 0.0,
+        }
     }
 
     /// Probabilities of every arm, shape (n, K).
@@ -230,8 +242,16 @@ pub fn play(
 ) -> Play {
     let expectation = |(p, x): (ArrayView1<'_, f64>, ArrayView1<'_, f64>)| p.dot(&x);
     Play {
-        quality: probabilities.outer_iter().zip(quality.outer_iter()).map(expectation).collect(),
-        cost: probabilities.outer_iter().zip(cost.outer_iter()).map(expectation).collect(),
+        quality: probabilities
+            .outer_iter()
+            .zip(quality.outer_iter())
+            .map(expectation)
+            .collect(),
+        cost: probabilities
+            .outer_iter()
+            .zip(cost.outer_iter())
+            .map(expectation)
+            .collect(),
     }
 }
 
@@ -251,9 +271,8 @@ mod tests {
 
     fn fixture() -> (Array2<f64>, Array2<f64>, Array2<f64>) {
         // Even rows are easy: both arms answer; odd rows need the dear arm.
-        let quality = Array2::from_shape_fn((200, 2), |(i, a)| {
-            f64::from(u8::from(a == 1 || i % 2 == 0))
-        });
+        let quality =
+            Array2::from_shape_fn((200, 2), |(i, a)| f64::from(u8::from(a == 1 || i % 2 == 0)));
         let cost = Array2::from_shape_fn((200, 2), |(_, a)| if a == 0 { 0.1 } else { 1.0 });
         let expected = quality.mapv(|q| 0.1 + 0.8 * q);
         (quality, cost, expected)
@@ -264,7 +283,10 @@ mod tests {
         let (quality, cost, expected) = fixture();
         let variance = Array2::from_elem(quality.dim(), 1e-6);
         let line = Array1::from_elem(200, 0.99);
-        let clusters = Clusters { of: (0..200).collect(), count: 200 };
+        let clusters = Clusters {
+            of: (0..200).collect(),
+            count: 200,
+        };
         let rows = Rows {
             quality: quality.view(),
             cost: cost.view(),
@@ -293,11 +315,18 @@ mod tests {
         let quality = array![[0.5, 0.5], [0.2, 0.6]];
         let variance = array![[0.0, 0.0], [0.0, 0.0]];
         let cost = array![[1.0, 1.0], [1.0, 9.0]];
-        let expected =
-            Expected { quality: quality.view(), variance: variance.view(), cost: cost.view() };
+        let expected = Expected {
+            quality: quality.view(),
+            variance: variance.view(),
+            cost: cost.view(),
+        };
         let tie = Setting::Lambda(2.0).probabilities(&expected, 1.0);
         assert_eq!(tie.row(0).to_vec(), [0.5, 0.5]);
-        let strict = Setting::Tau { tau: 0.9, delta: 0.05 }.probabilities(&expected, 1.0);
+        let strict = Setting::Tau {
+            tau: 0.9,
+            delta: 0.05,
+        }
+        .probabilities(&expected, 1.0);
         assert_eq!(strict.row(1).to_vec(), [0.0, 1.0]);
     }
 }

@@ -21,8 +21,10 @@ fn uniform(seed: u64, i: usize, what: u64) -> f64 {
 
 /// `arms` are (name, cost in USD, quality of easy, quality of hard requests).
 fn log(n: usize, seed: u64, arms: &[(&str, &str, f64, f64)]) -> OutcomeLog {
-    let mut names: Vec<ArmId> =
-        arms.iter().map(|a| ArmId::new(a.0).expect("a name")).collect();
+    let mut names: Vec<ArmId> = arms
+        .iter()
+        .map(|a| ArmId::new(a.0).expect("a name"))
+        .collect();
     names.sort();
     let requests = (0..n)
         .map(|i| {
@@ -33,21 +35,31 @@ fn log(n: usize, seed: u64, arms: &[(&str, &str, f64, f64)]) -> OutcomeLog {
                 .map(|(a, (name, cost, easy_quality, hard_quality))| {
                     let chance = if hard { *hard_quality } else { *easy_quality };
                     let right = uniform(seed, i, a as u64) < chance;
-                    let arm = names.iter().position(|n| n.as_str() == *name).expect("listed");
+                    let arm = names
+                        .iter()
+                        .position(|n| n.as_str() == *name)
+                        .expect("listed");
                     outcome(arm, f64::from(u8::from(right)), cost)
                 })
                 .collect();
             outcomes.sort_by_key(|o| o.arm);
             Request {
                 id: format!("r{i}"),
-                prompt: Some(format!("secret-{i} {}", if hard { "prove it" } else { "say hi" })),
+                prompt: Some(format!(
+                    "secret-{i} {}",
+                    if hard { "prove it" } else { "say hi" }
+                )),
                 task: Some(if hard { "hard" } else { "easy" }.to_owned()),
                 outcomes,
                 ..Request::default()
             }
         })
         .collect();
-    OutcomeLog { arms: names, requests, digest: "test".into() }
+    OutcomeLog {
+        arms: names,
+        requests,
+        digest: "test".into(),
+    }
 }
 
 fn outcome(arm: usize, quality: f64, cost: &str) -> Outcome {
@@ -92,27 +104,47 @@ fn run(log: &OutcomeLog, options: &ReplayOptions) -> Result<Replay, EvidenceErro
 #[test]
 fn a_policy_that_saves_ships_and_beats_its_references() {
     let log = log(3000, 1, &PAIR);
-    let objective = ObjectiveConfig { aim: Aim::Proof, ..ObjectiveConfig::retain(0.95) };
-    let e = run(&log, &options(objective)).expect("evaluates").evaluation;
-    assert_eq!(e.verdict.decision, Decision::Ship, "{:?}", e.verdict.reasons);
+    let objective = ObjectiveConfig {
+        aim: Aim::Proof,
+        ..ObjectiveConfig::retain(0.95)
+    };
+    let e = run(&log, &options(objective))
+        .expect("evaluates")
+        .evaluation;
+    assert_eq!(
+        e.verdict.decision,
+        Decision::Ship,
+        "{:?}",
+        e.verdict.reasons
+    );
     assert_eq!(e.baseline.model, "dear");
     assert!(e.savings.fraction.point > 0.55, "{:?}", e.savings);
     assert!(e.savings.fraction.point > e.references.static_mix_hull.savings + 0.3);
     assert!(e.policy.quality.point > e.references.cost_matched_random.quality);
     assert!(e.references.oracle.quality >= e.policy.quality.point);
     assert!((e.baseline.cost_usd - 0.02).abs() < 1e-15);
-    assert!(e.metrics.apgr.is_some_and(|apgr| apgr > 0.6), "{:?}", e.metrics);
+    assert!(
+        e.metrics.apgr.is_some_and(|apgr| apgr > 0.6),
+        "{:?}",
+        e.metrics
+    );
 }
 
 #[test]
 fn e09_equal_seeds_give_equal_bytes_on_any_number_of_threads() {
     let log = log(400, 2, &PAIR);
     let bytes = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("pool");
         let replay = pool
             .install(|| run(&log, &options(ObjectiveConfig::retain(0.95))))
             .expect("evaluates");
-        (serde_json::to_string(&replay.evaluation).expect("json"), replay.router.snapshot())
+        (
+            serde_json::to_string(&replay.evaluation).expect("json"),
+            replay.router.snapshot(),
+        )
     };
     let one = bytes(1);
     assert!(one == bytes(2) && one == bytes(8));
@@ -123,7 +155,9 @@ fn e11_an_unattainable_floor_falls_back_to_the_best_arm_and_holds() {
     let log = log(900, 3, &PAIR);
     for rule in [RuleKind::AverageFloor, RuleKind::PerRequestFloor] {
         let objective = ObjectiveConfig::floor(rule, 0.999);
-        let e = run(&log, &options(objective)).expect("evaluates").evaluation;
+        let e = run(&log, &options(objective))
+            .expect("evaluates")
+            .evaluation;
         assert_ne!(e.verdict.decision, Decision::Ship);
         assert!(e.policy.name.contains("always dear"), "{}", e.policy.name);
         assert!((e.policy.cost_usd.point - 0.02).abs() < 1e-12);
@@ -134,10 +168,16 @@ fn e11_an_unattainable_floor_falls_back_to_the_best_arm_and_holds() {
 fn a_per_request_floor_is_tuned_and_judged() {
     let log = log(2000, 4, &PAIR);
     let objective = ObjectiveConfig::floor(RuleKind::PerRequestFloor, 0.9);
-    let e = run(&log, &options(objective)).expect("evaluates").evaluation;
+    let e = run(&log, &options(objective))
+        .expect("evaluates")
+        .evaluation;
     assert_eq!(e.floor.bound, "clopper-pearson");
     assert!(e.diagnostics.tau.is_some() && e.diagnostics.lambda.is_none());
-    assert!(e.floor.margin > -0.01 && e.savings.fraction.point > 0.4, "{:?}", e.savings);
+    assert!(
+        e.floor.margin > -0.01 && e.savings.fraction.point > 0.4,
+        "{:?}",
+        e.savings
+    );
 }
 
 #[test]
@@ -147,7 +187,10 @@ fn e12_a_free_arm_and_a_free_baseline_divide_by_nothing() {
     let e = e.expect("evaluates").evaluation;
     assert!((e.savings.fraction.point - 1.0).abs() < 1e-9);
     let all_free = [("cheap", "0", 0.5, 0.5), ("dear", "0", 0.95, 0.95)];
-    let e = run(&log(900, 5, &all_free), &options(ObjectiveConfig::retain(0.9)));
+    let e = run(
+        &log(900, 5, &all_free),
+        &options(ObjectiveConfig::retain(0.9)),
+    );
     let e = e.expect("evaluates").evaluation;
     assert!(e.savings.fraction.point.abs() < 1e-12);
     assert_ne!(e.verdict.decision, Decision::Ship);
@@ -167,15 +210,26 @@ fn o05_the_same_rows_cannot_tune_and_judge() {
 #[test]
 fn o06_an_invoice_that_disagrees_is_not_enough_evidence() {
     let log = log(3000, 7, &PAIR);
-    let objective = ObjectiveConfig { aim: Aim::Proof, ..ObjectiveConfig::retain(0.9) };
+    let objective = ObjectiveConfig {
+        aim: Aim::Proof,
+        ..ObjectiveConfig::retain(0.9)
+    };
     let mut options = options(objective);
     options.invoice_usd = Some("60.5".parse().expect("money"));
     let near = run(&log, &options).expect("evaluates").evaluation;
-    assert!(!near.verdict.reasons.iter().any(|r| r.contains("invoice")), "{:?}", near.verdict);
+    assert!(
+        !near.verdict.reasons.iter().any(|r| r.contains("invoice")),
+        "{:?}",
+        near.verdict
+    );
     options.invoice_usd = Some("80".parse().expect("money"));
     let far = run(&log, &options).expect("evaluates").evaluation;
     assert_eq!(far.verdict.decision, Decision::InsufficientEvidence);
-    assert!(far.verdict.reasons[0].contains("invoice"), "{:?}", far.verdict.reasons);
+    assert!(
+        far.verdict.reasons[0].contains("invoice"),
+        "{:?}",
+        far.verdict.reasons
+    );
 }
 
 #[test]
@@ -186,7 +240,10 @@ fn o06_unpriced_arms_are_refused_by_name() {
     }
     let error = run(&log, &options(ObjectiveConfig::retain(0.9))).expect_err("unpriced");
     assert_eq!(error.code(), "P0304");
-    assert!(error.to_string().contains("`cheap` on 100 % of its rows"), "{error}");
+    assert!(
+        error.to_string().contains("`cheap` on 100 % of its rows"),
+        "{error}"
+    );
     assert!(error.help().contains("cost_usd"));
 }
 
@@ -196,9 +253,16 @@ fn l18_a_few_unpriced_rows_are_set_aside_not_free() {
     for request in log.requests.iter_mut().take(5) {
         request.outcomes[0].cost = None;
     }
-    let e = run(&log, &options(ObjectiveConfig::retain(0.9))).expect("evaluates").evaluation;
+    let e = run(&log, &options(ObjectiveConfig::retain(0.9)))
+        .expect("evaluates")
+        .evaluation;
     assert_eq!(e.requests.set_aside, 5);
-    assert!(e.diagnostics.sensitivity.iter().any(|row| row.change.contains("set aside")));
+    assert!(
+        e.diagnostics
+            .sensitivity
+            .iter()
+            .any(|row| row.change.contains("set aside"))
+    );
 }
 
 #[test]
@@ -209,8 +273,15 @@ fn partly_observed_arms_are_named_and_a_log_of_them_is_refused() {
             request.outcomes.retain(|o| o.arm != 2);
         }
     }
-    let e = run(&log, &options(ObjectiveConfig::retain(0.95))).expect("evaluates").evaluation;
-    let third = e.diagnostics.arms.iter().find(|a| a.model == "third").expect("listed");
+    let e = run(&log, &options(ObjectiveConfig::retain(0.95)))
+        .expect("evaluates")
+        .evaluation;
+    let third = e
+        .diagnostics
+        .arms
+        .iter()
+        .find(|a| a.model == "third")
+        .expect("listed");
     assert!(!third.compared && third.left_out.is_some());
     assert!(e.diagnostics.warnings.iter().any(|w| w.contains("third")));
 
@@ -232,18 +303,29 @@ fn o10_a_log_that_repeats_itself_proves_no_more() {
     let once = log(600, 10, &PAIR);
     let mut tenfold = once.clone();
     for copy in 1..10 {
-        tenfold.requests.extend(once.requests.iter().map(|request| Request {
-            id: format!("{}-copy-{copy}", request.id),
-            ..request.clone()
-        }));
+        tenfold
+            .requests
+            .extend(once.requests.iter().map(|request| Request {
+                id: format!("{}-copy-{copy}", request.id),
+                ..request.clone()
+            }));
     }
     let options = options(ObjectiveConfig::retain(0.97));
     let one = run(&once, &options).expect("evaluates").evaluation;
     let ten = run(&tenfold, &options).expect("evaluates").evaluation;
     assert_eq!(ten.diagnostics.cluster_by, "prompt");
-    assert!(ten.diagnostics.clusters < 250, "{}", ten.diagnostics.clusters);
+    assert!(
+        ten.diagnostics.clusters < 250,
+        "{}",
+        ten.diagnostics.clusters
+    );
     let width = |e: &plimsoll_harness::Evaluation| e.policy.quality.high - e.policy.quality.low;
-    assert!(width(&ten) > 0.7 * width(&one), "{} {}", width(&ten), width(&one));
+    assert!(
+        width(&ten) > 0.7 * width(&one),
+        "{} {}",
+        width(&ten),
+        width(&one)
+    );
 }
 
 /// Labels of the two arms are shuffled between them, so that neither is better: with a floor at
@@ -277,17 +359,27 @@ fn o15_shuffled_labels_are_rarely_shipped() {
 #[test]
 fn o16_nothing_to_save_is_said_and_is_no_error() {
     let dominated = [("cheap", "0.001", 0.95, 0.95), ("dear", "0.02", 0.4, 0.4)];
-    let e = run(&log(900, 12, &dominated), &options(ObjectiveConfig::retain(0.99)));
+    let e = run(
+        &log(900, 12, &dominated),
+        &options(ObjectiveConfig::retain(0.99)),
+    );
     let e = e.expect("evaluates").evaluation;
     assert_eq!(e.baseline.model, "cheap");
     assert_eq!(e.verdict.decision, Decision::Hold);
-    assert!(e.verdict.reasons[0].contains("no savings available"), "{:?}", e.verdict.reasons);
+    assert!(
+        e.verdict.reasons[0].contains("no savings available"),
+        "{:?}",
+        e.verdict.reasons
+    );
 }
 
 #[test]
 fn o18_constant_labels_are_no_quality_signal() {
     let same = [("cheap", "0.001", 1.0, 1.0), ("dear", "0.02", 1.0, 1.0)];
-    let e = run(&log(900, 13, &same), &options(ObjectiveConfig::retain(0.99)));
+    let e = run(
+        &log(900, 13, &same),
+        &options(ObjectiveConfig::retain(0.99)),
+    );
     let e = e.expect("evaluates").evaluation;
     assert_eq!(e.verdict.decision, Decision::InsufficientEvidence);
     assert!(e.verdict.reasons[0].contains("no quality signal"));
@@ -299,10 +391,26 @@ fn l17_one_loud_tenant_is_shown_and_left_out_in_a_sensitivity_row() {
     for (i, request) in log.requests.iter_mut().enumerate() {
         request.tenant = Some(if i % 10 < 7 { "loud" } else { "quiet" }.to_owned());
     }
-    let e = run(&log, &options(ObjectiveConfig::retain(0.95))).expect("evaluates").evaluation;
-    assert!(e.diagnostics.warnings.iter().any(|w| w.contains("one tenant")));
-    assert!(e.diagnostics.sensitivity.iter().any(|r| r.change.contains("largest tenant")));
-    assert!(e.segments.iter().any(|s| s.column == "tenant" && s.value == "loud"));
+    let e = run(&log, &options(ObjectiveConfig::retain(0.95)))
+        .expect("evaluates")
+        .evaluation;
+    assert!(
+        e.diagnostics
+            .warnings
+            .iter()
+            .any(|w| w.contains("one tenant"))
+    );
+    assert!(
+        e.diagnostics
+            .sensitivity
+            .iter()
+            .any(|r| r.change.contains("largest tenant"))
+    );
+    assert!(
+        e.segments
+            .iter()
+            .any(|s| s.column == "tenant" && s.value == "loud")
+    );
 }
 
 #[test]
@@ -329,9 +437,19 @@ fn o13_a_short_log_gives_no_monthly_figure() {
     };
     stamp(&mut log, 6);
     let options = options(ObjectiveConfig::retain(0.9));
-    assert_eq!(run(&log, &options).expect("evaluates").evaluation.projection, None);
+    assert_eq!(
+        run(&log, &options)
+            .expect("evaluates")
+            .evaluation
+            .projection,
+        None
+    );
     stamp(&mut log, 15);
-    let month = run(&log, &options).expect("evaluates").evaluation.projection.expect("a month");
+    let month = run(&log, &options)
+        .expect("evaluates")
+        .evaluation
+        .projection
+        .expect("a month");
     assert!((month.requests_per_month - 1800.0).abs() < 1.0);
     assert!(month.usd_per_month.low <= month.usd_per_month.point);
 }
@@ -341,13 +459,21 @@ fn policies_are_compared_request_by_request() {
     let log = log(1200, 17, &PAIR);
     let strict = options(ObjectiveConfig::retain(0.99));
     let loose = options(ObjectiveConfig::retain(0.85));
-    let pair = [("strict".to_owned(), strict.clone()), ("loose".to_owned(), loose)];
+    let pair = [
+        ("strict".to_owned(), strict.clone()),
+        ("loose".to_owned(), loose),
+    ];
     let comparison = compare(&input(&log), &pair, &|_| ()).expect("compares");
     assert_eq!(comparison.names, ["strict", "loose"]);
     let difference = &comparison.differences[0];
-    assert!(difference.savings.low > 0.0 && difference.quality.point < 0.0, "{difference:?}");
+    assert!(
+        difference.savings.low > 0.0 && difference.quality.point < 0.0,
+        "{difference:?}"
+    );
     let same = [("a".to_owned(), strict.clone()), ("b".to_owned(), strict)];
-    let none = &compare(&input(&log), &same, &|_| ()).expect("compares").differences[0];
+    let none = &compare(&input(&log), &same, &|_| ())
+        .expect("compares")
+        .differences[0];
     assert_eq!((none.savings.low, none.savings.high), (0.0, 0.0));
 }
 
@@ -358,7 +484,12 @@ fn one_request_is_explained() {
     let explanation = explain(&input(&log), &options, "r7", &|_| ()).expect("explains");
     assert_eq!(explanation.arms.len(), 2);
     assert_eq!(explanation.arms[0].model, "cheap");
-    assert!(explanation.arms.iter().any(|a| a.model == explanation.chosen));
+    assert!(
+        explanation
+            .arms
+            .iter()
+            .any(|a| a.model == explanation.chosen)
+    );
     assert!(!explanation.reason.is_empty());
     let total: f64 = explanation.arms.iter().map(|a| a.probability).sum();
     assert!((total - 1.0).abs() < 1e-12);

@@ -29,7 +29,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
         .unwrap_or(Path::new(REPORT));
     let force = context.global.force || is_own(target);
     refuse_existing(target, force)?;
-    let policy = Policy::default_policy()?;
+    let policy = Policy::demo()?;
     let command = format!("{MARK} {}", context.settings.seed);
     let options: ReplayOptions = options(context, &policy, &JudgeArgs::default(), command)?;
     let sample = Input::bytes(SAMPLE_NAME, sample_log());

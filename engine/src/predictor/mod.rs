@@ -329,13 +329,21 @@ impl Predictor {
         variances: bool,
         out: &mut Vec<Prediction>,
     ) -> Result<(), PredictorError> {
-        let detail = if variances { Detail::Full } else { Detail::Means };
+        let detail = if variances {
+            Detail::Full
+        } else {
+            Detail::Means
+        };
         let mut one = Vec::new();
         let mut rest = contexts;
         if let Inner::Knn(knn) = &self.inner {
             while let [a, b, c, d, after @ ..] = rest {
-                let queries =
-                    [self.features(a)?, self.features(b)?, self.features(c)?, self.features(d)?];
+                let queries = [
+                    self.features(a)?,
+                    self.features(b)?,
+                    self.features(c)?,
+                    self.features(d)?,
+                ];
                 knn.predict_several(&self.config, queries, out);
                 rest = after;
             }

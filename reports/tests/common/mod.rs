@@ -111,6 +111,7 @@ pub(crate) fn fixture(arm_count: usize, segment_count: usize) -> Evaluation {
             margin: 0.012_631,
             margin_low: 0.007_912,
             margin_high: 0.017_355,
+            feasible: true,
             bound: "betting".to_owned(),
             bound_reason: "qualities are bounded and not all binary".to_owned(),
         },
