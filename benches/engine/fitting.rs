@@ -35,7 +35,7 @@ fn fitting(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     predictor
                         .predict(black_box(&contexts[17]), &mut out)
-                        .expect("valid")
+                        .expect("valid");
                 });
             },
         );

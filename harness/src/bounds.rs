@@ -139,7 +139,7 @@ pub fn hoeffding_bentkus_p(risk: f64, n: u64, risk_max: f64) -> Option<f64> {
 /// Least n at which no failure at all proves a success rate of `quality`: ⌈ln α / ln q⌉.
 #[must_use]
 pub fn least_n(quality: f64, alpha: f64) -> Option<u64> {
-    if !(quality > 0.0 && quality < 1.0) || !is_level(alpha) {
+    if !is_level(quality) || !is_level(alpha) {
         return None;
     }
     #[expect(
@@ -198,9 +198,9 @@ fn bisect(rejected: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..53 {
         let middle = low.midpoint(high);
         if rejected(middle) {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     low

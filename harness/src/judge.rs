@@ -464,10 +464,10 @@ mod tests {
     /// ROBUSTNESS.md O10: ten copies of each row, known as clusters, prove no more than one.
     #[test]
     fn o10_copies_do_not_shrink_the_interval() {
-        let once: Vec<f64> = (0..200)
+        let single_rows: Vec<f64> = (0..200)
             .map(|i| f64::from(u8::from((i * 7) % 10 < 8)))
             .collect();
-        let tenfold: Vec<f64> = once.iter().flat_map(|q| [*q; 10]).collect();
+        let tenfold: Vec<f64> = single_rows.iter().flat_map(|q| [*q; 10]).collect();
         let grouped = Clusters {
             of: (0..2000).map(|i| i / 10).collect(),
             count: 200,
@@ -478,7 +478,7 @@ mod tests {
             seed: 3,
         };
         let one = paired(
-            &play(once.clone(), 0.5),
+            &play(single_rows.clone(), 0.5),
             &base(200),
             &alone(200),
             bootstrap,
@@ -497,7 +497,13 @@ mod tests {
         let line = Line::Absolute(0.7);
         let per = |n| Array1::from_elem(n, 0.7);
         let tied = floor_bound(&Array1::from(tenfold), &per(2000), line, &grouped, 0.95);
-        let single = floor_bound(&Array1::from(once), &per(200), line, &alone(200), 0.95);
+        let single = floor_bound(
+            &Array1::from(single_rows),
+            &per(200),
+            line,
+            &alone(200),
+            0.95,
+        );
         assert_eq!((tied.method, single.method), ("betting", "clopper-pearson"));
         assert!(tied.low <= single.low + 0.01, "{} {}", tied.low, single.low);
     }

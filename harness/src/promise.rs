@@ -142,9 +142,9 @@ pub fn cheapest(
             for _ in 0..30 {
                 let middle = low.midpoint(high);
                 if mix.bound(middle, z) >= 0.0 {
-                    low = middle
+                    low = middle;
                 } else {
-                    high = middle
+                    high = middle;
                 }
             }
             if low > 0.0 {

@@ -120,9 +120,9 @@ impl OutcomeTable {
             };
             let full = request.outcomes.iter().filter(usable).count() == arms;
             if full {
-                rows.push(index)
+                rows.push(index);
             } else {
-                set_aside.push(index)
+                set_aside.push(index);
             }
         }
         let shape = (rows.len(), arms);

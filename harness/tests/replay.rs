@@ -300,18 +300,18 @@ fn partly_observed_arms_are_named_and_a_log_of_them_is_refused() {
 
 #[test]
 fn o10_a_log_that_repeats_itself_proves_no_more() {
-    let once = log(600, 10, &PAIR);
-    let mut tenfold = once.clone();
+    let short = log(600, 10, &PAIR);
+    let mut tenfold = short.clone();
     for copy in 1..10 {
         tenfold
             .requests
-            .extend(once.requests.iter().map(|request| Request {
+            .extend(short.requests.iter().map(|request| Request {
                 id: format!("{}-copy-{copy}", request.id),
                 ..request.clone()
             }));
     }
     let options = options(ObjectiveConfig::retain(0.97));
-    let one = run(&once, &options).expect("evaluates").evaluation;
+    let one = run(&short, &options).expect("evaluates").evaluation;
     let ten = run(&tenfold, &options).expect("evaluates").evaluation;
     assert_eq!(ten.diagnostics.cluster_by, "prompt");
     assert!(

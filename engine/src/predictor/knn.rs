@@ -82,7 +82,9 @@ impl Knn {
         let units: [Vec<f32>; N] = queries.map(|x| unit(x).collect());
         let mut similarity: [Vec<f32>; N] = std::array::from_fn(|_| Vec::with_capacity(self.rows));
         if self.dimensions == 0 {
-            similarity.iter_mut().for_each(|s| s.resize(self.rows, 0.0));
+            for one in &mut similarity {
+                one.resize(self.rows, 0.0);
+            }
         } else {
             let views: [&[f32]; N] = std::array::from_fn(|n| units[n].as_slice());
             for row in self.units.chunks_exact(self.dimensions) {
