@@ -137,28 +137,51 @@ impl Recipe {
     }
 }
 
-/// Forecasts of single predictors, made once and shared by all recipes.
+/// Forecasts of single predictors on one study, made once and shared by all recipes, and by
+/// policies that differ only in rule or floor.
+#[derive(Clone, Debug, Default)]
+pub struct Forecasts {
+    /// Digest of what the forecasts were made from.
+    study: Option<blake3::Hash>,
+    made: Vec<Made>,
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    config: PredictorConfig,
+    forecast: Forecast,
+    test: Array2<f64>,
+    test_variance: Array2<f64>,
+}
+
+/// Makes candidates of one study.
 pub struct Pantry<'s, 'a> {
     study: &'s Study<'a>,
     calibration: Option<CalibrationKind>,
     variances: bool,
-    made: Vec<(PredictorConfig, Forecast, Array2<f64>, Array2<f64>)>,
+    made: &'s mut Vec<Made>,
 }
 
 impl<'s, 'a> Pantry<'s, 'a> {
-    /// No forecast yet.
+    /// Starts from the forecasts made so far, if they were made from the same rows.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         study: &'s Study<'a>,
         calibration: Option<CalibrationKind>,
         rule: RuleChoice,
+        forecasts: &'s mut Forecasts,
     ) -> Self {
         let variances = matches!(rule, RuleChoice::PerRequestFloor { .. });
+        let digest = study.digest(variances);
+        if forecasts.study != Some(digest) {
+            forecasts.study = Some(digest);
+            forecasts.made.clear();
+        }
         Self {
             study,
             calibration,
             variances,
-            made: Vec::new(),
+            made: &mut forecasts.made,
         }
     }
 
@@ -176,7 +199,7 @@ impl<'s, 'a> Pantry<'s, 'a> {
             .map(|config| {
                 self.made
                     .iter()
-                    .find(|m| m.0 == *config)
+                    .find(|m| m.config == *config)
                     .expect("made above")
             })
             .collect();
@@ -189,15 +212,20 @@ impl<'s, 'a> Pantry<'s, 'a> {
             }
             sum / count.powi(power)
         };
-        let raw = over(&|i| parts[i].1.train.clone(), 1);
-        let raw_test = over(&|i| parts[i].2.clone(), 1);
+        let raw = over(&|i| parts[i].forecast.train.clone(), 1);
+        let raw_test = over(&|i| parts[i].test.clone(), 1);
         let predictor = match &parts[..] {
-            [only] => only.1.predictor.clone(),
-            several => Predictor::average(several.iter().map(|p| p.1.predictor.clone()).collect())
-                .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?,
+            [only] => only.forecast.predictor.clone(),
+            several => Predictor::average(
+                several
+                    .iter()
+                    .map(|p| p.forecast.predictor.clone())
+                    .collect(),
+            )
+            .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?,
         };
-        let train_variance = over(&|i| parts[i].1.train_variance.clone(), 2);
-        let test_variance = over(&|i| parts[i].3.clone(), 2);
+        let train_variance = over(&|i| parts[i].forecast.train_variance.clone(), 2);
+        let test_variance = over(&|i| parts[i].test_variance.clone(), 2);
         let kind = self
             .calibration
             .unwrap_or_else(|| best_calibration(self.study, &raw));
@@ -214,14 +242,19 @@ impl<'s, 'a> Pantry<'s, 'a> {
     }
 
     fn make(&mut self, config: &PredictorConfig) -> Result<(), EvidenceError> {
-        if self.made.iter().any(|m| m.0 == *config) {
+        if self.made.iter().any(|m| m.config == *config) {
             return Ok(());
         }
         let training = self.study.training(self.variances);
         let forecast = cross_fit(config, config.kind.to_string(), &training)?;
         let contexts: Vec<&Context> = self.study.test.contexts.iter().collect();
-        let (mean, variance) = predict_all(&forecast.predictor, &contexts, self.variances)?;
-        self.made.push((*config, forecast, mean, variance));
+        let (test, test_variance) = predict_all(&forecast.predictor, &contexts, self.variances)?;
+        self.made.push(Made {
+            config: *config,
+            forecast,
+            test,
+            test_variance,
+        });
         Ok(())
     }
 }

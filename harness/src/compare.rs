@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use ndarray::Array1;
 
 use crate::bootstrap::{Bootstrap, percentile_interval};
+use crate::candidate::Forecasts;
 use crate::error::EvidenceError;
 use crate::evaluation::{Comparison, Difference, Interval, SCHEMA_VERSION};
 use crate::judge::{Clusters, saved_share};
-use crate::replay::{Replay, ReplayInput, ReplayOptions, Stage, replay};
+use crate::replay::{Replay, ReplayInput, ReplayOptions, Stage, replay_with};
 
 /// Evaluates several named policies on one log; differences are against the first.
 ///
@@ -22,9 +23,10 @@ pub fn compare(
     policies: &[(String, ReplayOptions)],
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Result<Comparison, EvidenceError> {
+    let mut forecasts = Forecasts::default();
     let replays = policies
         .iter()
-        .map(|(_, options)| replay(input, options, progress))
+        .map(|(_, options)| replay_with(input, options, &mut forecasts, progress))
         .collect::<Result<Vec<Replay>, _>>()?;
     let differences = match (replays.split_first(), policies.split_first()) {
         (Some((first, others)), Some(((against, options), names))) => others

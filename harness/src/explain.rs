@@ -2,6 +2,7 @@
 
 use plimsoll_datasets::Request;
 
+use crate::candidate::Forecasts;
 use crate::error::EvidenceError;
 use crate::evaluation::{ExplainedArm, Explanation, SCHEMA_VERSION};
 use crate::replay::{ReplayInput, ReplayOptions, Stage, fit, table};
@@ -27,7 +28,7 @@ pub fn explain(
         .find(|r| r.id == request_id)
         .ok_or_else(unknown)?;
     let table = table(input, options)?;
-    let fitted = fit(input, &table, options, progress)?;
+    let fitted = fit(input, &table, options, &mut Forecasts::default(), progress)?;
     let router = &fitted.router;
     let context = router
         .context(&raw_context(request))

@@ -53,6 +53,7 @@ pub mod study;
 mod table;
 pub mod tune;
 
+pub use candidate::Forecasts;
 pub use compare::compare;
 pub use error::EvidenceError;
 pub use evaluation::{
@@ -65,6 +66,6 @@ pub use evaluation::{
 pub use explain::explain;
 pub use replay::{
     INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, RESAMPLES, Replay, ReplayInput, ReplayOptions, Stage,
-    replay,
+    replay, replay_with,
 };
 pub use table::{ArmChoice, OutcomeTable, UNPRICED_SHARE_MAX};

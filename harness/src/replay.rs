@@ -9,7 +9,7 @@ use plimsoll_datasets::{EvidenceKind, OutcomeLog, Split};
 use rayon::prelude::*;
 
 use crate::bootstrap::Bootstrap;
-use crate::candidate::{Candidate, Pantry, Recipe, RuleChoice};
+use crate::candidate::{Candidate, Forecasts, Pantry, Recipe, RuleChoice};
 use crate::error::EvidenceError;
 use crate::evaluation::{
     Evaluation, Floor, Manifest, PolicyValue, PredictorRow, RequestCounts, RowCounts,
@@ -155,8 +155,22 @@ pub fn replay(
     options: &ReplayOptions,
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Result<Replay, EvidenceError> {
+    replay_with(input, options, &mut Forecasts::default(), progress)
+}
+
+/// [`replay`], keeping forecasts for the next policy on the same rows: predictors are most of the
+/// time, and do not depend on rule or floor.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_with(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+    forecasts: &mut Forecasts,
+    progress: &(dyn Fn(Stage) + Sync),
+) -> Result<Replay, EvidenceError> {
     let table = table(input, options)?;
-    let fitted = fit(input, &table, options, progress)?;
+    let fitted = fit(input, &table, options, forecasts, progress)?;
     progress(Stage::Judging);
     judge(input, options, &fitted)
 }
@@ -179,6 +193,7 @@ pub(crate) fn fit<'a>(
     input: &ReplayInput<'a>,
     table: &'a OutcomeTable,
     options: &ReplayOptions,
+    forecasts: &mut Forecasts,
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Result<Fitted<'a>, EvidenceError> {
     progress(Stage::Features);
@@ -202,7 +217,7 @@ pub(crate) fn fit<'a>(
         &per_row,
         standard_errors(&study, objective.confidence, objective.aim),
     );
-    let mut pantry = Pantry::new(&study, section.calibration, rule);
+    let mut pantry = Pantry::new(&study, section.calibration, rule, forecasts);
     let total = recipes.len() + 2;
     let mut candidates = Vec::with_capacity(recipes.len());
     for (done, recipe) in recipes.iter().enumerate() {
@@ -235,7 +250,6 @@ pub(crate) fn fit<'a>(
     let chosen = cheapest_candidate(&candidates);
     let tuned = candidates[chosen].1;
     let router = router(&study, &candidates[chosen].0, tuned, options)?;
-    drop(pantry);
     Ok(Fitted {
         line,
         rule,

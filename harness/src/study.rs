@@ -137,6 +137,30 @@ impl<'a> Study<'a> {
         }
     }
 
+    /// Digest of everything that forecasts are made from.
+    pub(crate) fn digest(&self, variances: bool) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[u8::from(variances)]);
+        for arm in &self.table.arms {
+            hasher.update(arm.as_str().as_bytes()).update(&[0]);
+        }
+        hasher.update(&self.fold);
+        for side in [&self.train, &self.test] {
+            hasher.update(&(side.rows.len() as u64).to_le_bytes());
+            for quality in &side.quality {
+                hasher.update(&quality.to_le_bytes());
+            }
+            for context in &side.contexts {
+                for feature in &context.features {
+                    hasher.update(&feature.to_le_bytes());
+                }
+                hasher.update(context.task.as_deref().unwrap_or_default().as_bytes());
+                hasher.update(&[0]);
+            }
+        }
+        hasher.finalize()
+    }
+
     /// Whether nearest neighbours are tried without being asked for.
     #[must_use]
     pub fn tries_knn(&self) -> bool {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use plimsoll::{ObjectiveConfig, PolicyConfig, PredictorChoice, Seed};
 use plimsoll_datasets::{Input, ReadOptions, Split, read};
-use plimsoll_harness::{Evaluation, ReplayInput, ReplayOptions, RowCounts, replay};
+use plimsoll_harness::{Evaluation, Forecasts, ReplayInput, ReplayOptions, RowCounts, replay_with};
 
 const TABLES: [&str; 5] = [
     "zeroeval",
@@ -49,8 +49,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &ReadOptions::default(),
         )?;
         for seed in 0..seeds {
+            let mut forecasts = Forecasts::default();
             for retain in RETAIN {
-                let evaluation = run(&log, retain, seed, &kind)?;
+                let evaluation = run(&log, retain, seed, &kind, &mut forecasts)?;
                 print_row(table, retain, seed, &evaluation);
                 #[expect(
                     clippy::cast_possible_truncation,
@@ -71,6 +72,7 @@ fn run(
     retain: f64,
     seed: u64,
     kind: &str,
+    forecasts: &mut Forecasts,
 ) -> Result<Evaluation, Box<dyn std::error::Error>> {
     let mut policy = PolicyConfig::new(ObjectiveConfig::retain(retain));
     policy.predictor.kind = match kind {
@@ -103,7 +105,7 @@ fn run(
         invoice_usd: None,
         command: String::new(),
     };
-    Ok(replay(&input, &options, &|_| ())?.evaluation)
+    Ok(replay_with(&input, &options, forecasts, &|_| ())?.evaluation)
 }
 
 fn references(e: &Evaluation) -> [f64; 5] {
