@@ -7,12 +7,12 @@ use crate::simulate::SimulateConfig;
 /// The name of [`sample_log`]'s file, from which its format is known.
 pub const SAMPLE_NAME: &str = "sample.jsonl.zst";
 
-/// A synthetic log of 1,000 requests answered by four arms; `samples/README.md` is its card.
+/// A synthetic log of 3,000 requests answered by four arms; `samples/README.md` is its card.
 ///
 /// ```
 /// use plimsoll_datasets::{EvidenceKind, Input, ReadOptions, SAMPLE_NAME, read, sample_log};
 /// let read = read(&Input::bytes(SAMPLE_NAME, sample_log()), &ReadOptions::default())?;
-/// assert_eq!(read.log.requests.len(), 1_000);
+/// assert_eq!(read.log.requests.len(), 3_000);
 /// assert_eq!(read.report.evidence.kind, EvidenceKind::FullInformation);
 /// # Ok::<(), plimsoll_datasets::ReadError>(())
 /// ```

@@ -30,13 +30,13 @@ fn the_sample_is_made_again_byte_for_byte() {
 fn the_sample_is_a_clean_log_of_four_weeks() {
     let input = Input::bytes(SAMPLE_NAME, sample_log());
     let read = read(&input, &ReadOptions::default()).expect("the sample");
-    assert_eq!(read.report.rows_read, 4_000);
+    assert_eq!(read.report.rows_read, 12_000);
     assert!(read.rejects.is_empty() && read.report.warnings.is_empty());
     assert_eq!(read.report.evidence.kind, EvidenceKind::FullInformation);
     let days = read.report.time.expect("times").days;
     assert!((27.0..28.1).contains(&days), "{days}");
     let sessions = read.report.clusters.expect("sessions").count;
-    assert!((150..400).contains(&sessions), "{sessions}");
+    assert!((1_400..1_600).contains(&sessions), "{sessions}");
 }
 
 /// The least cost at which a mean true quality is kept when the truth is known, as a share of the
