@@ -248,24 +248,65 @@ struct Grams {
     in_space: bool,
 }
 
+/// What a character is to the n-grams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Space,
+    Word,
+    /// Punctuation is a word by itself.
+    Alone,
+}
+
+/// Code and kind of each ASCII character: most text is ASCII, and a table is read faster than
+/// questions are asked.
+const ASCII: [(u8, Kind); 128] = {
+    let mut table = [(0, Kind::Alone); 128];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = if byte.is_ascii_whitespace() {
+            (b' ', Kind::Space)
+        } else if byte.is_ascii_alphanumeric() {
+            (byte.to_ascii_lowercase(), Kind::Word)
+        } else {
+            (byte, Kind::Alone)
+        };
+        byte += 1;
+    }
+    table
+};
+
+fn classify(c: char) -> (u64, Kind) {
+    if let Some(&(code, kind)) = ASCII.get(c as usize) {
+        return (u64::from(code) + 1, kind);
+    }
+    if c.is_whitespace() {
+        return (u64::from(b' ') + 1, Kind::Space);
+    }
+    let kind = if c.is_alphanumeric() {
+        Kind::Word
+    } else {
+        Kind::Alone
+    };
+    (u64::from(u32::from(c)) + 1, kind)
+}
+
 impl Grams {
     fn step(&mut self, c: char, counts: &mut Counts) {
-        let space = c.is_ascii_whitespace() || (!c.is_ascii() && c.is_whitespace());
+        let (code, kind) = classify(c);
+        let space = kind == Kind::Space;
         if space && self.in_space {
             return;
         }
         self.in_space = space;
-        let code = u64::from(u32::from(if space { ' ' } else { c.to_ascii_lowercase() })) + 1;
         self.push_char(code, counts);
-        if c.is_alphanumeric() {
+        if kind == Kind::Word {
             self.word = (self.word ^ code).wrapping_mul(BASE).rotate_left(23);
-        } else {
+            return;
+        }
+        self.end_word(counts);
+        if kind == Kind::Alone {
+            self.word = code.wrapping_mul(BASE);
             self.end_word(counts);
-            if !space {
-                // Punctuation is a word by itself.
-                self.word = code.wrapping_mul(BASE);
-                self.end_word(counts);
-            }
         }
     }
 
@@ -287,7 +328,13 @@ impl Grams {
             .wrapping_add(code)
             .wrapping_sub(w0.wrapping_mul(BASE_5));
         self.window = [w1, w2, w3, w4, code];
-        self.chars = (self.chars + 1).min(5);
+        if self.chars == 5 {
+            counts.add(self.h3, MIX[0]);
+            counts.add(self.h4, MIX[1]);
+            counts.add(self.h5, MIX[2]);
+            return;
+        }
+        self.chars += 1;
         if self.chars >= 3 {
             counts.add(self.h3, MIX[0]);
         }
