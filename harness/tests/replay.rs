@@ -3,8 +3,8 @@
 use plimsoll::{Aim, ArmId, ObjectiveConfig, PolicyConfig, Quality, RuleKind, Seed, Usd};
 use plimsoll_datasets::{EvidenceKind, Outcome, OutcomeLog, Request, Split};
 use plimsoll_harness::{
-    Decision, EvidenceError, Replay, ReplayInput, ReplayOptions, RowCounts, compare, explain,
-    replay,
+    Decision, EvidenceError, FrontierKind, Replay, ReplayInput, ReplayOptions, RowCounts, compare,
+    explain, replay,
 };
 
 /// A number in [0, 1) that depends on its arguments only.
@@ -517,4 +517,27 @@ fn the_baselines_cost_is_the_exact_total() {
     options.baseline = Some("dear".into());
     let e = run(&log, &options).expect("evaluates").evaluation;
     assert!((e.baseline.cost_usd - 1.5e-7).abs() < 1e-22);
+}
+
+/// Tuning works on arrays, serving goes through the router: both must decide alike. The frontier
+/// point tuned to the policy's own floor comes from the arrays, "here" from the router.
+#[test]
+fn the_router_serves_what_was_tuned() {
+    let log = log(900, 21, &[PAIR[0], PAIR[1], ("third", "0.005", 0.95, 0.6)]);
+    for retain in [0.99, 0.95, 0.9] {
+        let options = options(ObjectiveConfig::retain(retain));
+        let e = run(&log, &options).expect("evaluates").evaluation;
+        let of = |kind, retain: Option<f64>| {
+            e.frontier
+                .iter()
+                .find(|p| p.kind == kind && p.retain == retain)
+                .expect("a point")
+        };
+        let (here, tuned) = (
+            of(FrontierKind::Here, None),
+            of(FrontierKind::Sweep, Some(retain)),
+        );
+        assert!((here.quality.point - tuned.quality.point).abs() < 1e-12);
+        assert!((here.cost_usd.point - tuned.cost_usd.point).abs() < 1e-12);
+    }
 }
