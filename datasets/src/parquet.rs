@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::{
     AnyValue, ArrowDataType, DataFrame, DataType, LazyFrame, ListChunked, ParquetReader, PlRefPath,
@@ -156,6 +157,18 @@ fn is_parquet(path: &Path) -> bool {
         && magic == *b"PAR1"
 }
 
+/// Decoders at work in this process.
+static DECODING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a Parquet file is being decoded at this moment.
+///
+/// The decoder may panic on damaged bytes; that is caught and becomes a [`ReadError`], but the
+/// panic hook runs nevertheless. A program's hook can ask here and keep silent.
+#[must_use]
+pub fn is_decoding() -> bool {
+    DECODING.load(Ordering::SeqCst) > 0
+}
+
 /// Runs the decoder; whatever it does wrong on damaged bytes is an error of the file.
 fn guarded<T>(
     file: &str,
@@ -165,19 +178,27 @@ fn guarded<T>(
         file: file.to_owned(),
         message,
     };
-    match catch_unwind(AssertUnwindSafe(decode)) {
+    DECODING.fetch_add(1, Ordering::SeqCst);
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.fetch_sub(1, Ordering::SeqCst);
+    match decoded {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            let text = error.to_string();
-            Err(failed(
-                text.lines()
-                    .next()
-                    .unwrap_or("the decoder gave no reason")
-                    .to_owned(),
-            ))
-        }
+        Ok(Err(error)) => Err(failed(reason(&error.to_string()))),
         Err(_) => Err(failed("its bytes make no sense to the decoder".to_owned())),
     }
+}
+
+/// What the decoder says, as far as it is written for people.
+fn reason(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    // A value printed for programmers, or the layout of the schema.
+    if line.is_empty() || line.contains('{') || line.contains("ARROW:schema") {
+        return "the description of its columns is damaged".to_owned();
+    }
+    let line = line.strip_prefix("parquet: ").unwrap_or(line);
+    line.strip_prefix("File out of specification: ")
+        .unwrap_or(line)
+        .to_owned()
 }
 
 /// Reads the file's footer only.

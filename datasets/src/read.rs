@@ -64,9 +64,6 @@ pub struct ReadLog {
     pub rejects: Vec<Reject>,
 }
 
-/// Rejects carried by [`ReadError::TooManyRejects`].
-const FIRST_REJECTS: usize = 10;
-
 /// Reads an outcome log.
 ///
 /// # Errors
@@ -130,7 +127,7 @@ pub fn read_with_progress(
         return Err(ReadError::TooManyRejects {
             max_reject: options.max_reject,
             report: Box::new(report),
-            first: rejects.into_iter().take(FIRST_REJECTS).collect(),
+            rejects,
         });
     }
     Ok(ReadLog {

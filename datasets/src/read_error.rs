@@ -26,7 +26,7 @@ pub enum ReadError {
         kind: &'static str,
     },
     /// A folder or pattern without a single log file.
-    #[error("nothing to read: {input} matches no log file")]
+    #[error("nothing to read: `{input}` names no log file")]
     NothingMatched {
         /// The folder or pattern.
         input: String,
@@ -167,17 +167,18 @@ pub enum ReadError {
     },
     /// More rows rejected than allowed.
     #[error(
-        "{} of {} rows cannot be used, more than the share {max_reject} allowed",
+        "{} of {} rows cannot be used, and at most {} % may be rejected",
         report.rows_rejected,
-        report.rows_read
+        report.rows_read,
+        max_reject * 100.0
     )]
     TooManyRejects {
         /// The share allowed.
         max_reject: f64,
         /// What was read nevertheless.
         report: Box<ValidationReport>,
-        /// The first rejects, with their places.
-        first: Vec<Reject>,
+        /// The rejects with their places, as far as they were kept.
+        rejects: Vec<Reject>,
     },
 }
 
@@ -234,11 +235,12 @@ impl ReadError {
             | Self::NotRegular { file, .. }
             | Self::Empty { file }
             | Self::NoRows { file }
-            | Self::UnknownFormat { file, .. }
             | Self::Parquet { file, .. }
             | Self::Compression { file, .. }
             | Self::ByteCap { file, .. }
             | Self::ZstdWindow { file, .. } => at(file, None, None),
+            // The format is told from how a file begins.
+            Self::UnknownFormat { file, .. } => at(file, Some(1), None),
             Self::MissingColumn { file, column, .. } => at(file, None, Some(column)),
             Self::DuplicateColumn { file, column }
             | Self::WrongType { file, column, .. }
@@ -250,7 +252,7 @@ impl ReadError {
             } => at(second_file, None, Some(column)),
             Self::LineCap { file, line, .. } => at(file, Some(*line), None),
             Self::TimestampUnit { file, line } => at(file, *line, Some("timestamp")),
-            Self::TooManyRejects { first, .. } => first
+            Self::TooManyRejects { rejects, .. } => rejects
                 .first()
                 .and_then(|reject| at(&reject.file, reject.line, reject.column.as_deref())),
             Self::NothingMatched { .. } | Self::BadPattern { .. } => None,
@@ -286,9 +288,11 @@ impl ReadError {
                 ..
             } => match meant {
                 Some(meant) => format!("rename `{meant}` to `{column}`"),
+                None if matches!(found.as_slice(), [one] if one.contains(';')) => {
+                    "separate the fields by commas: this header has semicolons".to_owned()
+                }
                 None => format!(
-                    "every row needs `request_id` and `model`; the file has: {}. Logs of other \
-                     tools go through `plimsoll import`",
+                    "every row needs `request_id` and `model`; the file has: {}",
                     found
                         .iter()
                         .take(20)
@@ -326,7 +330,8 @@ impl ReadError {
                     .to_owned()
             }
             Self::TooManyRejects { .. } => {
-                "mend the rows named above, or raise --max-reject if losing them is right"
+                "mend these rows (--rejects FILE lists them all), or raise --max-reject if losing \
+                 them is right"
                     .to_owned()
             }
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::assemble::Tally;
 use crate::evidence::{Evidence, labelled_per_arm};
 use crate::log::{OutcomeLog, Request};
+use crate::misspelt::misspelt;
 use crate::timestamp;
 
 /// What is in a log, and what was wrong with it. Holds no prompt and no value of an unknown column.
@@ -139,6 +140,13 @@ pub struct TenantInfluence {
 pub enum Warning {
     /// Not a single quality.
     NoLabels,
+    /// An unknown column that is most likely a known one, which has no value in any row.
+    Misspelt {
+        /// The column as it is.
+        column: String,
+        /// The column that may be meant.
+        meant: String,
+    },
     /// All qualities are equal: nothing tells good answers from bad ones.
     NoQualitySignal {
         /// The one quality there is.
@@ -168,6 +176,11 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoLabels => f.write_str("no quality labels: nothing can be said about quality"),
+            Self::Misspelt { column, meant } => write!(
+                f,
+                "no row has a `{meant}`, but there is an unknown column `{column}`: rename it if \
+                 that is what it holds"
+            ),
             Self::NoQualitySignal { quality } => {
                 write!(f, "no quality signal: every label is {quality}")
             }
@@ -250,7 +263,7 @@ impl ValidationReport {
     }
 
     fn warnings_of(&self, log: &OutcomeLog) -> Vec<Warning> {
-        let mut warnings = Vec::new();
+        let mut warnings = misspelt(log, &self.segments);
         let mut qualities = outcomes(log).filter_map(|(_, outcome)| outcome.quality);
         match qualities.next() {
             None => warnings.push(Warning::NoLabels),

@@ -81,11 +81,14 @@ fn l01_truncated_last_line_is_one_reject() {
     let error = read_as(&whole[..cut], &strict).expect_err("above the share allowed");
     assert_eq!(error.code(), "P0219");
     assert_eq!(error.location().and_then(|at| at.line), Some(200));
-    let ReadError::TooManyRejects { report, first, .. } = error else {
+    let ReadError::TooManyRejects {
+        report, rejects, ..
+    } = error
+    else {
         panic!("{error}")
     };
     assert_eq!(
-        (report.rows_read, report.requests, first.len()),
+        (report.rows_read, report.requests, rejects.len()),
         (200, 199, 1)
     );
 }
