@@ -48,7 +48,7 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
     /// Seed of everything random [default: 7]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,
     /// Threads to compute with; results do not depend on it [default: one per core]
     #[arg(long, global = true, value_name = "N")]
@@ -142,7 +142,7 @@ pub(crate) struct JudgeArgs {
     #[arg(long, value_name = "MODEL", default_value = "best-single")]
     pub(crate) baseline: String,
     /// Share of the requests to learn from; short for --split hash:SHARE [default: 0.7]
-    #[arg(long, value_name = "SHARE", value_parser = number)]
+    #[arg(long, value_name = "SHARE", value_parser = number, allow_negative_numbers = true)]
     pub(crate) train_share: Option<f64>,
     /// How requests are split: time:SHARE, hash:SHARE or group:COLUMN:SHARE
     #[arg(long, value_name = "SPLIT", conflicts_with = "train_share")]

@@ -111,14 +111,24 @@ fn finished(written: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// Columns of the terminal, unless `COLUMNS` says otherwise; a pipe or a file is no narrower than
+/// a report likes to be.
 fn terminal_width(is_terminal: bool) -> u16 {
-    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
-    let default = plimsoll_reports::Style::default().width;
-    if is_terminal {
-        columns().unwrap_or(default)
-    } else {
-        default
+    let widest = plimsoll_reports::Style::default().width;
+    if !is_terminal {
+        return widest;
     }
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|columns| columns.parse().ok());
+    let measured = || {
+        console::Term::stdout()
+            .size_checked()
+            .map(|(_, width)| width)
+    };
+    columns
+        .or_else(measured)
+        .filter(|width| *width > 0)
+        .unwrap_or(widest)
 }
 
 /// The text with control and bidirectional characters shown as escapes; line ends stay.

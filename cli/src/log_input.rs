@@ -54,8 +54,8 @@ impl Loaded {
         let read = match read {
             Ok(read) => read,
             Err(error) => {
-                if let ReadError::TooManyRejects { first, .. } = &error {
-                    keep_rejects(context, args.rejects.as_deref(), first)?;
+                if let ReadError::TooManyRejects { rejects, .. } = &error {
+                    keep_rejects(context, args.rejects.as_deref(), rejects)?;
                 }
                 return Err(error.into());
             }

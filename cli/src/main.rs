@@ -24,5 +24,17 @@ mod verbs;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    quieten();
     ExitCode::from(app::run().code())
+}
+
+/// A decoder that panics on damaged bytes is caught, and an error says so in words: the panic's own
+/// message would only be in its way.
+fn quieten() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !plimsoll_datasets::is_decoding() {
+            usual(panic);
+        }
+    }));
 }

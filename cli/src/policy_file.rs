@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plimsoll::{Aim, ConfigError, ObjectiveConfig, PolicyConfig, RuleKind};
+use plimsoll::{Aim, BEST_SINGLE, ConfigError, ObjectiveConfig, PolicyConfig, RuleKind};
 
 use crate::excerpt::Show;
 use crate::exit::Exit;
@@ -15,6 +15,8 @@ use crate::toml_check::{self, Key, Kind, Places, problem_at};
 pub(crate) struct Policy {
     /// The file's name without folders; `default` for the policy used when none is given.
     pub(crate) name: String,
+    /// The file as it was named.
+    file: String,
     /// As checked.
     pub(crate) config: PolicyConfig,
     /// As written.
@@ -49,7 +51,9 @@ const KEYS: &[Key] = &[
     key("predictor", Kind::Table),
     key(
         "predictor.kind",
-        Kind::Choice(&["auto", "beta", "linear", "logistic", "knn", "clusters"]),
+        Kind::Choice(&[
+            "auto", "beta", "tasks", "linear", "logistic", "knn", "clusters",
+        ]),
     ),
     key(
         "predictor.calibration",
@@ -104,6 +108,7 @@ impl Policy {
         })?;
         Ok(Self {
             name: name.to_owned(),
+            file: name.to_owned(),
             config,
             toml,
         })
@@ -122,9 +127,33 @@ impl Policy {
         })?;
         Ok(Self {
             name,
+            file,
             config,
             toml: text,
         })
+    }
+
+    /// The arms it names, each with the path of its key.
+    pub(crate) fn arm_names(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let PolicyConfig {
+            objective, arms, ..
+        } = &self.config;
+        let relative = objective.relative_to.as_deref();
+        let relative = relative.filter(|name| *name != BEST_SINGLE);
+        let included = arms.include.iter().flatten();
+        let excluded = arms.exclude.iter();
+        relative
+            .map(|name| ("objective.relative_to", name))
+            .into_iter()
+            .chain(included.map(|arm| ("arms.include", arm.as_str())))
+            .chain(excluded.map(|arm| ("arms.exclude", arm.as_str())))
+    }
+
+    /// The problem, at a key of the file.
+    pub(crate) fn at(&self, key: &str, problem: Problem) -> Problem {
+        let places = toml_check::check(&self.file, &self.toml, KEYS).unwrap_or_default();
+        let span = places.of(key).cloned().unwrap_or(0..0);
+        problem_at(&self.file, &self.toml, &span, Show::Line, problem)
     }
 }
 

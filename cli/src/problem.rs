@@ -78,7 +78,7 @@ impl From<ReadError> for Failure {
             at
         });
         let impact = match &error {
-            ReadError::TooManyRejects { first, .. } => rejects_impact(first),
+            ReadError::TooManyRejects { rejects, .. } => rejects_impact(rejects),
             _ => "nothing was read".to_owned(),
         };
         Self::new(
@@ -163,9 +163,9 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// The first rejected rows: their places and reasons, never their content.
-fn rejects_impact(first: &[plimsoll_datasets::Reject]) -> String {
+fn rejects_impact(rejects: &[plimsoll_datasets::Reject]) -> String {
     let mut text = "the log is not used; the first rejected rows:".to_owned();
-    for reject in first.iter().take(5) {
+    for reject in rejects.iter().take(5) {
         let _ = write!(text, "\n    {reject}");
     }
     text

@@ -27,7 +27,7 @@ impl Staging {
         refuse_existing(target, force)?;
         let failed = |error: io::Error| cannot_write(target, &error);
         if target.file_name().is_none() {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+            return Err(cannot_write(target, &"it names no file"));
         }
         // The lock is held until the folder is known, so that a signal finds every folder.
         let mut staged = registry();
@@ -106,16 +106,11 @@ pub(crate) fn write_file(target: &Path, bytes: &[u8], force: bool) -> Result<(),
 /// Fails early, before the work is done, when the target cannot be written.
 pub(crate) fn refuse_existing(target: &Path, force: bool) -> Result<(), Failure> {
     if target.is_dir() {
-        return Err(cannot_write(
-            target,
-            &io::Error::from(io::ErrorKind::IsADirectory),
-        ));
+        return Err(cannot_write(target, &"it is a folder"));
     }
     if !parent(target).is_dir() {
-        return Err(cannot_write(
-            target,
-            &io::Error::from(io::ErrorKind::NotFound),
-        ));
+        let why = format!("there is no folder {}", parent(target).display());
+        return Err(cannot_write(target, &why));
     }
     // A dangling link counts as existing: the user put it there.
     if !force && !is_special(target) && target.symlink_metadata().is_ok() {
@@ -158,11 +153,11 @@ fn exists(target: &Path) -> Failure {
     )
 }
 
-fn cannot_write(target: &Path, error: &io::Error) -> Failure {
+fn cannot_write(target: &Path, why: &dyn std::fmt::Display) -> Failure {
     Failure::plain(
         Exit::Error,
         "P0703",
-        format!("cannot write {}: {error}", target.display()),
+        format!("cannot write {}: {why}", target.display()),
         "check that the folder exists, may be written to and has room; nothing was left behind",
     )
 }

@@ -271,14 +271,18 @@ impl Check<'_> {
 
 /// The known name that is most like `name`, if any is like it at all.
 pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let likeness = |other: &&str| strsim::jaro_winkler(&name.to_lowercase(), other);
     known
         .iter()
         .copied()
-        .map(|other| (likeness(&other), other))
+        .map(|other| (likeness(name, other), other))
         .filter(|(likeness, _)| *likeness >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, other)| other)
+}
+
+/// How alike two names are whatever their case, from 0 to 1.
+pub(crate) fn likeness(name: &str, other: &str) -> f64 {
+    strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase())
 }
 
 fn number(value: &DeValue<'_>) -> Option<f64> {

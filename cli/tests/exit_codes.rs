@@ -58,7 +58,7 @@ fn bad_logs_exit_4_with_file_and_help() {
     .expect("written");
     fs::create_dir(folder.path().join("nothing")).expect("made");
     for (log, code_want, place) in [
-        ("noise.bin", "P0207", " --> noise.bin"),
+        ("noise.bin", "P0207", " --> noise.bin:1"),
         ("empty.csv", "P0205", " --> empty.csv"),
         ("header.csv", "P0206", " --> header.csv"),
         (

@@ -4,7 +4,8 @@ use plimsoll_datasets::Input;
 use plimsoll_harness::ReplayOptions;
 use plimsoll_reports::render_comparison;
 
-use super::judging::{Command, check_segments, options};
+use super::judging::{Command, options};
+use super::names;
 use crate::app::Context;
 use crate::args::CompareArgs;
 use crate::console::shell_word;
@@ -32,17 +33,20 @@ pub(crate) fn run(context: &Context, args: &CompareArgs) -> Result<Exit, Failure
             args.policies.iter().map(std::path::PathBuf::as_path),
         )
         .judging(context, &args.log.reading, &args.judge);
-    let named: Vec<(String, ReplayOptions)> = args
+    let policies: Vec<Policy> = args
         .policies
         .iter()
-        .map(|path| {
-            let policy = Policy::read(path)?;
-            let options = options(context, &policy, &args.judge, command.clone())?;
-            Ok((policy.name, options))
+        .map(|path| Policy::read(path))
+        .collect::<Result<_, Failure>>()?;
+    let named: Vec<(String, ReplayOptions)> = policies
+        .iter()
+        .map(|policy| {
+            let options = options(context, policy, &args.judge, command.clone())?;
+            Ok((policy.name.clone(), options))
         })
         .collect::<Result<_, Failure>>()?;
     let loaded = Loaded::read(context, &Input::parse(&args.log.log), &args.log.reading)?;
-    check_segments(&loaded, &args.judge)?;
+    names::check(context, &loaded, &args.judge, &policies)?;
     let progress = Progress::new(context.console);
     let compared = plimsoll_harness::compare(&loaded.replay_input(), &named, &|stage| {
         progress.stage(stage);

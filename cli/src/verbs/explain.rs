@@ -3,7 +3,8 @@
 use plimsoll_datasets::Input;
 use plimsoll_reports::render_explanation;
 
-use super::judging::{Command, check_segments, options, policy};
+use super::judging::{Command, options, policy};
+use super::names;
 use crate::app::Context;
 use crate::args::ExplainArgs;
 use crate::codes;
@@ -57,7 +58,8 @@ fn request(context: &Context, args: &ExplainArgs, id: &str) -> Result<Exit, Fail
         .judging(context, &args.reading, &args.judge);
     let options = options(context, &policy, &args.judge, command)?;
     let loaded = Loaded::read(context, &Input::parse(&args.subject), &args.reading)?;
-    check_segments(&loaded, &args.judge)?;
+    names::check(context, &loaded, &args.judge, std::slice::from_ref(&policy))?;
+    names::check_request(&loaded, id)?;
     let progress = Progress::new(context.console);
     let explained = plimsoll_harness::explain(&loaded.replay_input(), &options, id, &|stage| {
         progress.stage(stage);

@@ -10,11 +10,9 @@ use crate::app::Context;
 use crate::args::{JudgeArgs, ReadingArgs, Unit};
 use crate::console::shell_word;
 use crate::exit::Exit;
-use crate::log_input::Loaded;
 use crate::policy_file::Policy;
 use crate::problem::Failure;
 use crate::settings::RESAMPLES;
-use crate::toml_check::nearest;
 
 /// The name of the best single arm as a baseline.
 const BEST_SINGLE: &str = plimsoll::BEST_SINGLE;
@@ -73,27 +71,6 @@ fn invoice(text: &str) -> Result<Usd, Failure> {
             "give a decimal number, for instance 1250.00",
         )
     })
-}
-
-/// Refuses a segment column that no request has a value in: it would be left out silently.
-pub(crate) fn check_segments(loaded: &Loaded, args: &JudgeArgs) -> Result<(), Failure> {
-    let known: Vec<&str> = loaded
-        .report
-        .segments
-        .iter()
-        .map(|segment| segment.column.as_str())
-        .collect();
-    let is_unknown = |column: &&String| !known.contains(&column.as_str());
-    let Some(column) = args.segments.iter().find(is_unknown) else {
-        return Ok(());
-    };
-    let help = match nearest(column, &known) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => "this log has no columns to segment by".to_owned(),
-        None => format!("the log has: {}", known.join(", ")),
-    };
-    let what = format!("the log has no column `{column}` to segment by");
-    Err(Failure::plain(Exit::Usage, "P0714", what, help))
 }
 
 /// A command that gives the same evaluation again: files by name, nothing that does not matter.

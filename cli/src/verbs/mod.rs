@@ -7,6 +7,7 @@ pub(crate) mod init;
 mod judging;
 pub(crate) mod manual;
 pub(crate) mod models;
+mod names;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod simulate;

@@ -3,7 +3,8 @@
 use plimsoll_datasets::Input;
 use plimsoll_reports::render_evaluation;
 
-use super::judging::{Command, check_segments, options, policy};
+use super::judging::{Command, options, policy};
+use super::names;
 use crate::app::Context;
 use crate::args::ReplayArgs;
 use crate::exit::Exit;
@@ -21,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure>
         .judging(context, &args.log.reading, &args.judge);
     let options = options(context, &policy, &args.judge, command)?;
     let loaded = Loaded::read(context, &Input::parse(&args.log.log), &args.log.reading)?;
-    check_segments(&loaded, &args.judge)?;
+    names::check(context, &loaded, &args.judge, std::slice::from_ref(&policy))?;
     let progress = Progress::new(context.console);
     let replayed = plimsoll_harness::replay(&loaded.replay_input(), &options, &|stage| {
         progress.stage(stage);

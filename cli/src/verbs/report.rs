@@ -1,7 +1,9 @@
 //! `plimsoll report`: render a saved evaluation or comparison again.
 
 use plimsoll_harness::Evaluation;
-use plimsoll_reports::{parse_comparison, parse_evaluation, render_comparison, render_evaluation};
+use plimsoll_reports::{
+    ReportError, parse_comparison, parse_evaluation, render_comparison, render_evaluation,
+};
 use serde::Deserialize;
 
 use crate::app::Context;
@@ -14,10 +16,20 @@ use crate::problem::Failure;
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure> {
     let output = Output::new(context, args.format)?;
     let bytes = read_bytes(&args.saved)?;
-    let located = |error: plimsoll_reports::ReportError| {
+    let located = |error: ReportError| {
+        let saved = args.saved.display();
+        let at = match &error {
+            ReportError::NotJson { line, column, .. }
+            | ReportError::WrongShape { line, column, .. }
+                if *column > 0 =>
+            {
+                format!("{saved}:{line}:{column}")
+            }
+            _ => saved.to_string(),
+        };
         let mut failure = Failure::from(error);
         for problem in &mut failure.problems {
-            problem.at = Some(args.saved.display().to_string());
+            problem.at = Some(at.clone());
         }
         failure
     };
