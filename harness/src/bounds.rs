@@ -342,7 +342,7 @@ mod tests {
 
     /// ROBUSTNESS.md O09.
     #[test]
-    fn least_n_without_failures() {
+    fn o09_least_n_without_failures() {
         for (quality, n) in [(0.90, 29), (0.95, 59), (0.98, 149), (0.99, 299)] {
             assert_eq!(least_n(quality, 0.05), Some(n));
             assert!(clopper_pearson_lower(n, n, 0.05).expect("bound") >= quality);

@@ -173,7 +173,7 @@ pub fn floor_bound(
         high: back(betting_upper(&values, weights, alpha, Looks::Once), high),
         method: "betting",
         reason: if independent {
-            "outcomes are bounded, not binary: the finite-sample betting bound"
+            "the margin of a request is bounded, not binary: the finite-sample betting bound"
         } else {
             "rows come in clusters: the finite-sample betting bound over cluster means"
         },
