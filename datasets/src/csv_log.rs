@@ -8,10 +8,12 @@ use csv::ByteRecord;
 
 use crate::assemble::{Assembler, Fault, Spot};
 use crate::column::{Column, did_you_mean};
+use crate::header::Header;
 use crate::read_error::ReadError;
 use crate::reject::RejectReason;
 use crate::row::{Cell, LogRow};
 use crate::source::read_failed;
+use crate::timestamp::TimestampUnit;
 
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -59,8 +61,7 @@ pub(crate) fn read(
     records
         .read_byte_record(&mut record)
         .map_err(|error| failed(error, 1))?;
-    let names = header(file, &record)?;
-    let columns: Vec<_> = names.iter().map(|name| Column::named(name)).collect();
+    let header = Header::new(names(file, &record)?);
     let mut row = 0;
     loop {
         pending.set(0);
@@ -78,12 +79,12 @@ pub(crate) fn read(
             byte: at.map(csv::Position::byte),
             row,
         };
-        let parsed = parse(&record, &names, &columns, into);
+        let parsed = parse(&record, &header, into.options.timestamp_unit);
         into.add(spot, parsed)?;
     }
 }
 
-fn header(file: &str, record: &ByteRecord) -> Result<Vec<String>, ReadError> {
+fn names(file: &str, record: &ByteRecord) -> Result<Vec<String>, ReadError> {
     let mut names = Vec::with_capacity(record.len());
     for (index, name) in record.iter().enumerate() {
         let name = if index == 0 {
@@ -130,45 +131,21 @@ pub(crate) fn require_columns(file: &str, names: &[String]) -> Result<(), ReadEr
 
 fn parse(
     record: &ByteRecord,
-    names: &[String],
-    columns: &[Option<Column>],
-    into: &Assembler<'_>,
+    header: &Header,
+    unit: Option<TimestampUnit>,
 ) -> Result<LogRow, Fault> {
-    if record.len() != names.len() {
+    if record.len() != header.len() {
         let reason = RejectReason::FieldCount {
             got: record.len(),
-            wanted: names.len(),
+            wanted: header.len(),
         };
         return Err(Fault::new(reason));
     }
-    let mut row = LogRow::default();
-    let unit = into.options.timestamp_unit;
-    // The id comes first, so that every fault can name its row.
-    let id = columns
-        .iter()
-        .position(|column| *column == Some(Column::RequestId));
-    let order = id
-        .into_iter()
-        .chain((0..names.len()).filter(|index| Some(*index) != id));
-    for index in order {
-        let set = std::str::from_utf8(&record[index])
+    header.row(unit, |index| {
+        std::str::from_utf8(&record[index])
+            .map(Cell::Untyped)
             .map_err(|_| RejectReason::InvalidUtf8)
-            .and_then(|field| match columns[index] {
-                Some(column) => row.set(column, Cell::Untyped(field), unit),
-                None => row.set_extra(&names[index], Cell::Untyped(field)),
-            });
-        if let Err(reason) = set {
-            return Err(Fault::new(reason)
-                .in_column(&names[index])
-                .of_request(row.request_id));
-        }
-    }
-    match row.check() {
-        Ok(()) => Ok(row),
-        Err((column, reason)) => Err(Fault::new(reason)
-            .in_column(column)
-            .of_request(row.request_id)),
-    }
+    })
 }
 
 /// Fails when one record takes far more than `cap` bytes: an open quote must not swallow the file.

@@ -33,6 +33,7 @@ mod catalogue_toml;
 mod column;
 mod csv_log;
 mod evidence;
+mod header;
 mod jsonl;
 mod log;
 mod misspelt;

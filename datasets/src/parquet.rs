@@ -11,12 +11,13 @@ use polars::prelude::{
     ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit, polars_bail,
 };
 
-use crate::assemble::{Assembler, Fault, Spot};
+use crate::assemble::{Assembler, Spot};
 use crate::column::{Column, Kind};
 use crate::csv_log::require_columns;
+use crate::header::Header;
 use crate::read_error::ReadError;
 use crate::reject::RejectReason;
-use crate::row::{Cell, LogRow};
+use crate::row::Cell;
 use crate::source::{Place, Source, read_failed};
 
 /// Rows decoded at a time.
@@ -329,7 +330,7 @@ fn read_slice(
         .iter()
         .map(ToString::to_string)
         .collect();
-    let known: Vec<_> = names.iter().map(|name| Column::named(name)).collect();
+    let header = Header::new(names);
     let columns = guarded(file, || {
         frame
             .columns()
@@ -339,18 +340,11 @@ fn read_slice(
     })?;
     let columns: Vec<Cells> = columns;
     let unit = into.options.timestamp_unit;
-    // The id comes first, so that every fault can name its row.
-    let id = known
-        .iter()
-        .position(|column| *column == Some(Column::RequestId));
-    let order: Vec<_> = id
-        .into_iter()
-        .chain((0..names.len()).filter(|index| Some(*index) != id))
-        .collect();
     for at in 0..frame.height() {
-        let parsed = guarded(file, || {
-            Ok(parse(at, &order, &names, &known, &columns, unit))
-        })?;
+        let parsed = guarded(
+            file,
+            || Ok(header.row(unit, |index| columns[index].get(at))),
+        )?;
         into.add(
             Spot {
                 line: None,
@@ -361,34 +355,6 @@ fn read_slice(
         )?;
     }
     Ok(())
-}
-
-fn parse(
-    at: usize,
-    order: &[usize],
-    names: &[String],
-    known: &[Option<Column>],
-    columns: &[Cells],
-    unit: Option<crate::timestamp::TimestampUnit>,
-) -> Result<LogRow, Fault> {
-    let mut row = LogRow::default();
-    for &index in order {
-        let set = columns[index].get(at).and_then(|cell| match known[index] {
-            Some(column) => row.set(column, cell, unit),
-            None => row.set_extra(&names[index], cell),
-        });
-        if let Err(reason) = set {
-            return Err(Fault::new(reason)
-                .in_column(&names[index])
-                .of_request(row.request_id));
-        }
-    }
-    match row.check() {
-        Ok(()) => Ok(row),
-        Err((column, reason)) => Err(Fault::new(reason)
-            .in_column(column)
-            .of_request(row.request_id)),
-    }
 }
 
 /// The cells of one column, in the form that is cheapest to reach.
