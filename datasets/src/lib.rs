@@ -5,7 +5,7 @@
 //!   reason; too many of them are an error. The [`ValidationReport`] says what is in the log and
 //!   which [`Evidence`] it is.
 //! - [`Catalogue`] gives unpriced outcomes their exact cost; what has no price is never free.
-//! - [`split`] and [`folds`] divide requests without tearing sessions apart.
+//! - [`split`] divides requests without tearing sessions apart.
 //! - [`simulate`] makes logs whose truth is known, of any size; [`sample_log`] is one of them.
 //! - [`LogWriter`] and [`write_log`] write the same formats, whole files or none.
 //!
@@ -74,7 +74,7 @@ pub use simulate::{
     SimulatedRequest, Simulation, SimulationSummary, simulate,
 };
 pub use source::Input;
-pub use split::{Split, column_value, folds, split};
+pub use split::{Split, column_value, split};
 pub use split_error::SplitError;
 pub use timestamp::TimestampUnit;
 pub use write::{LogWriter, write_log};

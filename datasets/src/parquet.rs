@@ -29,6 +29,7 @@ enum Class {
     Text,
     Integer,
     Float,
+    Decimal,
     Boolean,
     Time,
     Numbers,
@@ -146,7 +147,7 @@ pub(crate) fn check_drift(sources: &[Source]) -> Result<(), ReadError> {
 
 /// Whole and broken numbers are both numbers; a column of nulls is anything.
 fn agree(a: Class, b: Class) -> bool {
-    let is_number = |class| matches!(class, Class::Integer | Class::Float);
+    let is_number = |class| matches!(class, Class::Integer | Class::Float | Class::Decimal);
     a == b || a == Class::Null || b == Class::Null || (is_number(a) && is_number(b))
 }
 
@@ -252,6 +253,7 @@ fn class_of(dtype: &ArrowDataType) -> Class {
         A::Boolean => Class::Boolean,
         A::Int32 | A::Int64 | A::UInt32 | A::UInt64 => Class::Integer,
         A::Float32 | A::Float64 => Class::Float,
+        A::Decimal(..) => Class::Decimal,
         A::Utf8 | A::LargeUtf8 | A::Utf8View => Class::Text,
         A::Timestamp(..) | A::Date32 | A::Date64 => Class::Time,
         A::List(inner) | A::LargeList(inner) => match class_of(&inner.dtype) {
@@ -270,6 +272,7 @@ fn type_name(dtype: &ArrowDataType) -> String {
         Class::Text => "a text",
         Class::Integer => "a whole number",
         Class::Float => "a float",
+        Class::Decimal => "a decimal",
         Class::Boolean => "a boolean",
         Class::Time => "a datetime",
         Class::Numbers => "a list of numbers",
@@ -301,7 +304,10 @@ fn check_types(file: &str, fields: &[Field]) -> Result<(), ReadError> {
         let fits = match column.kind() {
             Kind::Text if column == Column::Model => field.class == Class::Text,
             Kind::Text => matches!(field.class, Class::Text | Class::Integer),
-            Kind::Number | Kind::Count => matches!(field.class, Class::Integer | Class::Float),
+            Kind::Number => {
+                matches!(field.class, Class::Integer | Class::Float | Class::Decimal)
+            }
+            Kind::Count => matches!(field.class, Class::Integer | Class::Float),
             Kind::Time => matches!(field.class, Class::Time | Class::Text | Class::Integer),
             Kind::Flag => field.class == Class::Boolean,
             Kind::Numbers => field.class == Class::Numbers,
@@ -365,6 +371,8 @@ enum Cells {
     Float(polars::prelude::Float64Chunked),
     /// Single floats go through their shortest decimal: 0.1 stays 0.1.
     Single(polars::prelude::Float32Chunked),
+    /// Decimals, written out: every digit counts.
+    Decimal(StringChunked),
     Flag(polars::prelude::BooleanChunked),
     /// Datetimes: a count, and what to multiply or divide it by to get microseconds.
     Time(polars::prelude::Int64Chunked, i64, i64),
@@ -386,6 +394,7 @@ impl Cells {
             }
             DataType::Float64 => Self::Float(series.f64()?.clone()),
             DataType::Float32 => Self::Single(series.f32()?.clone()),
+            DataType::Decimal(..) => Self::Decimal(series.cast(&DataType::String)?.str()?.clone()),
             DataType::Boolean => Self::Flag(series.bool()?.clone()),
             DataType::Datetime(TimeUnit::Nanoseconds, _) => {
                 Self::Time(physical()?.i64()?.clone(), 1, 1_000)
@@ -415,6 +424,7 @@ impl Cells {
             Self::Single(cells) => cells
                 .get(at)
                 .map(|x| Cell::Float(x.to_string().parse().unwrap_or(f64::NAN))),
+            Self::Decimal(cells) => cells.get(at).map(Cell::Untyped),
             Self::Flag(cells) => cells.get(at).map(Cell::Flag),
             Self::Time(cells, factor, divisor) => match cells.get(at) {
                 Some(count) => Some(Cell::Micros(

@@ -145,41 +145,6 @@ pub fn split(
     }
 }
 
-/// Fold of each of `indices`, in 0..`k`: by a seeded hash, requests of one session together, folds
-/// as even as sessions allow.
-///
-/// # Errors
-/// [`SplitError::Folds`] when `k` is not 2 to 255.
-///
-/// # Panics
-/// When an index lies outside the log.
-pub fn folds(
-    log: &OutcomeLog,
-    indices: &[usize],
-    k: usize,
-    seed: Seed,
-) -> Result<Vec<u8>, SplitError> {
-    let count = u8::try_from(k)
-        .ok()
-        .filter(|k| *k >= 2)
-        .ok_or(SplitError::Folds { got: k })?;
-    let requests: Vec<&Request> = indices.iter().map(|&i| &log.requests[i]).collect();
-    let mut sizes = vec![0_usize; usize::from(count)];
-    let mut folds = vec![0; indices.len()];
-    for members in by_hash(&requests, seed, |r| {
-        r.session_id.as_deref().unwrap_or(&r.id)
-    }) {
-        // The smallest fold takes the next session, the first of equals.
-        let smallest = (0..count).zip(&sizes).min_by_key(|(_, size)| **size);
-        let (fold, _) = smallest.expect("there are at least two folds");
-        sizes[usize::from(fold)] += members.len();
-        for member in members {
-            folds[member] = fold;
-        }
-    }
-    Ok(folds)
-}
-
 fn check_column(requests: &[Request], column: &str) -> Result<(), SplitError> {
     let column = column.to_owned();
     let missing = requests
@@ -385,32 +350,6 @@ mod tests {
         let by = Split::parse("group:region:0.7").expect("valid");
         assert!(
             matches!(split(&log, &by, Seed(1)), Err(SplitError::MissingColumn { known, .. }) if known == ["session_id", "tenant"])
-        );
-    }
-
-    #[test]
-    fn folds_are_even_and_respect_sessions() {
-        let log = log(1000);
-        let indices: Vec<usize> = (100..900).collect();
-        let of = |seed| folds(&log, &indices, 5, Seed(seed)).expect("five folds");
-        let folded = of(1);
-        let mut sizes = [0_usize; 5];
-        let mut fold_of = HashMap::new();
-        for (index, fold) in indices.iter().zip(&folded) {
-            sizes[usize::from(*fold)] += 1;
-            if let Some(session) = &log.requests[*index].session_id {
-                assert_eq!(*fold_of.entry(session).or_insert(*fold), *fold);
-            }
-        }
-        assert!(
-            sizes.iter().all(|size| size.abs_diff(160) <= 5),
-            "{sizes:?}"
-        );
-        assert_eq!(folded, of(1));
-        assert_ne!(folded, of(2));
-        assert_eq!(
-            folds(&log, &indices, 1, Seed(1)),
-            Err(SplitError::Folds { got: 1 })
         );
     }
 }

@@ -40,12 +40,6 @@ pub enum SplitError {
         /// `train on` or `evaluate`.
         side: &'static str,
     },
-    /// A number of folds that makes no sense.
-    #[error("the number of folds must be 2 to 255, got {got}")]
-    Folds {
-        /// The number.
-        got: usize,
-    },
 }
 
 impl SplitError {
@@ -58,7 +52,6 @@ impl SplitError {
             Self::MissingColumn { .. } => "P0503",
             Self::MissingValues { .. } => "P0504",
             Self::EmptySide { .. } => "P0505",
-            Self::Folds { .. } => "P0506",
         }
     }
 
@@ -91,7 +84,6 @@ impl SplitError {
             Self::EmptySide { .. } => {
                 "use more requests (or groups, or times), or another share".to_owned()
             }
-            Self::Folds { .. } => "five is usual".to_owned(),
         }
     }
 }

@@ -232,6 +232,26 @@ fn wrong_types_in_parquet_name_file_column_got_and_wanted() {
 }
 
 #[test]
+fn l20_decimals_in_parquet_keep_every_digit() {
+    use polars::prelude::{DataType, NamedFrom, Series};
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.parquet");
+    let text = Series::new(
+        "cost_usd".into(),
+        ["0.000000000001", "1234567.123456789012"],
+    );
+    let decimal = text.cast(&DataType::Decimal(24, 12)).expect("decimals");
+    parquet_with(&path, decimal);
+    let log = read_path(&path).expect("a log").log;
+    let costs: Vec<String> = log
+        .requests
+        .iter()
+        .map(|request| request.outcomes[0].cost.expect("a cost").to_string())
+        .collect();
+    assert_eq!(costs, ["0.000000000001", "1234567.123456789012"]);
+}
+
+#[test]
 fn l15_schema_drift_names_the_column_and_both_types() {
     use polars::prelude::{NamedFrom, Series};
     let folder = tempfile::tempdir().expect("a folder");
