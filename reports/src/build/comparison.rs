@@ -2,6 +2,7 @@
 
 use plimsoll_harness::{Comparison, Decision, Evaluation, FrontierKind, Interval};
 
+use super::quality::mark;
 use super::{change, claimed, headline, interval_level, percent, quality, usd, whiskers};
 use crate::chart::{Chart, Frontier, FrontierMark};
 use crate::document::{
@@ -205,14 +206,7 @@ fn chart(c: &Comparison, first: &Evaluation) -> Frontier {
                 FrontierKind::Arm | FrontierKind::Hull | FrontierKind::Oracle
             )
         })
-        .map(|p| FrontierMark {
-            kind: p.kind,
-            label: shorten(&p.label, 28),
-            quality: p.quality,
-            cost_usd: p.cost_usd,
-            certified: p.certified,
-            baseline: p.kind == FrontierKind::Arm && p.label == first.baseline.model,
-        });
+        .map(|p| mark(p, &first.baseline.model));
     let policies = c
         .evaluations
         .iter()
@@ -247,12 +241,14 @@ fn methods(c: &Comparison, first: &Evaluation) -> Section {
         Fact::new("Seed", m.seed.to_string()),
         Fact::new("Plimsoll", label(&m.version)),
     ]));
-    let commands: Vec<String> = c
+    let mut commands: Vec<String> = c
         .evaluations
         .iter()
         .take(ROWS_MAX)
         .map(|e| passage(&e.manifest.command, 2_000))
         .collect();
+    // One command judges all policies of a comparison.
+    commands.dedup();
     section.push(Block::Code {
         title: "Reproduce",
         text: commands.join("\n"),

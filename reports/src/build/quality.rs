@@ -1,6 +1,6 @@
 //! Quality: against the line, against other arms, by segment, by request.
 
-use plimsoll_harness::{Evaluation, FrontierKind, Interval, Reference, Segment};
+use plimsoll_harness::{Evaluation, FrontierKind, FrontierPoint, Interval, Reference, Segment};
 
 use super::{caveat, change, headline, percent, quality, usd, whiskers};
 use crate::chart::{Chart, Frontier, FrontierMark, Gauge};
@@ -126,15 +126,20 @@ fn frontier_chart(e: &Evaluation) -> Frontier {
         marks: e
             .frontier
             .iter()
-            .map(|p| FrontierMark {
-                kind: p.kind,
-                label: shorten(&p.label, 28),
-                quality: p.quality,
-                cost_usd: p.cost_usd,
-                certified: p.certified,
-                baseline: p.kind == FrontierKind::Arm && p.label == e.baseline.model,
-            })
+            .map(|p| mark(p, &e.baseline.model))
             .collect(),
+    }
+}
+
+/// A point of the frontier as the chart marks it.
+pub(super) fn mark(point: &FrontierPoint, baseline: &str) -> FrontierMark {
+    FrontierMark {
+        kind: point.kind,
+        label: shorten(&point.label, 28),
+        quality: point.quality,
+        cost_usd: point.cost_usd,
+        certified: point.certified,
+        baseline: point.kind == FrontierKind::Arm && point.label == baseline,
     }
 }
 
