@@ -176,6 +176,51 @@ fn names_the_log_does_not_have_exit_2() {
     }
 }
 
+#[test]
+fn slips_of_the_pen_are_answered_with_what_the_log_has() {
+    let folder = folder_with_logs(60);
+    let policy =
+        "[objective]\nrule = \"average-floor\"\nquality = 0.9\n[arms]\nexclude = [\"tini\"]\n";
+    fs::write(folder.path().join("p.toml"), policy).expect("written");
+    let log = fs::read_to_string(folder.path().join("log.jsonl")).expect("read");
+    let log = log.replace("\"quality\"", "\"qualty\"");
+    fs::write(folder.path().join("misspelt.jsonl"), log).expect("written");
+    for (words, want) in [
+        ("replay log.jsonl --baseline lagre", "did you mean `large`?"),
+        ("replay log.jsonl --policy p.toml", " --> p.toml:5:1"),
+        ("replay log.jsonl --policy p.toml", "did you mean `tiny`?"),
+        (
+            "replay log.jsonl -o absent/a.html",
+            "there is no folder absent",
+        ),
+        ("replay misspelt.jsonl", "unknown column `qualty`"),
+        (
+            "explain log.jsonl --request r000001",
+            "did you mean `r0000001`",
+        ),
+    ] {
+        let text = stderr(&run(folder.path(), words));
+        assert!(text.contains(want), "{words}: {text}");
+    }
+}
+
+#[test]
+fn damaged_parquet_never_shows_a_panic() {
+    let folder = folder();
+    run(folder.path(), "simulate --requests 60 -o whole.parquet");
+    let whole = fs::read(folder.path().join("whole.parquet")).expect("read");
+    // One bit here and there in the second half: pages and footer.
+    for at in (whole.len() / 2..whole.len()).step_by(whole.len() / 120) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(folder.path().join("cut.parquet"), bytes).expect("written");
+        let output = run(folder.path(), "validate cut.parquet");
+        let text = stderr(&output);
+        assert!([0, 4].contains(&code(&output)), "byte {at}: {text}");
+        assert!(!text.contains("panicked"), "byte {at}: {text}");
+    }
+}
+
 /// A log of two arms without sessions: quality of request i is 1 unless i modulo ten is below the
 /// arm's number of failures.
 fn two_arms(requests: u32, failures: [u32; 2], cost_usd: [&str; 2]) -> String {
