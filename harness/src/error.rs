@@ -49,6 +49,14 @@ pub enum EvidenceError {
         /// The best covered arm that is not complete, and its coverage.
         widest: Option<(String, f64)>,
     },
+    /// The policy's `[arms]`, or the log, leaves nothing to choose between.
+    #[error("{taking_part} of {arms} arms take part: there is nothing to choose between")]
+    TooFewArms {
+        /// Arms that the policy lets take part.
+        taking_part: usize,
+        /// Arms in the log.
+        arms: usize,
+    },
     /// One side of the split is empty or too small to learn from or judge on.
     #[error(
         "the split leaves {train} requests to learn from and {evaluated} to judge on; {least} each are the least"
@@ -106,6 +114,7 @@ impl EvidenceError {
             Self::NotCompared { .. } => "P0303",
             Self::Unpriced { .. } => "P0304",
             Self::NotFullInformation { .. } => "P0305",
+            Self::TooFewArms { .. } => "P0309",
             Self::SplitTooSmall { .. } => "P0306",
             Self::SameRows { .. } => "P0307",
             Self::UnknownRequest { .. } => "P0308",
@@ -131,6 +140,9 @@ impl EvidenceError {
                     .into()
             }
             Self::NotFullInformation { widest, .. } => not_full_help(widest.as_ref()),
+            Self::TooFewArms { .. } => {
+                "let at least two arms take part: see [arms] include and exclude".into()
+            }
             Self::SplitTooSmall { .. } => "collect more requests, or move --train-share".into(),
             Self::SameRows { .. } => {
                 "choose a train share between 0 and 1, for instance 0.7".into()
@@ -163,6 +175,12 @@ fn not_full(
     complete: u64,
     widest: Option<&(String, f64)>,
 ) -> String {
+    if complete == 0 && widest.is_none_or(|(_, share)| *share == 0.0) {
+        return format!(
+            "the log is not fully observed: none of its rows has a quality, so {arms} arms cannot be \
+             compared on {requests} requests"
+        );
+    }
     let lacks = match evidence {
         EvidenceKind::Observational => {
             "and it records no propensities, so what the other arms would have answered is unknown"

@@ -263,6 +263,8 @@ pub struct Findings<'a> {
     pub infeasible: bool,
     /// Independent clusters among evaluated rows.
     pub clusters: usize,
+    /// What a cluster is, in the plural: `requests`, `sessions` or `distinct prompts`.
+    pub unit: &'a str,
     /// Further reasons why the evidence does not suffice.
     pub doubts: Vec<String>,
 }
@@ -283,9 +285,10 @@ pub fn verdict(findings: &Findings<'_>) -> Verdict {
         && (findings.clusters as u64) < least
     {
         insufficient.push(format!(
-            "{} independent evaluated requests cannot prove a quality of {:.3} at {:.0} % \
+            "{} independent evaluated {} cannot prove a quality of {:.3} at {:.0} % \
              confidence even without a failure: at least {least} are needed",
             findings.clusters,
+            findings.unit,
             findings.floor_quality,
             findings.confidence * 100.0,
         ));
@@ -374,9 +377,10 @@ fn open(findings: &Findings<'_>) -> Verdict {
         );
         if let Some(needed) = requests_needed(findings) {
             use std::fmt::Write as _;
+            let unit = findings.unit;
             let _ = write!(
                 reason,
-                "; about {needed} evaluated requests would prove a margin of this size, {} are \
+                "; about {needed} evaluated {unit} would prove a margin of this size, {} are \
                  here (objective.aim = \"proof\" saves less and leaves a wider margin)",
                 findings.clusters
             );
@@ -530,6 +534,7 @@ mod tests {
             no_signal: false,
             infeasible: false,
             clusters: 1000,
+            unit: "requests",
             doubts: vec![],
         }
     }

@@ -567,12 +567,18 @@ fn evaluation(
         no_signal: sections::no_signal(study),
         infeasible: fitted.tuned.is_none(),
         clusters: study.test.clusters.count,
+        unit: match study.table.cluster_by {
+            "session_id" => "sessions",
+            "prompt" => "distinct prompts",
+            _ => "requests",
+        },
         doubts: sections::doubts(options, fitted, judged),
     };
     let mut verdict = verdict(&findings);
     if !broken.is_empty() {
         let note = format!(
-            "the average floor does not protect every segment: quality is below the line in {}",
+            "the {} is kept on average, not in every segment: quality is below the line in {}",
+            options.policy.objective.rule,
             sections::some_of(&broken)
         );
         diagnostics.warnings.push(note.clone());

@@ -47,21 +47,39 @@ pub(crate) fn arm_value(study: &Study<'_>, arm: usize) -> ArmValue {
 pub(crate) fn policy_name(fitted: &Fitted<'_>, rule: RuleKind) -> String {
     let predictor = &fitted.candidates[fitted.chosen].0.name;
     let arm = |column: usize| fitted.study.table.arms[column].as_str();
-    let setting = |setting: Setting| match setting {
-        Setting::Lambda(lambda) => format!("λ = {lambda:.4}"),
-        Setting::Tau { tau, delta } => format!("τ = {tau:.2}, δ = {delta}"),
-        Setting::Arm(column) => format!("always {}", arm(column)),
-    };
     let Some(tuned) = fitted.tuned else {
         return format!("{rule}: infeasible, always {}", arm(fitted.study.best));
     };
-    let mut name = format!("{rule}, {predictor}, {}", setting(tuned.setting));
-    if tuned.share < 1.0 {
-        use std::fmt::Write as _;
-        let (share, other) = (tuned.share * 100.0, setting(tuned.other));
-        let _ = write!(name, " for {share:.1} % of requests, {other} for the rest");
-    }
-    name
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let how = match (tuned.setting, tuned.other) {
+        (Setting::Tau { tau, delta }, _) | (_, Setting::Tau { tau, delta }) => {
+            format!("τ = {tau:.2}, δ = {delta}")
+        }
+        (Setting::Arm(only), other) if other == Setting::Arm(only) => {
+            return format!("{rule}: always {}", arm(only));
+        }
+        (Setting::Arm(first), Setting::Arm(second)) => {
+            let share = percent(tuned.share);
+            return format!(
+                "{rule}: {} for {share}, {} for the rest",
+                arm(first),
+                arm(second)
+            );
+        }
+        (Setting::Lambda(low), Setting::Lambda(high)) if tuned.share < 1.0 => {
+            format!("λ between {:.2} and {:.2}", low.min(high), low.max(high))
+        }
+        (Setting::Lambda(lambda), Setting::Arm(anchor)) => {
+            let share = percent(1.0 - tuned.share);
+            format!("λ = {lambda:.2}, {share} kept on {}", arm(anchor))
+        }
+        (Setting::Arm(anchor), Setting::Lambda(lambda)) => {
+            let share = percent(tuned.share);
+            format!("λ = {lambda:.2}, {share} kept on {}", arm(anchor))
+        }
+        (Setting::Lambda(lambda), _) => format!("λ = {lambda:.2}"),
+    };
+    format!("{rule}, {predictor}, {how}")
 }
 
 /// Whether all labels on both sides are equal.

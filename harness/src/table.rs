@@ -78,13 +78,20 @@ impl OutcomeTable {
         let complete = complete_arms(&tallies, &wanted, requests, choice.coverage_min);
         let coverage = coverage(log, &tallies, &wanted, &complete, choice);
         refuse_unpriced(log, &tallies, &complete)?;
+        let taking_part = wanted.iter().filter(|w| **w).count();
+        if taking_part < 2 {
+            return Err(EvidenceError::TooFewArms {
+                taking_part,
+                arms: log.arms.len(),
+            });
+        }
         if complete.iter().filter(|c| **c).count() < 2 {
             return Err(EvidenceError::NotFullInformation {
                 evidence,
                 requests: requests as u64,
                 arms: log.arms.len() as u64,
                 complete: complete.iter().filter(|c| **c).count() as u64,
-                widest: widest_partial(&coverage),
+                widest: widest_partial(&coverage, &wanted),
             });
         }
         Ok(Self::fill(log, &complete, coverage))
@@ -270,10 +277,12 @@ fn refuse_unpriced(
 }
 
 /// The best covered arm that was left out for its coverage, for the message.
-fn widest_partial(coverage: &[ArmCoverage]) -> Option<(String, f64)> {
+fn widest_partial(coverage: &[ArmCoverage], wanted: &[bool]) -> Option<(String, f64)> {
     coverage
         .iter()
-        .filter(|arm| !arm.compared)
+        .zip(wanted)
+        .filter(|(arm, wanted)| !arm.compared && **wanted)
+        .map(|(arm, _)| arm)
         .max_by(|a, b| a.coverage.total_cmp(&b.coverage))
         .map(|arm| (arm.model.clone(), arm.coverage))
 }

@@ -504,7 +504,7 @@ fn unknown_and_left_out_baselines_are_told_apart() {
     options.baseline = Some("deer".into());
     assert_eq!(run(&log, &options).expect_err("unknown").code(), "P0302");
     options.policy.arms.exclude = vec![ArmId::new("dear").expect("a name")];
-    assert_eq!(run(&log, &options).expect_err("one arm").code(), "P0305");
+    assert_eq!(run(&log, &options).expect_err("one arm").code(), "P0309");
 }
 
 #[test]
