@@ -14,6 +14,8 @@ use crate::tune::Setting;
 
 /// Bins of the calibration diagram.
 const CALIBRATION_BINS: usize = 10;
+/// Coverage from which a reader is told how to bring an arm in that was left out.
+const NEARLY_COMPLETE: f64 = 0.9;
 /// Largest share of labels that one tenant may give before a reader is warned.
 const TENANT_SHARE_MAX: f64 = 0.5;
 
@@ -71,6 +73,22 @@ fn warnings(study: &Study<'_>) -> Vec<String> {
             study.table.coverage.len(),
             some_of(&left_out)
         ));
+    }
+    for arm in &study.table.coverage {
+        // Arms that the policy itself leaves out need no advice.
+        let for_coverage = arm
+            .left_out
+            .as_deref()
+            .is_some_and(|why| why.contains("coverage_min"));
+        if for_coverage && (NEARLY_COMPLETE..1.0).contains(&arm.coverage) {
+            warnings.push(format!(
+                "{} answered {:.1} % of requests: [arms] coverage_min = {:.2} would compare it, on \
+                 the requests that all compared arms answered",
+                arm.model,
+                arm.coverage * 100.0,
+                (arm.coverage * 100.0).floor() / 100.0
+            ));
+        }
     }
     let set_aside = study.table.set_aside.len();
     if set_aside > 0 {
