@@ -39,6 +39,10 @@ pub struct Evaluation {
     pub metrics: Metrics,
     /// What may be wrong with the evidence.
     pub diagnostics: Diagnostics,
+    /// How far the evidence can be trusted: overlap, weights, missing labels, gates.
+    pub trust: Trust,
+    /// What off-policy estimators say; absent for fully observed logs, which need none.
+    pub off_policy: Option<OffPolicy>,
     /// The evaluation by task, tenant and other named columns.
     pub segments: Vec<Segment>,
     /// Share of requests per arm before and after.
@@ -180,8 +184,8 @@ pub struct References {
     /// The knn predictor under the same rule; absent when it is not applicable.
     pub knn: Option<Reference>,
     /// The cheapest best answer per request, known only afterwards. Inflated by luck when each
-    /// arm was sampled once.
-    pub oracle: Reference,
+    /// arm was sampled once. Absent when only the served arm's answers are known.
+    pub oracle: Option<Reference>,
 }
 
 /// One reference policy on the evaluated rows.
@@ -281,6 +285,223 @@ pub struct Diagnostics {
     pub sensitivity: Vec<SensitivityRow>,
     /// Things a reader should know, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// How far the evidence can be trusted.
+///
+/// Every renderer shows it whole; a gate that fails turns the verdict into "insufficient evidence".
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// Every compared arm: how often it was logged, how often the policy wants it.
+    pub overlap: Vec<ArmOverlap>,
+    /// Importance weights of the policy; null for fully observed logs, where nothing is weighted.
+    pub weights: Option<WeightSummary>,
+    /// Weighted against plain means of what was known before the arm was chosen: where they differ,
+    /// the propensities are wrong. Empty for fully observed logs.
+    pub balance: Vec<BalanceRow>,
+    /// Missing labels by arm; only arms that miss some.
+    pub missing: Vec<MissingLabels>,
+    /// Independent clusters among the evaluated requests.
+    pub clusters: u64,
+    /// What a cluster is: `session_id`, `prompt` or `request_id`.
+    pub cluster_by: String,
+    /// Share of evaluated requests in the largest cluster.
+    pub largest_cluster_share: f64,
+    /// How often these evaluated rows have been looked at, this time included.
+    pub looks: u64,
+    /// Which interval was chosen for which quantity, and why.
+    pub intervals: Vec<IntervalChoice>,
+    /// What must hold for a verdict other than "insufficient evidence".
+    pub gates: Vec<Gate>,
+}
+
+/// One arm's overlap between the logging and the judged policy on the evaluated requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArmOverlap {
+    /// The arm.
+    pub model: String,
+    /// Evaluated requests with an outcome of this arm.
+    pub logged: u64,
+    /// Share of evaluated requests that the log sent there.
+    pub logged_share: f64,
+    /// Share of evaluated requests that the policy sends there.
+    pub target_share: f64,
+    /// Effective sample size of the arm's weighted rows, (Σw)²/Σw².
+    pub ess: f64,
+    /// Mean over all evaluated requests of 1\[arm logged\]/propensity, which is 1 when the
+    /// propensities are right; null for fully observed logs.
+    pub mean_weight: Option<Interval>,
+    /// Least propensity with which the arm was logged; null for fully observed logs.
+    pub propensity_min: Option<f64>,
+}
+
+/// Importance weights π(a|x)/p of the judged policy on the evaluated requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightSummary {
+    /// Effective sample size (Σw)²/Σw².
+    pub ess: f64,
+    /// Effective sample size over the number of evaluated requests.
+    pub ess_share: f64,
+    /// Largest weight.
+    pub weight_max: f64,
+    /// Share of all weight on the heaviest request.
+    pub weight_max_share: f64,
+    /// The weight above which weights are clipped in the clipped estimators.
+    pub clip: f64,
+    /// Share of all weight above `clip`, which clipping would cut off.
+    pub clipped_mass: f64,
+    /// Mean weight, with an interval that must contain 1.
+    pub mean_weight: Interval,
+    /// Share of the policy's probability on requests where the log could not have chosen its arm.
+    pub unsupported_share: f64,
+    /// The heaviest requests' weights, largest first; at most 10.
+    pub largest: Vec<f64>,
+}
+
+/// One check of the propensities: Ê\[1\[a\]/p · f(x)\] against Ê\[f(x)\], which agree when p is right.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BalanceRow {
+    /// The arm.
+    pub model: String,
+    /// What was compared, for instance `task = code` or `input_tokens`.
+    pub covariate: String,
+    /// Weighted minus plain mean, in standard deviations of the covariate.
+    pub difference: f64,
+    /// Two-sided p-value with cluster-robust errors.
+    pub p_value: f64,
+    /// Whether it stays significant at 1 % after Holm's correction.
+    pub broken: bool,
+}
+
+/// Missing labels of one arm, and what they could hide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MissingLabels {
+    /// The arm.
+    pub model: String,
+    /// Its outcomes.
+    pub outcomes: u64,
+    /// Share without a label.
+    pub unlabelled_share: f64,
+    /// Its mean quality if every missing label were 0.
+    pub quality_low: f64,
+    /// Its mean quality if every missing label were 1.
+    pub quality_high: f64,
+}
+
+/// An interval method and why it was taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IntervalChoice {
+    /// What the interval is for, for instance `savings`.
+    pub quantity: String,
+    /// The method, for instance `cluster bootstrap`.
+    pub method: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A condition of trust.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// Its name, for instance `effective sample size`.
+    pub name: String,
+    /// What was measured, with its limit, for instance `312, at least 100`.
+    pub measured: String,
+    /// Whether it holds.
+    pub passed: bool,
+    /// What it means, and what to do when it fails.
+    pub about: String,
+}
+
+/// What off-policy estimators say on the evaluated requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OffPolicy {
+    /// `logged`, or `estimated` when the log has none: then nothing is proven.
+    pub propensities: String,
+    /// Which estimator the headline uses, and why.
+    pub chosen: String,
+    /// Why.
+    pub reason: String,
+    /// Every estimator.
+    pub estimators: Vec<EstimatorRow>,
+    /// What an unmeasured confounder could do; only for estimated propensities.
+    pub confounding: Option<Confounding>,
+    /// What holds whatever the unseen answers were; only where something is unidentified.
+    pub worst_case: Option<WorstCase>,
+    /// What the log itself earned and spent: the logging policy's own value.
+    pub logging: LoggedValue,
+}
+
+/// One estimator's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EstimatorRow {
+    /// Name with its setting, for instance `switch-dr (τ = 10)`.
+    pub name: String,
+    /// Mean quality per request under the policy.
+    pub quality: Interval,
+    /// Mean cost per request under the policy.
+    pub cost_usd: Interval,
+    /// Savings fraction against the baseline.
+    pub savings: Interval,
+    /// Whether the headline uses it.
+    pub chosen: bool,
+    /// Why its figures are missing or must not be trusted; null when they may be read.
+    pub caution: Option<String>,
+}
+
+/// How strong an unmeasured confounder would have to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confounding {
+    /// Marginal sensitivity model: bounds when the odds of logging an arm may be off by Γ.
+    pub bounds: Vec<GammaBounds>,
+    /// Least Γ at which the margin over the floor may be 0 or less; null when it is so at Γ = 1,
+    /// or not at the largest Γ tried.
+    pub gamma_margin: Option<f64>,
+    /// Least Γ at which the savings may be 0 or less.
+    pub gamma_savings: Option<f64>,
+}
+
+/// Bounds at one strength of confounding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GammaBounds {
+    /// Γ ≥ 1.
+    pub gamma: f64,
+    /// Least and greatest quality of the policy.
+    pub quality: [f64; 2],
+    /// Least and greatest margin over the floor.
+    pub margin: [f64; 2],
+    /// Least and greatest savings fraction.
+    pub savings: [f64; 2],
+}
+
+/// Bounds that assume nothing about unseen answers but their range.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorstCase {
+    /// Share of requests whose answer under the policy was seen.
+    pub observed_share: f64,
+    /// Least and greatest quality of the policy.
+    pub quality: [f64; 2],
+}
+
+/// The logging policy's own value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoggedValue {
+    /// Mean quality of the served answers.
+    pub quality: Interval,
+    /// Mean cost of the served answers.
+    pub cost_usd: Interval,
 }
 
 /// Rows read and what became of them.

@@ -58,11 +58,12 @@ pub use candidate::Forecasts;
 pub use compare::compare;
 pub use error::EvidenceError;
 pub use evaluation::{
-    ArmCoverage, ArmShare, ArmValue, CalibrationBin, ChangedAnswer, Comparison, Decision,
-    Diagnostics, Difference, Evaluation, ExplainedArm, Explanation, Floor, FrontierKind,
-    FrontierPoint, Interval, Manifest, Metrics, MixRow, PolicyValue, PredictorRow, Projection,
-    Reference, References, RequestCounts, RowCounts, SCHEMA_VERSION, Savings, SavingsAt, Segment,
-    SensitivityRow, Verdict,
+    ArmCoverage, ArmOverlap, ArmShare, ArmValue, BalanceRow, CalibrationBin, ChangedAnswer,
+    Comparison, Confounding, Decision, Diagnostics, Difference, EstimatorRow, Evaluation,
+    ExplainedArm, Explanation, Floor, FrontierKind, FrontierPoint, GammaBounds, Gate, Interval,
+    IntervalChoice, LoggedValue, Manifest, Metrics, MissingLabels, MixRow, OffPolicy, PolicyValue,
+    PredictorRow, Projection, Reference, References, RequestCounts, RowCounts, SCHEMA_VERSION,
+    Savings, SavingsAt, Segment, SensitivityRow, Trust, Verdict, WeightSummary, WorstCase,
 };
 pub use explain::explain;
 pub use replay::{

@@ -620,6 +620,8 @@ fn evaluation(
         quality_change: paired.quality_change,
         verdict,
         references: sections::references(fitted, judged),
+        trust: sections::trust(fitted, judged),
+        off_policy: None,
         metrics: sections::metrics(fitted, judged),
         diagnostics,
         segments,

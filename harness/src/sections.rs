@@ -3,10 +3,12 @@
 mod diagnostics;
 mod frontier;
 mod references;
+mod trust;
 
 pub(crate) use diagnostics::diagnostics;
 pub(crate) use frontier::{frontier, metrics};
 pub(crate) use references::references;
+pub(crate) use trust::trust;
 
 use std::collections::BTreeMap;
 

@@ -248,7 +248,7 @@ fn references(sheet: &mut Sheet, e: &Evaluation) -> Result<(), ReportError> {
         ("cost_matched_random", Some(&r.cost_matched_random)),
         ("per_task_table", r.per_task_table.as_ref()),
         ("knn", r.knn.as_ref()),
-        ("oracle", Some(&r.oracle)),
+        ("oracle", r.oracle.as_ref()),
     ];
     for (name, reference) in named {
         let Some(reference) = reference else { continue };

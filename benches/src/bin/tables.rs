@@ -117,7 +117,7 @@ fn references(e: &Evaluation) -> [f64; 5] {
         optional(&r.knn),
         optional(&r.per_task_table),
         r.cost_matched_random.quality,
-        r.oracle.savings,
+        r.oracle.as_ref().map_or(0.0, |o| o.savings),
     ]
 }
 

@@ -186,7 +186,7 @@ fn references(e: &Evaluation) -> Table {
         ("Random mix at this cost", Some(&r.cost_matched_random)),
         ("Table by task", r.per_task_table.as_ref()),
         ("Nearest neighbours", r.knn.as_ref()),
-        ("Oracle", Some(&r.oracle)),
+        ("Oracle", r.oracle.as_ref()),
     ];
     for (name, reference) in named {
         let Some(reference) = reference else { continue };

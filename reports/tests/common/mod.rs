@@ -7,7 +7,7 @@ use plimsoll_harness::{
     Diagnostics, Difference, Evaluation, ExplainedArm, Explanation, Floor, FrontierKind,
     FrontierPoint, Interval, Manifest, Metrics, MixRow, PolicyValue, PredictorRow, Projection,
     Reference, References, RequestCounts, RowCounts, SCHEMA_VERSION, Savings, SavingsAt, Segment,
-    SensitivityRow, Verdict,
+    SensitivityRow, Trust, Verdict,
 };
 
 /// A small generator of varied, repeatable numbers in [0, 1).
@@ -152,6 +152,8 @@ pub(crate) fn fixture(arm_count: usize, segment_count: usize) -> Evaluation {
         references: references(&arms, base, cost),
         metrics: metrics(arm_count),
         diagnostics: diagnostics(&arms, &mut varied),
+        trust: Trust::default(),
+        off_policy: None,
         segments: segments(segment_count, &mut varied),
         mix: mix(&arms),
         frontier: frontier(&arms, base, cost),
@@ -213,13 +215,13 @@ fn references(arms: &[Arm], base: f64, cost: f64) -> References {
             base,
             Vec::new(),
         )),
-        oracle: reference(
+        oracle: Some(reference(
             "the cheapest best answer per request",
             0.9712,
             base * 0.082,
             base,
             Vec::new(),
-        ),
+        )),
     }
 }
 
@@ -640,7 +642,7 @@ pub(crate) fn hostile() -> Evaluation {
     for r in [
         &mut e.references.best_single,
         &mut e.references.static_mix_hull,
-        &mut e.references.oracle,
+        e.references.oracle.as_mut().expect("the fixture has one"),
     ] {
         r.about = bad();
         r.mix = vec![ArmShare {
