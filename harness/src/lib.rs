@@ -45,6 +45,7 @@ mod evaluation;
 mod explain;
 pub mod forecast;
 pub mod hull;
+pub mod intervals;
 pub mod judge;
 pub mod metrics;
 pub mod promise;
