@@ -46,6 +46,7 @@ mod explain;
 mod floor;
 pub mod forecast;
 pub mod hull;
+pub mod intervals;
 pub mod judge;
 mod logged;
 pub mod metrics;
