@@ -145,10 +145,19 @@ impl Recipe {
             ridge: Some(STRONG_RIDGE),
             ..section.clone()
         };
-        let (tasks, linear) = (Self::tasks(section), Self::of(PredictorKind::Linear, section));
+        let (tasks, linear) = (
+            Self::tasks(section),
+            Self::of(PredictorKind::Linear, section),
+        );
         let strong = Self::of(PredictorKind::Linear, &strong);
         let both = Self::mean(&[&strong, &tasks]);
-        vec![Self::of(PredictorKind::Beta, section), tasks, linear, strong, both]
+        vec![
+            Self::of(PredictorKind::Beta, section),
+            tasks,
+            linear,
+            strong,
+            both,
+        ]
     }
 }
 

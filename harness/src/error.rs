@@ -58,7 +58,10 @@ pub enum EvidenceError {
         arms: usize,
     },
     /// Fewer than two arms were served and labelled often enough.
-    #[error("fewer than two arms were served and labelled at least {least} times: {}", served(arms))]
+    #[error(
+        "fewer than two arms were served and labelled at least {least} times: {}",
+        served(arms)
+    )]
     ThinlyLogged {
         /// Arm and its labelled answers.
         arms: Vec<(String, u64)>,

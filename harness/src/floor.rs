@@ -1,7 +1,9 @@
 //! The floor's bound on evaluated rows, whatever kind of evidence they are.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array2, Axis};
 
+use crate::bounds::Looks;
+use crate::intervals::{Baseline, WeightedRewards};
 use crate::judge::{Clusters, FloorBound, floor_bound};
 use crate::promise::{Line, mean};
 use crate::study::{LoggedSide, Study};
@@ -36,27 +38,72 @@ pub(crate) fn bound(
         None => floor_bound(&policy.quality, &per_row, line, &clusters, confidence),
         Some(logged) => {
             let margin = mean(policy.quality.view()) - mean(per_row.view());
-            weighted(logged, probabilities, line, rows, &clusters, margin, confidence)
+            weighted(
+                logged,
+                probabilities,
+                line,
+                rows,
+                &clusters,
+                margin,
+                confidence,
+            )
         }
     }
 }
 
-/// Weighted rows: only served answers are known.
+/// The bound where only served answers are known: bets on importance-weighted rewards.
 fn weighted(
-    _logged: &LoggedSide,
-    _probabilities: &Array2<f64>,
-    _line: Line,
-    _rows: &[usize],
-    _clusters: &Clusters,
+    logged: &LoggedSide,
+    probabilities: &Array2<f64>,
+    line: Line,
+    rows: &[usize],
+    clusters: &Clusters,
     margin: f64,
-    _confidence: f64,
+    confidence: f64,
 ) -> FloorBound {
-    let _: Option<Array1<f64>> = None;
+    let alpha = 1.0 - confidence;
+    let inverse = |i: usize, arm: usize| {
+        let served = logged.chosen[i] == Some(arm);
+        f64::from(u8::from(served)) / logged.propensity[i]
+    };
+    let rewards: Vec<f64> = rows.iter().map(|&i| logged.served.quality[i]).collect();
+    let policy: Vec<f64> = rows
+        .iter()
+        .map(|&i| logged.chosen[i].map_or(0.0, |arm| probabilities[[i, arm]] * inverse(i, arm)))
+        .collect();
+    let (arm_weights, agreement): (Vec<f64>, Vec<f64>) = match line {
+        Line::Absolute(_) => (Vec::new(), Vec::new()),
+        Line::Relative { arm, .. } => rows
+            .iter()
+            .map(|&i| (inverse(i, arm), probabilities[[i, arm]].clamp(0.0, 1.0)))
+            .unzip(),
+    };
+    let weighted = WeightedRewards {
+        rewards: &rewards,
+        policy: &policy,
+        baseline: matches!(line, Line::Relative { .. }).then_some(Baseline {
+            weights: &arm_weights,
+            agreement: &agreement,
+        }),
+        clusters: Some(clusters),
+    };
+    let (low, high) = match line {
+        Line::Absolute(line) => (
+            weighted.value_lower(alpha, Looks::Once).map(|v| v - line),
+            weighted.value_upper(alpha, Looks::Once).map(|v| v - line),
+        ),
+        Line::Relative { retain, .. } => (
+            weighted.margin_lower(retain, alpha, Looks::Once),
+            weighted.margin_upper(retain, alpha, Looks::Once),
+        ),
+    };
+    let (least, most) = line.margin_range();
     FloorBound {
         margin,
-        low: margin - 0.02,
-        high: margin + 0.02,
-        method: "TEMP",
-        reason: "TEMP",
+        low: low.unwrap_or(least),
+        high: high.unwrap_or(most),
+        method: "betting on weighted rewards",
+        reason: "rewards are weighted by 1/propensity, which has no upper end: a finite-sample \
+                 betting bound that needs none",
     }
 }

@@ -70,7 +70,7 @@ pub use evaluation::{
 };
 pub use explain::explain;
 pub use replay::{
-    INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, LOGGED, RESAMPLES, Replay, ReplayInput, ReplayOptions, Stage,
-    replay, replay_with,
+    INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, LOGGED, RESAMPLES, Replay, ReplayInput, ReplayOptions,
+    Stage, replay, replay_with,
 };
 pub use table::{ArmChoice, LOGGED_ROWS_MIN, LoggedRows, OutcomeTable, UNPRICED_SHARE_MAX};

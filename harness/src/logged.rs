@@ -59,7 +59,13 @@ fn outcome_predictor(
     };
     Ok(candidates
         .into_iter()
-        .reduce(|best, next| if error(&next) < error(&best) { next } else { best })
+        .reduce(|best, next| {
+            if error(&next) < error(&best) {
+                next
+            } else {
+                best
+            }
+        })
         .expect("there are candidates"))
 }
 
@@ -74,8 +80,7 @@ fn score_side(side: &mut Side, predicted: Array2<f64>, name: &str) {
         if let Some(arm) = *chosen {
             let weight = 1.0 / logged.propensity[row];
             quality[[row, arm]] += weight * (logged.served.quality[row] - predicted[[row, arm]]);
-            cost[[row, arm]] +=
-                weight * (logged.served.cost[row] - side.expected_cost[[row, arm]]);
+            cost[[row, arm]] += weight * (logged.served.cost[row] - side.expected_cost[[row, arm]]);
         }
     }
     logged.predicted = predicted;

@@ -16,8 +16,8 @@ use crate::evaluation::{
     SCHEMA_VERSION,
 };
 use crate::floor;
-use crate::logged;
 use crate::judge::{Findings, FloorBound, paired, verdict};
+use crate::logged;
 use crate::promise::{Line, Play, mean, normal_quantile};
 use crate::sections;
 use crate::study::Study;

@@ -8,8 +8,8 @@ mod trust;
 
 pub(crate) use diagnostics::diagnostics;
 pub(crate) use frontier::{frontier, metrics};
-pub(crate) use references::references;
 pub(crate) use off_policy::off_policy;
+pub(crate) use references::references;
 pub(crate) use trust::{failed_gates, trust};
 
 use std::collections::BTreeMap;

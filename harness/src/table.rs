@@ -96,7 +96,10 @@ impl OutcomeTable {
         if evidence != EvidenceKind::FullInformation && served {
             return Self::logged(log, evidence, &wanted);
         }
-        let tallies = tally(log.requests.iter().flat_map(|r| &r.outcomes), log.arms.len());
+        let tallies = tally(
+            log.requests.iter().flat_map(|r| &r.outcomes),
+            log.arms.len(),
+        );
         let complete = complete_arms(&tallies, &wanted, requests, choice.coverage_min);
         let coverage = coverage(log, &tallies, &wanted, &complete, |tally| {
             format!(
@@ -228,7 +231,11 @@ impl OutcomeTable {
             logged.quality.push(quality);
             logged.cost.push(cost.as_f64());
             if let Some(propensity) = &mut logged.propensity {
-                propensity.push(outcome.propensity.map_or(f64::NAN, plimsoll::Propensity::get));
+                propensity.push(
+                    outcome
+                        .propensity
+                        .map_or(f64::NAN, plimsoll::Propensity::get),
+                );
             }
             if let Some(arm) = chosen {
                 table.quality[[row, arm]] = quality;
