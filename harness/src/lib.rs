@@ -47,6 +47,7 @@ pub mod forecast;
 pub mod hull;
 pub mod judge;
 pub mod metrics;
+pub mod ope;
 pub mod promise;
 mod replay;
 mod sections;
