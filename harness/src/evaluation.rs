@@ -334,8 +334,9 @@ pub struct ArmOverlap {
     pub target_share: f64,
     /// Effective sample size of the arm's weighted rows, (Σw)²/Σw².
     pub ess: f64,
-    /// Mean over all evaluated requests of 1\[arm logged\]/propensity, which is 1 when the
-    /// propensities are right; null for fully observed logs.
+    /// Mean of 1\[arm logged\]/propensity over the evaluated requests on which the log could have
+    /// chosen the arm; 1 when the propensities are right; null for fully observed logs and for arms
+    /// that were never logged.
     pub mean_weight: Option<Interval>,
     /// Least propensity with which the arm was logged; null for fully observed logs.
     pub propensity_min: Option<f64>,
@@ -357,7 +358,8 @@ pub struct WeightSummary {
     pub clip: f64,
     /// Share of all weight above `clip`, which clipping would cut off.
     pub clipped_mass: f64,
-    /// Mean weight, with an interval that must contain 1.
+    /// Mean weight per unit of the policy's supported probability, with an interval that must
+    /// contain 1.
     pub mean_weight: Interval,
     /// Share of the policy's probability on requests where the log could not have chosen its arm.
     pub unsupported_share: f64,

@@ -56,6 +56,7 @@ mod replay;
 mod sections;
 pub mod study;
 mod table;
+pub mod trust;
 pub mod tune;
 
 pub use candidate::Forecasts;
