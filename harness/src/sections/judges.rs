@@ -30,7 +30,11 @@ pub(crate) fn gates(study: &Study<'_>, judges: &[String]) -> Vec<Gate> {
     let arms: Vec<String> = study.table.arms.iter().map(ToString::to_string).collect();
     let own: Vec<String> = arms
         .into_iter()
-        .filter(|arm| judges.iter().any(|judge| judge.split(' ').any(|part| part == arm)))
+        .filter(|arm| {
+            judges
+                .iter()
+                .any(|judge| judge.split(' ').any(|part| part == arm))
+        })
         .collect();
     vec![
         Gate {
