@@ -45,6 +45,7 @@ mod report;
 mod row;
 mod sample;
 mod simulate;
+mod simulate_log;
 mod simulate_text;
 mod source;
 mod split;
@@ -71,8 +72,9 @@ pub use row::LogRow;
 pub use sample::{SAMPLE_NAME, sample_config, sample_log};
 pub use simulate::{
     ArmTruth, Logging, STRONG_AT_LOGITS, SimulateConfig, SimulateError, SimulatedArm,
-    SimulatedRequest, Simulation, SimulationSummary, simulate,
+    SimulatedRequest, Simulation, SimulationSummary,
 };
+pub use simulate_log::simulate;
 pub use source::Input;
 pub use split::{Split, column_value, split};
 pub use split_error::SplitError;
