@@ -592,8 +592,11 @@ pub struct Segment {
     pub quality_change: Interval,
     /// Savings fraction there.
     pub savings: Interval,
-    /// Whether the floor is shown to be broken there, after Holm's correction.
+    /// Whether the floor is shown to be broken there, after correction for all segments.
     pub broken: bool,
+    /// Whether the user accepts that, by name: else a broken segment vetoes "ship".
+    #[serde(default)]
+    pub waived: bool,
 }
 
 /// An arm's share of requests before and after.

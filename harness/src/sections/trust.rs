@@ -3,11 +3,11 @@
 use super::count;
 use crate::evaluation::{ArmOverlap, IntervalChoice, MissingLabels, Trust};
 use crate::promise::mean;
-use crate::replay::{Fitted, Judged};
+use crate::replay::{Fitted, Judged, ReplayOptions};
 use crate::study::Study;
 
 /// The trust panel of a fully observed log: nothing is weighted, every arm was seen everywhere.
-pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Trust {
+pub(crate) fn trust(_options: &ReplayOptions, fitted: &Fitted<'_>, judged: &Judged) -> Trust {
     let study = &fitted.study;
     let n = study.test.rows.len();
     let overlap = |arm: usize| ArmOverlap {
@@ -43,6 +43,14 @@ pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Trust {
         ],
         ..Trust::default()
     }
+}
+
+/// What failed gates mean, for the verdict.
+pub(crate) fn failed_gates(trust: &Trust) -> Vec<String> {
+    let failed = trust.gates.iter().filter(|gate| !gate.passed);
+    failed
+        .map(|gate| format!("{}: {}; {}", gate.name, gate.measured, gate.about))
+        .collect()
 }
 
 fn largest_cluster(study: &Study<'_>) -> f64 {
