@@ -137,10 +137,9 @@ fn fold(section: &Section) -> String {
 
 fn table(text: &mut String, table: &Table) {
     let _ = writeln!(text, "{}\n", markdown(&table.caption));
-    let titles: Vec<&str> = table.columns.iter().map(|c| c.title).collect();
-    let rules: Vec<&str> = table
-        .columns
-        .iter()
+    let shown = || table.columns.iter().filter(|c| !c.terminal_only);
+    let titles: Vec<&str> = shown().map(|c| c.title).collect();
+    let rules: Vec<&str> = shown()
         .map(|c| if c.numeric { "--:" } else { "---" })
         .collect();
     let _ = writeln!(
@@ -150,7 +149,13 @@ fn table(text: &mut String, table: &Table) {
         rules.join(" | ")
     );
     for row in table.rows.iter().take(ROWS_MAX) {
-        let cells: Vec<String> = row.cells.iter().map(|c| markdown(&Cell::line(c))).collect();
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .zip(&table.columns)
+            .filter(|(_, column)| !column.terminal_only)
+            .map(|(cell, _)| markdown(&Cell::line(cell)))
+            .collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     let more = table.rows.len().saturating_sub(ROWS_MAX) + table.omitted;

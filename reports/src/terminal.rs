@@ -8,6 +8,8 @@ use crate::document::{Answer, Block, Cell, Document, Figure, Headline, Section, 
 const ROWS_MAX: usize = 12;
 const ANSWERS_MAX: usize = 5;
 const WIDTH_MIN: u16 = 40;
+/// Below this width bars of text would be broken.
+const BARS_WIDTH_MIN: u16 = 90;
 /// The longest line of running text that reads well.
 const TEXT_WIDTH_MAX: u16 = 96;
 
@@ -119,7 +121,10 @@ impl Page {
         // A rule under the heading, and no other line.
         grid.load_preset("     ──            ");
         let shown: Vec<usize> = (0..table.columns.len())
-            .filter(|i| !table.columns[*i].page_only)
+            .filter(|i| {
+                let column = &table.columns[*i];
+                !column.page_only && !(column.terminal_only && self.width < BARS_WIDTH_MIN)
+            })
             .collect();
         grid.set_header(shown.iter().map(|i| table.columns[*i].title));
         for row in table.rows.iter().take(ROWS_MAX) {
