@@ -10,6 +10,8 @@ const ANSWERS_MAX: usize = 5;
 const WIDTH_MIN: u16 = 40;
 /// Below this width bars of text would be broken.
 const BARS_WIDTH_MIN: u16 = 90;
+/// Names up to this length are not broken where there is room.
+const NAME_WIDTH_MAX: usize = 26;
 /// The longest line of running text that reads well.
 const TEXT_WIDTH_MAX: u16 = 96;
 
@@ -136,6 +138,15 @@ impl Page {
                 } => format!("{text}\n{range}"),
                 Cell { text, .. } => text.clone(),
             }));
+        }
+        if self.width >= BARS_WIDTH_MIN
+            && let Some(names) = grid.column_mut(0)
+        {
+            let longest = table.rows.iter().take(ROWS_MAX);
+            let longest = longest.map(|row| row.cells[shown[0]].text.chars().count());
+            let width = longest.max().unwrap_or(0).min(NAME_WIDTH_MAX) + 2;
+            let width = Width::Fixed(u16::try_from(width).unwrap_or(2));
+            names.set_constraint(ColumnConstraint::LowerBoundary(width));
         }
         for (place, index) in shown.iter().enumerate() {
             if let (true, Some(c)) = (table.columns[*index].numeric, grid.column_mut(place)) {

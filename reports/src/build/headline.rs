@@ -245,7 +245,7 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
             range: None,
             note: Some(
                 if is_scenario(e) {
-                    "a scenario only; see below what would settle it"
+                    "this is a scenario: see below what would settle it"
                 } else {
                     "see below what would settle it"
                 }

@@ -4,7 +4,7 @@ use plimsoll_harness::{ArmOverlap, BalanceRow, Evaluation, Interval, Trust, Weig
 
 use super::{interval_level, ratio, thousandths, whiskers};
 use crate::chart::{Chart, Forest, ForestRow};
-use crate::document::{Block, Cell, Fact, Section, Spark, Table, Tone, numbers, words};
+use crate::document::{Block, Cell, Column, Fact, Section, Spark, Table, Tone, numbers, words};
 use crate::escape::{label, sentence};
 use crate::format::{self, Unit};
 
@@ -49,7 +49,10 @@ fn overlap(t: &Trust) -> Table {
         .any(|a| a.mean_weight.is_some() || a.propensity_min.is_some());
     let mut columns = vec![
         words("Arm"),
-        numbers("Requests"),
+        Column {
+            page_only: weighted,
+            ..numbers("Requests")
+        },
         numbers(if weighted { "Logged share" } else { "Seen on" }),
         numbers("Policy's share"),
         numbers("Effective"),

@@ -57,7 +57,7 @@ impl Tornado {
                 self.bar(&mut canvas, &axis, bar, at);
             } else {
                 let text = format!("{} · {}", bar.savings_text, bar.margin_text);
-                let label = shorten(&bar.label, 26);
+                let label = shorten(&bar.label, 30);
                 canvas.text(&label, (left, y + 14), Ink::Text, font, Anchor::Start);
                 canvas.text(&text, (right, y + 14), Ink::Muted, font, Anchor::End);
                 self.bar(&mut canvas, &axis, bar, y + 34);

@@ -280,7 +280,7 @@ pub(crate) fn observational() -> Evaluation {
         "propensities",
         "estimated",
         false,
-        "without logged propensities nothing is proven; log them, or replay a sample on every arm",
+        "without logged propensities nothing can be claimed; log them, or replay a sample on every arm",
     ));
     let o = e.off_policy.as_mut().unwrap();
     o.propensities = "estimated".to_owned();

@@ -5,7 +5,7 @@
 mod evidence;
 
 #[allow(unused_imports, reason = "every test and example uses its own part")]
-pub(crate) use evidence::{hostile_scenario, observational, off_policy, older, wide};
+pub(crate) use evidence::{hostile_scenario, observational, off_policy, older, poison, wide};
 
 use plimsoll_harness::{
     ArmCoverage, ArmShare, ArmValue, CalibrationBin, ChangedAnswer, Comparison, Decision,
