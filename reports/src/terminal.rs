@@ -125,7 +125,8 @@ impl Page {
         let shown: Vec<usize> = (0..table.columns.len())
             .filter(|i| {
                 let column = &table.columns[*i];
-                !column.page_only && !(column.terminal_only && self.width < BARS_WIDTH_MIN)
+                let too_narrow = self.width < BARS_WIDTH_MIN;
+                !(column.page_only || (column.terminal_only && too_narrow))
             })
             .collect();
         grid.set_header(shown.iter().map(|i| table.columns[*i].title));
