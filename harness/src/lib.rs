@@ -46,6 +46,7 @@ mod explain;
 pub mod forecast;
 pub mod hull;
 pub mod judge;
+pub mod learning;
 pub mod metrics;
 pub mod promise;
 mod replay;
