@@ -68,7 +68,7 @@ impl PageHinkley {
 }
 
 /// Requests after a shock from which the mean regret of the last `window` requests stays at most
-/// `level + band`; `None` when it does not.
+/// `max(level, 0) + band`; `None` when it does not.
 ///
 /// `regret` is per request, `shock` and `end` are positions in it, and `level` is the mean of the
 /// `window` requests before the shock (of fewer, where there are fewer).
@@ -90,7 +90,7 @@ pub fn recovered(
         let from = t.saturating_sub(window);
         (sums[t] - sums[from]) / float((t - from).max(1))
     };
-    let bound = mean(shock) + band;
+    let bound = mean(shock).max(0.0) + band;
     let within = |t: &usize| mean(*t) <= bound;
     let outside = (shock + 1..=end).rev().find(|t| !within(t));
     match outside {

@@ -14,9 +14,10 @@
 //! - **Matching** (Li, Chu, Langford & Wang 2011, doi:10.1145/1935826.1935878) accepts when a drawn
 //!   arm equals the logged one: valid for uniform logging only, refused otherwise.
 //!
-//! r̂ is prequential: fitted on the events before k, so V̂_k stays unbiased. The interval of V̂ is
-//! normal with the blocks' residuals, `s² = Σ_b (S_b − V̂ C_b)² / (Σ C_b)²`: blocks are martingale
-//! differences around the learner's value of that round, and its change over rounds only widens s.
+//! r̂ is prequential: fitted on the events before k, so V̂_k stays unbiased. The standard error is
+//! of the blocks' residuals, `s² = Σ_b (S_b − V̂ C_b)² / (Σ C_b)²`: blocks are martingale differences
+//! around the value of the history that this run lived through. What the learner is worth over all
+//! its histories varies more: [`over_seeds`] adds the variance between runs.
 
 use plimsoll::{
     ArmId, ArmSpec, Context, CostPredictor, CostRow, Predictor, PredictorConfig, PredictorKind,
@@ -28,6 +29,8 @@ use super::feedback::{Fate, Pending, fate, now};
 use super::keyed::{float, unit};
 use super::options::LearningOptions;
 use super::policy::{LearningPolicy, Observation};
+use crate::evaluation::Interval;
+use crate::promise::normal_quantile;
 
 /// Ridge of the outcome predictor: early on it has seen little.
 const OUTCOME_RIDGE: f64 = 10.0;
@@ -286,6 +289,30 @@ fn ratio(blocks: &[Block], of: impl Fn(&Block) -> f64) -> (f64, f64) {
         1.0
     };
     (value, (squares * correction).sqrt() / total)
+}
+
+/// The mean over runs of one log with a 95 % normal interval of variance `mean of s² + variance
+/// between runs`: runs share the log, so more of them add no evidence and do not narrow it.
+pub(super) fn over_seeds(
+    runs: &[LoggedRun],
+    value: impl Fn(&LoggedRun) -> f64,
+    error: impl Fn(&LoggedRun) -> f64,
+) -> Interval {
+    let count = float(runs.len().max(1));
+    let point = runs.iter().map(&value).sum::<f64>() / count;
+    let within = runs.iter().map(|r| error(r).powi(2)).sum::<f64>() / count;
+    let squares: f64 = runs.iter().map(|r| (value(r) - point).powi(2)).sum();
+    let between = if count > 1.0 {
+        squares / (count - 1.0)
+    } else {
+        0.0
+    };
+    let half = normal_quantile(0.975) * (within + between).sqrt();
+    Interval {
+        point,
+        low: point - half,
+        high: point + half,
+    }
 }
 
 impl Outcomes {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::error::LearningError;
 use super::full::run;
 use super::keyed::float;
-use super::logged::{Acceptance, DrNs, LoggedEvent, LoggedRun, simulate_history};
+use super::logged::{Acceptance, DrNs, LoggedEvent, LoggedRun, over_seeds, simulate_history};
 use super::options::{LearningOptions, Order};
 use super::policy::{EpsilonGreedy, FixedArm, LearnerStart, LearningPolicy, UniformChoice};
 use super::report::{
@@ -18,8 +18,6 @@ use super::report::{
 use super::summary::{Summary, band, learner, summarise};
 use super::world::{Stream, WarmUp, check_clock, features, ordered, warm_rows};
 use crate::error::EvidenceError;
-use crate::evaluation::Interval;
-use crate::promise::normal_quantile;
 use crate::replay::ReplayInput;
 use crate::table::{ArmChoice, OutcomeTable};
 
@@ -318,7 +316,8 @@ fn logged(
             "a logged replay stands for the learner's first accepted requests, not for the whole \
              log: it had less to learn from than it would have had live"
                 .to_owned(),
-            "intervals are normal at 95 %, of one run; the runs differ only in what is accepted"
+            "intervals are normal at 95 %: the error of one run and the variance between runs, \
+             which share the log and differ in what is accepted"
                 .to_owned(),
         ],
         ..frame(
@@ -532,28 +531,20 @@ fn line(
     Ok((value(arm) * retain, reason))
 }
 
-/// The mean over runs with the error of one run: runs share the log, so they do not add evidence.
 fn estimate<'a>(runs: impl Iterator<Item = &'a LoggedRun>) -> LoggedEstimate {
-    let runs: Vec<&LoggedRun> = runs.collect();
-    let count = float(runs.len().max(1));
-    let mean = |of: &dyn Fn(&LoggedRun) -> f64| runs.iter().map(|r| of(r)).sum::<f64>() / count;
-    let interval = |value: &dyn Fn(&LoggedRun) -> f64, error: &dyn Fn(&LoggedRun) -> f64| {
-        let point = mean(value);
-        let half = normal_quantile(0.975) * mean(&|r| error(r).powi(2)).sqrt();
-        Interval {
-            point,
-            low: point - half,
-            high: point + half,
-        }
-    };
+    let runs: Vec<LoggedRun> = runs.copied().collect();
+    let cut: f64 = runs
+        .iter()
+        .map(|r| float(r.cut) / float(r.events.max(1)))
+        .sum();
     let over = |of: &dyn Fn(&LoggedRun) -> f64| band(runs.iter().map(|r| of(r)));
     LoggedEstimate {
-        quality: interval(&|r| r.quality, &|r| r.quality_error),
-        cost_usd: interval(&|r| r.cost_usd, &|r| r.cost_error),
+        quality: over_seeds(&runs, |r| r.quality, |r| r.quality_error),
+        cost_usd: over_seeds(&runs, |r| r.cost_usd, |r| r.cost_error),
         accepted: over(&|r| float(r.accepted)),
         events: over(&|r| float(r.events)),
         effective: over(&|r| r.effective),
-        cut_share: mean(&|r| float(r.cut) / float(r.events.max(1))),
+        cut_share: cut / float(runs.len().max(1)),
         multiplier: over(&|r| r.multiplier),
     }
 }

@@ -207,7 +207,8 @@ pub struct Shock {
     /// First request at which the arm's share of the last `window` ones is below half its share
     /// before (or above twice and 5 %, where the change speaks for the arm).
     pub rerouted: ShockTimes,
-    /// First request from which windowed regret stays near its former level until the next shock.
+    /// First request from which quality below the line (of price changes: cost regret), averaged over
+    /// the window, stays near its former level until the next shock.
     pub recovered: ShockTimes,
     /// The rules behind these three, in words.
     pub rules: Vec<String>,

@@ -50,6 +50,7 @@ pub(super) fn summarise(stream: &Stream, options: &LearningOptions, run: &Run) -
     let cost: Vec<Usd> = (0..n).map(|t| stream.cost[[t, run.chosen[t]]]).collect();
     let window = options.window_of(n);
     let relative = relative_cost(stream, &cost_regret);
+    let shortfall = shortfall(stream, &quality);
     let after = |index: usize| {
         let event = &stream.events[index];
         let end = stream
@@ -60,7 +61,7 @@ pub(super) fn summarise(stream: &Stream, options: &LearningOptions, run: &Run) -
             .unwrap_or(n);
         let (regret, band) = match event.change {
             Change::Price(_) => (&relative, COST_BAND),
-            _ => (&quality_regret, options.quality_band),
+            _ => (&shortfall, options.quality_band),
         };
         (
             rerouted(
@@ -135,6 +136,16 @@ fn relative_cost(stream: &Stream, regret: &[Usd]) -> Vec<f64> {
                 .iter()
                 .map(|r| r.as_f64() / scale),
         );
+    }
+    out
+}
+
+/// What each answer lacks of the line, or of the benchmark's mean where no arm meets the line.
+fn shortfall(stream: &Stream, quality: &[f64]) -> Vec<f64> {
+    let mut out = Vec::with_capacity(quality.len());
+    for span in &stream.spans {
+        let target = span.target.min(stream.line);
+        out.extend(quality[span.from..span.to].iter().map(|q| target - q));
     }
     out
 }
@@ -245,15 +256,19 @@ fn shock(stream: &Stream, options: &LearningOptions, runs: &[&Summary], index: u
     };
     let regret = match event.change {
         Change::Price(_) => {
-            format!("cost regret, relative to the benchmark's cost, stays within {COST_BAND}")
+            format!("regret of cost, relative to the benchmark's, stays within {COST_BAND}")
         }
-        _ => format!("quality regret stays within {}", options.quality_band),
+        _ => format!(
+            "shortfall of quality below the line (or the benchmark, where no arm meets it) stays \
+             within {}",
+            options.quality_band
+        ),
     };
     let mut rules = vec![
         format!("rerouted: the arm's share of the last {window} requests {moved}"),
         format!(
-            "recovered: mean {regret} above that of the {window} requests before, over the last \
-             {window} requests, from then to the next shock or the end"
+            "recovered: mean {regret} above that of the {window} requests before (or 0), over the \
+             last {window} requests, from then to the next shock or the end"
         ),
     ];
     if drifts {

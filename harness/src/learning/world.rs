@@ -66,6 +66,8 @@ pub(super) struct Span {
     pub(super) present: Vec<bool>,
     pub(super) benchmark: usize,
     pub(super) feasible: bool,
+    /// The benchmark's expected quality.
+    pub(super) target: f64,
 }
 
 impl WarmUp {
@@ -325,6 +327,7 @@ impl Stream {
                 present: present.clone(),
                 benchmark,
                 feasible,
+                target: means[benchmark].0,
             });
         }
         Ok(spans)
