@@ -51,6 +51,7 @@ pub mod judge;
 mod logged;
 pub mod metrics;
 pub mod promise;
+pub mod propensity;
 mod replay;
 mod sections;
 pub mod study;
