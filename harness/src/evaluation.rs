@@ -310,6 +310,10 @@ pub struct Trust {
     pub largest_cluster_share: f64,
     /// How often these evaluated rows have been looked at, this time included.
     pub looks: u64,
+    /// Who scored the answers, as far as a column `judge`, `judge_model` or `judge_version` of the
+    /// log says; empty: not recorded. A judge's score is not quality until people have checked it.
+    #[serde(default)]
+    pub judges: Vec<String>,
     /// Which interval was chosen for which quantity, and why.
     pub intervals: Vec<IntervalChoice>,
     /// What must hold for a verdict other than "insufficient evidence".

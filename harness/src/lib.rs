@@ -50,6 +50,7 @@ pub mod intervals;
 pub mod judge;
 mod logged;
 pub mod metrics;
+pub mod ope;
 pub mod promise;
 pub mod propensity;
 mod replay;

@@ -578,7 +578,7 @@ fn judge(
         line_per_row,
         floor,
     };
-    let evaluation = evaluation(input, options, fitted, &judged);
+    let evaluation = evaluation(input, options, fitted, &judged)?;
     Ok(Replay {
         evaluation,
         router: fitted.router.clone(),
@@ -596,7 +596,7 @@ fn evaluation(
     options: &ReplayOptions,
     fitted: &Fitted<'_>,
     judged: &Judged,
-) -> Evaluation {
+) -> Result<Evaluation, EvidenceError> {
     let study = &fitted.study;
     let paired = paired(
         &judged.play,
@@ -616,7 +616,7 @@ fn evaluation(
             .collect()
     };
     let changes = judged.against.is_left(&judged.probabilities);
-    let trust = sections::trust(options, fitted, judged);
+    let trust = sections::trust(fitted, judged)?;
     let mut doubts = sections::doubts(options, fitted, judged);
     doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
@@ -648,7 +648,7 @@ fn evaluation(
         Line::Absolute(_) => (None, None),
         Line::Relative { arm, retain } => (Some(study.table.arms[arm].to_string()), Some(retain)),
     };
-    Evaluation {
+    Ok(Evaluation {
         schema: SCHEMA_VERSION,
         evidence: logged::evidence(study),
         requests: RequestCounts {
@@ -690,7 +690,7 @@ fn evaluation(
         changed: sections::changed(fitted, judged, options.show_text),
         manifest: manifest(input, options),
         baseline,
-    }
+    })
 }
 
 fn manifest(input: &ReplayInput<'_>, options: &ReplayOptions) -> Manifest {

@@ -2,6 +2,7 @@
 
 mod diagnostics;
 mod frontier;
+mod judges;
 mod off_policy;
 mod references;
 mod trust;

@@ -122,6 +122,11 @@ fn a_log_with_propensities_is_evaluated_and_ships_what_saves() {
     // Sending easy requests to the cheap arm saves half of 95 %; the truth lies in the interval.
     assert!(e.savings.fraction.low > 0.3, "{:?}", e.savings);
     assert!(e.references.oracle.is_none() && e.changed.is_empty());
+    let off = e.off_policy.expect("an off-policy section");
+    assert_eq!(off.propensities, "logged");
+    let chosen = off.estimators.iter().filter(|row| row.chosen).count();
+    assert_eq!(chosen, 1);
+    assert!(e.trust.gates.iter().all(|gate| gate.passed));
 }
 
 #[test]
