@@ -53,6 +53,7 @@ mod logged;
 pub mod metrics;
 pub mod ope;
 pub mod promise;
+pub mod propensity;
 mod replay;
 mod sections;
 pub mod study;
