@@ -53,6 +53,7 @@ pub mod metrics;
 pub mod promise;
 mod replay;
 mod sections;
+pub mod stream;
 pub mod study;
 mod table;
 pub mod tune;
