@@ -55,12 +55,12 @@ impl Small {
             for sign in [1.0, -1.0] {
                 let c = |i: usize| (sign * c(i, arm)).max(0.0);
                 let (mut top, mut bottom, mut mass) = (0.0, 0.0, 0.0);
-                for i in 0..n {
+                for (i, inverse) in inverse.iter().enumerate() {
                     mass += c(i);
                     sum += sign * c(i) * self.predicted[[i, arm]];
                     if self.chosen[i] == Some(arm) {
-                        top += c(i) * inverse[i] * (self.outcome[i] - self.predicted[[i, arm]]);
-                        bottom += c(i) * inverse[i];
+                        top += c(i) * inverse * (self.outcome[i] - self.predicted[[i, arm]]);
+                        bottom += c(i) * inverse;
                     }
                 }
                 if mass > 0.0 {
