@@ -49,6 +49,7 @@ pub mod forecast;
 pub mod hull;
 pub mod intervals;
 pub mod judge;
+pub mod learning;
 mod logged;
 pub mod metrics;
 pub mod ope;
@@ -75,6 +76,6 @@ pub use evaluation::{
 pub use explain::explain;
 pub use replay::{
     INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, LOGGED, RESAMPLES, Replay, ReplayInput, ReplayOptions,
-    Stage, replay, replay_with,
+    Scoring, Stage, replay, replay_with,
 };
 pub use table::{ArmChoice, LOGGED_ROWS_MIN, LoggedRows, OutcomeTable, UNPRICED_SHARE_MAX};

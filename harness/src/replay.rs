@@ -2,8 +2,9 @@
 
 use ndarray::{Array1, Array2};
 use plimsoll::{
-    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
-    ExplorationKind, PerRequestFloor, PolicyConfig, Router, RouterParts, Rule, RuleKind, Seed, Usd,
+    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, Calibration, CostPredictor, DELTA, Exploration,
+    ExplorationChoice, ExplorationKind, PerRequestFloor, PolicyConfig, Predictor, Router,
+    RouterParts, Rule, RuleKind, Seed, Usd,
 };
 use plimsoll_datasets::{EvidenceKind, OutcomeLog, Split};
 use rayon::prelude::*;
@@ -134,6 +135,25 @@ pub struct Replay {
     pub play: Play,
     /// The baseline's.
     pub baseline: Play,
+    /// What more rows of the same log are scored with, when only served answers are known.
+    pub scoring: Option<Scoring>,
+}
+
+/// What doubly robust scores of further rows are made of: see the module `logged`.
+#[derive(Clone, Debug)]
+pub struct Scoring {
+    /// The compared arms, in the order of the router.
+    pub arms: Vec<ArmId>,
+    /// Expected quality q̂ of every arm.
+    pub quality: Predictor,
+    /// Calibration of `quality`, one per arm.
+    pub calibration: Vec<Calibration>,
+    /// Expected cost ĉ of every arm.
+    pub cost: CostPredictor,
+    /// The line of the floor; its arm is an index into `arms`.
+    pub line: Line,
+    /// The baseline's arm, as an index into `arms`; `None`: what production chose.
+    pub baseline: Option<usize>,
 }
 
 /// Everything fitted and tuned on the training rows.
@@ -588,6 +608,17 @@ fn judge(
         cluster: study.test.clusters.of.clone(),
         play: judged.play,
         baseline: judged.baseline,
+        scoring: study.outcome.clone().map(|(quality, calibration)| Scoring {
+            arms: study.table.arms.clone(),
+            quality,
+            calibration,
+            cost: study.costs.clone(),
+            line: fitted.line,
+            baseline: match against {
+                Baseline::Arm(arm) => Some(arm),
+                Baseline::Logged => None,
+            },
+        }),
     })
 }
 
