@@ -40,6 +40,7 @@ pub mod bootstrap;
 pub mod bounds;
 pub mod candidate;
 mod compare;
+pub mod confounding;
 mod error;
 mod evaluation;
 mod explain;
