@@ -279,7 +279,7 @@ impl<'a> Sample<'a> {
             Self::ValueRatio(rewards) => rewards.ratio(RATIO_MAX, alpha, looks)?,
         };
         // Two bounds that crossed say that the assumptions do not hold.
-        (low <= high).then_some(Interval {
+        (low <= high).then(|| Interval {
             point: point.unwrap_or(low).clamp(low, high),
             low,
             high,
