@@ -137,8 +137,8 @@ pub(crate) enum Unit {
 /// What is judged on what.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct JudgeArgs {
-    /// What the policy is compared with: an arm of the log, or best-single (the arm of highest
-    /// mean quality on the training rows)
+    /// What the policy is compared with: an arm of the log, best-single (the arm of highest
+    /// mean quality on the training rows), or logged (what production chose)
     #[arg(long, value_name = "MODEL", default_value = "best-single")]
     pub(crate) baseline: String,
     /// Share of the requests to learn from; short for --split hash:SHARE [default: 0.7]
@@ -150,6 +150,9 @@ pub(crate) struct JudgeArgs {
     /// A column whose values are judged one by one; may be repeated
     #[arg(long = "segment", value_name = "COLUMN")]
     pub(crate) segments: Vec<String>,
+    /// Accept quality below the line in one segment, for instance task=chat; may be repeated
+    #[arg(long = "waive", value_name = "COLUMN=VALUE")]
+    pub(crate) waived: Vec<String>,
     /// What the log's provider charged for it: replayed costs must agree with it
     #[arg(long, value_name = "USD")]
     pub(crate) invoice_usd: Option<String>,
@@ -171,6 +174,7 @@ impl Default for JudgeArgs {
             train_share: None,
             split: None,
             segments: Vec::new(),
+            waived: Vec::new(),
             invoice_usd: None,
             resamples: None,
             show_text: false,
@@ -226,6 +230,9 @@ pub(crate) struct SimulateArgs {
     /// Days from the first to the last request
     #[arg(long, value_name = "N")]
     pub(crate) days: Option<u32>,
+    /// Write no prompts: ten million requests take minutes, not an hour
+    #[arg(long)]
+    pub(crate) no_text: bool,
     /// Also write the truth: every arm's chance of a good answer
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,

@@ -38,10 +38,11 @@ impl Exit {
     /// The exit of a judged policy.
     pub(crate) fn of_evaluation(evaluation: &Evaluation) -> Self {
         let floor = &evaluation.floor;
+        let vetoed = evaluation.segments.iter().any(|s| s.broken && !s.waived);
         Self::of_verdict(
             evaluation.verdict.decision,
             floor.margin_high,
-            floor.feasible,
+            floor.feasible && !vetoed,
         )
     }
 

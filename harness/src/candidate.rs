@@ -137,6 +137,30 @@ impl Recipe {
     }
 }
 
+impl Recipe {
+    /// What the outcome predictor of doubly robust scores is chosen from.
+    #[must_use]
+    pub fn outcome(section: &PredictorSection) -> Vec<Self> {
+        let strong = PredictorSection {
+            ridge: Some(STRONG_RIDGE),
+            ..section.clone()
+        };
+        let (tasks, linear) = (
+            Self::tasks(section),
+            Self::of(PredictorKind::Linear, section),
+        );
+        let strong = Self::of(PredictorKind::Linear, &strong);
+        let both = Self::mean(&[&strong, &tasks]);
+        vec![
+            Self::of(PredictorKind::Beta, section),
+            tasks,
+            linear,
+            strong,
+            both,
+        ]
+    }
+}
+
 /// Forecasts of single predictors on one study, made once and shared by all recipes, and by
 /// policies that differ only in rule or floor.
 #[derive(Clone, Debug, Default)]
@@ -294,8 +318,11 @@ impl Candidate {
 /// The calibration with the least cross-fitted squared error; ties go to the simpler one.
 fn best_calibration(study: &Study<'_>, raw: &Array2<f64>) -> CalibrationKind {
     let error = |kind| {
-        let gap = &cross_calibrated(kind, raw, study) - &study.train.quality;
-        gap.iter().map(|g| g * g).sum::<f64>()
+        let gap = &cross_calibrated(kind, raw, study) - &study.train.labels;
+        gap.iter()
+            .filter(|g| !g.is_nan())
+            .map(|g| g * g)
+            .sum::<f64>()
     };
     let plain = error(CalibrationKind::None);
     // Two parameters per arm must earn their keep.
@@ -334,10 +361,10 @@ fn calibrate(
     (0..raw.ncols())
         .map(|arm| {
             let rows: Vec<CalibrationRow> = (0..raw.nrows())
-                .filter(|&i| use_row(i))
+                .filter(|&i| use_row(i) && !study.train.labels[[i, arm]].is_nan())
                 .map(|i| CalibrationRow {
                     predicted: raw[[i, arm]],
-                    observed: study.train.quality[[i, arm]],
+                    observed: study.train.labels[[i, arm]],
                     weight: 1.0,
                 })
                 .collect();

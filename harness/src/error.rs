@@ -57,6 +57,33 @@ pub enum EvidenceError {
         /// Arms in the log.
         arms: usize,
     },
+    /// Fewer than two arms were served and labelled often enough.
+    #[error(
+        "fewer than two arms were served and labelled at least {least} times: {}",
+        served(arms)
+    )]
+    ThinlyLogged {
+        /// Arm and its labelled answers.
+        arms: Vec<(String, u64)>,
+        /// Least number of labelled answers.
+        least: u64,
+    },
+    /// The baseline "logged" was asked for, and the log knows every answer.
+    #[error("every answer of this log is known, so what production chose is not part of it")]
+    NotLogged,
+    /// The policy would send requests where the log could never have sent them.
+    #[error(
+        "{:.1} % of the policy's choices fall on requests where the log could not have chosen \
+         otherwise than it did, so nothing is known about them: the policy's quality lies between \
+         {:.3} and {:.3}, and no saving can be stated",
+        share * 100.0, quality[0], quality[1]
+    )]
+    NoOverlap {
+        /// Share of the policy's probability on such requests.
+        share: f64,
+        /// Least and greatest quality of the policy, whatever the unseen answers were.
+        quality: [f64; 2],
+    },
     /// One side of the split is empty or too small to learn from or judge on.
     #[error(
         "the split leaves {train} requests to learn from and {evaluated} to judge on; {least} each are the least"
@@ -115,6 +142,9 @@ impl EvidenceError {
             Self::Unpriced { .. } => "P0304",
             Self::NotFullInformation { .. } => "P0305",
             Self::TooFewArms { .. } => "P0309",
+            Self::ThinlyLogged { .. } => "P0310",
+            Self::NoOverlap { .. } => "P0311",
+            Self::NotLogged => "P0312",
             Self::SplitTooSmall { .. } => "P0306",
             Self::SameRows { .. } => "P0307",
             Self::UnknownRequest { .. } => "P0308",
@@ -143,6 +173,18 @@ impl EvidenceError {
             Self::TooFewArms { .. } => {
                 "let at least two arms take part: see [arms] include and exclude".into()
             }
+            Self::ThinlyLogged { .. } => {
+                "collect more labelled answers of the arms to compare, or label those that have \
+                 none: a log that serves an arm in a few per cent of all requests is enough"
+                    .into()
+            }
+            Self::NotLogged => "name an arm as the baseline, or best-single".into(),
+            Self::NoOverlap { .. } => {
+                "let the logging policy choose at random in a small share of requests (for \
+                 instance [exploration] kind = \"epsilon\") and log each choice's propensity, or \
+                 collect the other arms' answers for a sample of these requests"
+                    .into()
+            }
             Self::SplitTooSmall { .. } => "collect more requests, or move --train-share".into(),
             Self::SameRows { .. } => {
                 "choose a train share between 0 and 1, for instance 0.7".into()
@@ -168,6 +210,19 @@ fn list(arms: &[(String, f64)]) -> String {
     text.join(", ")
 }
 
+fn served(arms: &[(String, u64)]) -> String {
+    let shown = 5;
+    let mut text: Vec<String> = arms
+        .iter()
+        .take(shown)
+        .map(|(arm, labelled)| format!("`{arm}` {labelled}"))
+        .collect();
+    if arms.len() > shown {
+        text.push(format!("and {} more", arms.len() - shown));
+    }
+    text.join(", ")
+}
+
 fn not_full(
     evidence: EvidenceKind,
     requests: u64,
@@ -184,9 +239,6 @@ fn not_full(
     let lacks = match evidence {
         EvidenceKind::Observational => {
             "and it records no propensities, so what the other arms would have answered is unknown"
-        }
-        EvidenceKind::LoggedWithPropensities => {
-            "and logs with propensities are not evaluated by this version"
         }
         _ => "so what the other arms would have answered is unknown",
     };

@@ -39,7 +39,9 @@ pub struct Evaluation {
     pub metrics: Metrics,
     /// What may be wrong with the evidence.
     pub diagnostics: Diagnostics,
-    /// How far the evidence can be trusted: overlap, weights, missing labels, gates.
+    /// How far the evidence can be trusted: overlap, weights, missing labels, gates. Empty when
+    /// read from an evaluation that was saved before there was one.
+    #[serde(default)]
     pub trust: Trust,
     /// What off-policy estimators say; absent for fully observed logs, which need none.
     pub off_policy: Option<OffPolicy>,
@@ -310,6 +312,10 @@ pub struct Trust {
     pub largest_cluster_share: f64,
     /// How often these evaluated rows have been looked at, this time included.
     pub looks: u64,
+    /// Who scored the answers, as far as a column `judge`, `judge_model` or `judge_version` of the
+    /// log says; empty: not recorded. A judge's score is not quality until people have checked it.
+    #[serde(default)]
+    pub judges: Vec<String>,
     /// Which interval was chosen for which quantity, and why.
     pub intervals: Vec<IntervalChoice>,
     /// What must hold for a verdict other than "insufficient evidence".
@@ -330,8 +336,9 @@ pub struct ArmOverlap {
     pub target_share: f64,
     /// Effective sample size of the arm's weighted rows, (Σw)²/Σw².
     pub ess: f64,
-    /// Mean over all evaluated requests of 1\[arm logged\]/propensity, which is 1 when the
-    /// propensities are right; null for fully observed logs.
+    /// Mean of 1\[arm logged\]/propensity over the evaluated requests on which the log could have
+    /// chosen the arm; 1 when the propensities are right; null for fully observed logs and for arms
+    /// that were never logged.
     pub mean_weight: Option<Interval>,
     /// Least propensity with which the arm was logged; null for fully observed logs.
     pub propensity_min: Option<f64>,
@@ -353,7 +360,8 @@ pub struct WeightSummary {
     pub clip: f64,
     /// Share of all weight above `clip`, which clipping would cut off.
     pub clipped_mass: f64,
-    /// Mean weight, with an interval that must contain 1.
+    /// Mean weight per unit of the policy's supported probability, with an interval that must
+    /// contain 1.
     pub mean_weight: Interval,
     /// Share of the policy's probability on requests where the log could not have chosen its arm.
     pub unsupported_share: f64,
@@ -592,8 +600,11 @@ pub struct Segment {
     pub quality_change: Interval,
     /// Savings fraction there.
     pub savings: Interval,
-    /// Whether the floor is shown to be broken there, after Holm's correction.
+    /// Whether the floor is shown to be broken there, after correction for all segments.
     pub broken: bool,
+    /// Whether the user accepts that, by name: else a broken segment vetoes "ship".
+    #[serde(default)]
+    pub waived: bool,
 }
 
 /// An arm's share of requests before and after.

@@ -20,7 +20,7 @@ pub const FOLDS: usize = 5;
 pub struct Training<'a> {
     /// Contexts, shape (n).
     pub contexts: &'a [Context],
-    /// Qualities, shape (n, K).
+    /// Observed qualities, shape (n, K); NaN where not observed.
     pub quality: ArrayView2<'a, f64>,
     /// Fold of each row, in 0..[`FOLDS`].
     pub fold: &'a [u8],
@@ -119,7 +119,7 @@ impl Training<'_> {
         let quality: Vec<Option<f64>> = rows
             .iter()
             .flat_map(|&i| self.quality.row(i).to_vec())
-            .map(Some)
+            .map(|label| (!label.is_nan()).then_some(label))
             .collect();
         let rows = TrainingRows {
             contexts: &contexts,

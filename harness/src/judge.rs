@@ -265,6 +265,8 @@ pub struct Findings<'a> {
     pub clusters: usize,
     /// What a cluster is, in the plural: `requests`, `sessions` or `distinct prompts`.
     pub unit: &'a str,
+    /// Segments, as `column=value`, that are shown to be below the line and not waived.
+    pub vetoes: Vec<String>,
     /// Further reasons why the evidence does not suffice.
     pub doubts: Vec<String>,
 }
@@ -320,6 +322,14 @@ fn hold(findings: &Findings<'_>) -> Option<Verdict> {
             -findings.floor.margin,
             -findings.floor.high,
             findings.confidence * 100.0
+        ));
+    }
+    if !findings.vetoes.is_empty() && findings.changes {
+        reasons.push(format!(
+            "quality is below the line in {}: the average hides it; raise the floor, route these \
+             requests apart, or accept it by name with --waive {}",
+            crate::sections::some_of(&findings.vetoes),
+            findings.vetoes[0]
         ));
     }
     if reasons.is_empty() && !findings.changes {
@@ -535,6 +545,7 @@ mod tests {
             infeasible: false,
             clusters: 1000,
             unit: "requests",
+            vetoes: vec![],
             doubts: vec![],
         }
     }

@@ -43,16 +43,22 @@ mod compare;
 mod error;
 mod evaluation;
 mod explain;
+mod floor;
 pub mod forecast;
 pub mod hull;
 pub mod intervals;
 pub mod judge;
+pub mod learning;
+mod logged;
 pub mod metrics;
+pub mod ope;
 pub mod promise;
+pub mod propensity;
 mod replay;
 mod sections;
 pub mod study;
 mod table;
+pub mod trust;
 pub mod tune;
 
 pub use candidate::Forecasts;
@@ -68,7 +74,7 @@ pub use evaluation::{
 };
 pub use explain::explain;
 pub use replay::{
-    INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, RESAMPLES, Replay, ReplayInput, ReplayOptions, Stage,
-    replay, replay_with,
+    INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, LOGGED, RESAMPLES, Replay, ReplayInput, ReplayOptions,
+    Scoring, Stage, replay, replay_with,
 };
-pub use table::{ArmChoice, OutcomeTable, UNPRICED_SHARE_MAX};
+pub use table::{ArmChoice, LOGGED_ROWS_MIN, LoggedRows, OutcomeTable, UNPRICED_SHARE_MAX};

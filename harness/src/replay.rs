@@ -2,8 +2,9 @@
 
 use ndarray::{Array1, Array2};
 use plimsoll::{
-    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
-    ExplorationKind, PerRequestFloor, PolicyConfig, Router, RouterParts, Rule, RuleKind, Seed, Usd,
+    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, Calibration, CostPredictor, DELTA, Exploration,
+    ExplorationChoice, ExplorationKind, PerRequestFloor, PolicyConfig, Predictor, Router,
+    RouterParts, Rule, RuleKind, Seed, Usd,
 };
 use plimsoll_datasets::{EvidenceKind, OutcomeLog, Split};
 use rayon::prelude::*;
@@ -15,13 +16,17 @@ use crate::evaluation::{
     Evaluation, Floor, Manifest, PolicyValue, PredictorRow, RequestCounts, RowCounts,
     SCHEMA_VERSION,
 };
-use crate::judge::{Findings, FloorBound, floor_bound, paired, verdict};
+use crate::floor;
+use crate::judge::{Findings, FloorBound, paired, verdict};
+use crate::logged;
 use crate::promise::{Line, Play, mean, normal_quantile};
 use crate::sections;
 use crate::study::Study;
 use crate::table::{ArmChoice, OutcomeTable};
 use crate::tune::{Expected, Rows, Setting, Tuned, play};
 
+/// The baseline that means what production did.
+pub const LOGGED: &str = "logged";
 /// Default number of bootstrap resamples.
 pub const RESAMPLES: usize = 2000;
 /// Default confidence of two-sided intervals.
@@ -51,7 +56,8 @@ pub struct ReplayOptions {
     pub policy: PolicyConfig,
     /// Its text, for the manifest.
     pub policy_toml: String,
-    /// The arm to compare with; `None` or `best-single`: the best arm on the training rows.
+    /// The arm to compare with; `None` or `best-single`: the best arm on the training rows;
+    /// [`LOGGED`]: what production did.
     pub baseline: Option<String>,
     /// How rows are split.
     pub split: Split,
@@ -67,6 +73,8 @@ pub struct ReplayOptions {
     pub show_text: bool,
     /// Further columns to report by.
     pub segments: Vec<String>,
+    /// Segments, as `column=value`, that may fall below the line without a veto.
+    pub waived: Vec<String>,
     /// What the provider charged for the log's served rows.
     pub invoice_usd: Option<Usd>,
     /// The command, for the manifest.
@@ -88,6 +96,7 @@ impl ReplayOptions {
             interval_confidence: INTERVAL_CONFIDENCE,
             show_text: false,
             segments: Vec::new(),
+            waived: Vec::new(),
             invoice_usd: None,
             command: String::new(),
         }
@@ -126,6 +135,25 @@ pub struct Replay {
     pub play: Play,
     /// The baseline's.
     pub baseline: Play,
+    /// What more rows of the same log are scored with, when only served answers are known.
+    pub scoring: Option<Scoring>,
+}
+
+/// What doubly robust scores of further rows are made of: see the module `logged`.
+#[derive(Clone, Debug)]
+pub struct Scoring {
+    /// The compared arms, in the order of the router.
+    pub arms: Vec<ArmId>,
+    /// Expected quality q̂ of every arm.
+    pub quality: Predictor,
+    /// Calibration of `quality`, one per arm.
+    pub calibration: Vec<Calibration>,
+    /// Expected cost ĉ of every arm.
+    pub cost: CostPredictor,
+    /// The line of the floor; its arm is an index into `arms`.
+    pub line: Line,
+    /// The baseline's arm, as an index into `arms`; `None`: what production chose.
+    pub baseline: Option<usize>,
 }
 
 /// Everything fitted and tuned on the training rows.
@@ -197,7 +225,8 @@ pub(crate) fn fit<'a>(
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Result<Fitted<'a>, EvidenceError> {
     progress(Stage::Features);
-    let study = Study::new(input.log, table, &options.split, options.seed)?;
+    let mut study = Study::new(input.log, table, &options.split, options.seed)?;
+    logged::score(&mut study, &options.policy.predictor, forecasts)?;
     let objective = &options.policy.objective;
     let line = line(&study, options)?;
     let rule = match objective.rule {
@@ -446,11 +475,64 @@ pub(crate) struct Judged {
     pub(crate) probabilities: Array2<f64>,
     pub(crate) play: Play,
     pub(crate) baseline: Play,
-    pub(crate) baseline_arm: usize,
+    pub(crate) against: Baseline,
     pub(crate) line_per_row: Array1<f64>,
     pub(crate) floor: FloorBound,
     pub(crate) bootstrap: Bootstrap,
     pub(crate) confidence: f64,
+}
+
+/// What the policy is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Baseline {
+    /// One arm for every request.
+    Arm(usize),
+    /// The arms that production chose.
+    Logged,
+}
+
+impl Baseline {
+    fn of(study: &Study<'_>, name: Option<&str>) -> Result<Self, EvidenceError> {
+        match name {
+            None | Some(BEST_SINGLE) => Ok(Self::Arm(study.best)),
+            Some(LOGGED) if study.table.column(LOGGED).is_none() => {
+                if study.test.logged.is_none() {
+                    return Err(EvidenceError::NotLogged);
+                }
+                Ok(Self::Logged)
+            }
+            Some(arm) => column(study, arm).map(Self::Arm),
+        }
+    }
+
+    fn play(self, study: &Study<'_>) -> Play {
+        match (self, &study.test.logged) {
+            (Self::Arm(arm), _) => arm_play(study, arm),
+            (Self::Logged, Some(logged)) => logged.served.clone(),
+            (Self::Logged, None) => unreachable!("a logged baseline needs a logged table"),
+        }
+    }
+
+    /// Share of evaluated requests that it sends to an arm.
+    pub(crate) fn share(self, study: &Study<'_>, arm: usize) -> f64 {
+        match (self, &study.test.logged) {
+            (Self::Logged, Some(logged)) => {
+                let sent = logged.chosen.iter().filter(|c| **c == Some(arm)).count();
+                #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
+                let share = sent as f64 / logged.chosen.len().max(1) as f64;
+                share
+            }
+            (own, _) => f64::from(u8::from(own == Self::Arm(arm))),
+        }
+    }
+
+    /// Whether the policy ever does something else.
+    fn is_left(self, probabilities: &Array2<f64>) -> bool {
+        match self {
+            Self::Arm(arm) => probabilities.column(arm).iter().any(|p| *p < 1.0 - 1e-12),
+            Self::Logged => true,
+        }
+    }
 }
 
 /// One arm on the evaluated rows.
@@ -461,6 +543,17 @@ pub(crate) fn arm_play(study: &Study<'_>, arm: usize) -> Play {
     }
 }
 
+/// Probabilities of a tuned setting; of the anchor arm when nothing was feasible.
+pub(crate) fn tuned_probabilities(
+    study: &Study<'_>,
+    expected: &Expected<'_>,
+    tuned: Option<Tuned>,
+) -> Array2<f64> {
+    let tuned = tuned.unwrap_or_else(|| Tuned::pure(Setting::Arm(study.best)));
+    let scale = training_rows(study, &Array1::zeros(0), 0.5).cost_scale;
+    tuned.probabilities(expected, scale)
+}
+
 /// A tuned setting of a candidate on the evaluated rows; the anchor arm when nothing was feasible.
 pub(crate) fn tuned_play(
     fitted: &Fitted<'_>,
@@ -468,9 +561,7 @@ pub(crate) fn tuned_play(
     tuned: Option<Tuned>,
 ) -> Play {
     let study = &fitted.study;
-    let tuned = tuned.unwrap_or_else(|| Tuned::pure(Setting::Arm(study.best)));
-    let scale = training_rows(study, &Array1::zeros(0), 0.5).cost_scale;
-    let probabilities = tuned.probabilities(expected, scale);
+    let probabilities = tuned_probabilities(study, expected, tuned);
     play(
         &probabilities,
         study.test.quality.view(),
@@ -484,27 +575,18 @@ fn judge(
     fitted: &Fitted<'_>,
 ) -> Result<Replay, EvidenceError> {
     let study = &fitted.study;
-    let baseline_arm = match options.baseline.as_deref() {
-        None | Some(BEST_SINGLE) => study.best,
-        Some(arm) => column(study, arm)?,
-    };
+    let against = Baseline::of(study, options.baseline.as_deref())?;
     let probabilities = served(study, &fitted.router)?;
+    logged::refuse_without_overlap(study, &probabilities)?;
     let policy = play(
         &probabilities,
         study.test.quality.view(),
         study.test.cost.view(),
     );
     let line_per_row = fitted.line.per_request(&study.test.quality);
-    let clusters = &study.test.clusters;
-    let floor = floor_bound(
-        &policy.quality,
-        &line_per_row,
-        fitted.line,
-        clusters,
-        fitted.confidence,
-    );
+    let floor = floor::bound(study, &probabilities, fitted.line, None, fitted.confidence);
     let judged = Judged {
-        baseline: arm_play(study, baseline_arm),
+        baseline: against.play(study),
         bootstrap: Bootstrap {
             resamples: options.resamples,
             seed: options.seed.0,
@@ -512,11 +594,11 @@ fn judge(
         confidence: options.interval_confidence,
         probabilities,
         play: policy,
-        baseline_arm,
+        against,
         line_per_row,
         floor,
     };
-    let evaluation = evaluation(input, options, fitted, &judged);
+    let evaluation = evaluation(input, options, fitted, &judged)?;
     Ok(Replay {
         evaluation,
         router: fitted.router.clone(),
@@ -526,6 +608,17 @@ fn judge(
         cluster: study.test.clusters.of.clone(),
         play: judged.play,
         baseline: judged.baseline,
+        scoring: study.outcome.clone().map(|(quality, calibration)| Scoring {
+            arms: study.table.arms.clone(),
+            quality,
+            calibration,
+            cost: study.costs.clone(),
+            line: fitted.line,
+            baseline: match against {
+                Baseline::Arm(arm) => Some(arm),
+                Baseline::Logged => None,
+            },
+        }),
     })
 }
 
@@ -534,7 +627,7 @@ fn evaluation(
     options: &ReplayOptions,
     fitted: &Fitted<'_>,
     judged: &Judged,
-) -> Evaluation {
+) -> Result<Evaluation, EvidenceError> {
     let study = &fitted.study;
     let paired = paired(
         &judged.play,
@@ -543,20 +636,20 @@ fn evaluation(
         judged.bootstrap,
         judged.confidence,
     );
-    let baseline = sections::arm_value(study, judged.baseline_arm);
-    let segments = sections::segments(fitted, judged, &options.segments);
+    let baseline = sections::baseline_value(study, judged);
+    let segments = sections::segments(fitted, judged, options);
     let mut diagnostics = sections::diagnostics(input, fitted, judged);
     let floor_quality = mean(judged.line_per_row.view());
-    let broken: Vec<String> = segments
-        .iter()
-        .filter(|s| s.broken)
-        .map(|s| format!("{} = {}", s.column, s.value))
-        .collect();
-    let changes = judged
-        .probabilities
-        .column(judged.baseline_arm)
-        .iter()
-        .any(|p| *p < 1.0 - 1e-12);
+    let broken = |waived: bool| -> Vec<String> {
+        let broken = segments.iter().filter(|s| s.broken && s.waived == waived);
+        broken
+            .map(|s| format!("{}={}", s.column, s.value))
+            .collect()
+    };
+    let changes = judged.against.is_left(&judged.probabilities);
+    let trust = sections::trust(fitted, judged)?;
+    let mut doubts = sections::doubts(options, fitted, judged);
+    doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
         savings: paired.savings.fraction,
         floor: &judged.floor,
@@ -572,25 +665,23 @@ fn evaluation(
             "prompt" => "distinct prompts",
             _ => "requests",
         },
-        doubts: sections::doubts(options, fitted, judged),
+        doubts,
+        vetoes: broken(false),
     };
-    let mut verdict = verdict(&findings);
-    if !broken.is_empty() {
-        let note = format!(
-            "the {} is kept on average, not in every segment: quality is below the line in {}",
-            options.policy.objective.rule,
-            sections::some_of(&broken)
-        );
-        diagnostics.warnings.push(note.clone());
-        verdict.reasons.push(note);
+    let verdict = verdict(&findings);
+    if !broken(true).is_empty() {
+        diagnostics.warnings.push(format!(
+            "quality is below the line in {}, which was waived",
+            sections::some_of(&broken(true))
+        ));
     }
     let (relative_to, retain) = match fitted.line {
         Line::Absolute(_) => (None, None),
         Line::Relative { arm, retain } => (Some(study.table.arms[arm].to_string()), Some(retain)),
     };
-    Evaluation {
+    Ok(Evaluation {
         schema: SCHEMA_VERSION,
-        evidence: EvidenceKind::FullInformation,
+        evidence: logged::evidence(study),
         requests: RequestCounts {
             train: study.train.rows.len() as u64,
             evaluated: study.test.rows.len() as u64,
@@ -620,8 +711,8 @@ fn evaluation(
         quality_change: paired.quality_change,
         verdict,
         references: sections::references(fitted, judged),
-        trust: sections::trust(fitted, judged),
-        off_policy: None,
+        trust,
+        off_policy: sections::off_policy(fitted, judged),
         metrics: sections::metrics(fitted, judged),
         diagnostics,
         segments,
@@ -630,7 +721,7 @@ fn evaluation(
         changed: sections::changed(fitted, judged, options.show_text),
         manifest: manifest(input, options),
         baseline,
-    }
+    })
 }
 
 fn manifest(input: &ReplayInput<'_>, options: &ReplayOptions) -> Manifest {

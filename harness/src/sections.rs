@@ -2,13 +2,16 @@
 
 mod diagnostics;
 mod frontier;
+mod judges;
+mod off_policy;
 mod references;
 mod trust;
 
 pub(crate) use diagnostics::diagnostics;
 pub(crate) use frontier::{frontier, metrics};
+pub(crate) use off_policy::off_policy;
 pub(crate) use references::references;
-pub(crate) use trust::trust;
+pub(crate) use trust::{failed_gates, trust};
 
 use std::collections::BTreeMap;
 
@@ -16,9 +19,10 @@ use plimsoll::{RuleKind, Usd};
 use plimsoll_datasets::{OutcomeLog, column_value};
 
 use crate::evaluation::{ArmValue, ChangedAnswer, Interval, MixRow, Projection, Savings, Segment};
+use crate::floor;
 use crate::judge::{Clusters, broken_p, holm, paired};
 use crate::promise::mean;
-use crate::replay::{Fitted, INVOICE_TOLERANCE, Judged, ReplayOptions};
+use crate::replay::{Baseline, Fitted, INVOICE_TOLERANCE, Judged, LOGGED, ReplayOptions};
 use crate::study::Study;
 use crate::tune::Setting;
 
@@ -30,8 +34,16 @@ const LOOKBACK_DAYS_MIN: f64 = 7.0;
 const MICROSECONDS_PER_DAY: f64 = 86_400e6;
 const DAYS_PER_MONTH: f64 = 30.0;
 
-/// One arm answering every evaluated request; the cost is the exact total over n.
+/// One arm answering every evaluated request; the cost is the exact total over n where every
+/// answer is known.
 pub(crate) fn arm_value(study: &Study<'_>, arm: usize) -> ArmValue {
+    if study.test.logged.is_some() {
+        return ArmValue {
+            model: study.table.arms[arm].to_string(),
+            quality: mean(study.test.quality.column(arm)),
+            cost_usd: mean(study.test.cost.column(arm)),
+        };
+    }
     let total: Usd = study
         .test
         .rows
@@ -42,6 +54,18 @@ pub(crate) fn arm_value(study: &Study<'_>, arm: usize) -> ArmValue {
         model: study.table.arms[arm].to_string(),
         quality: mean(study.test.quality.column(arm)),
         cost_usd: total.as_f64() / count(study.test.rows.len()),
+    }
+}
+
+/// What the policy is compared with.
+pub(crate) fn baseline_value(study: &Study<'_>, judged: &Judged) -> ArmValue {
+    match judged.against {
+        Baseline::Arm(arm) => arm_value(study, arm),
+        Baseline::Logged => ArmValue {
+            model: LOGGED.to_owned(),
+            quality: mean(judged.baseline.quality.view()),
+            cost_usd: mean(judged.baseline.cost.view()),
+        },
     }
 }
 
@@ -86,7 +110,8 @@ pub(crate) fn policy_name(fitted: &Fitted<'_>, rule: RuleKind) -> String {
 
 /// Whether all labels on both sides are equal.
 pub(crate) fn no_signal(study: &Study<'_>) -> bool {
-    let mut labels = study.train.quality.iter().chain(study.test.quality.iter());
+    let labels = study.train.labels.iter().chain(study.test.labels.iter());
+    let mut labels = labels.filter(|label| !label.is_nan());
     let first = labels.next().copied().unwrap_or(0.0);
     labels.all(|q| (q - first).abs() < f64::EPSILON)
 }
@@ -95,10 +120,11 @@ pub(crate) fn no_signal(study: &Study<'_>) -> bool {
 pub(crate) fn doubts(options: &ReplayOptions, fitted: &Fitted<'_>, judged: &Judged) -> Vec<String> {
     let mut doubts = Vec::new();
     if let Some(invoice) = options.invoice_usd {
-        let logged = logged_cost(
-            fitted.study.log,
-            fitted.study.table.arms[judged.baseline_arm].as_str(),
-        );
+        let baseline = match judged.against {
+            Baseline::Arm(arm) => fitted.study.table.arms[arm].as_str(),
+            Baseline::Logged => LOGGED,
+        };
+        let logged = logged_cost(fitted.study.log, baseline);
         let (logged_usd, invoice_usd) = (logged.as_f64(), invoice.as_f64());
         let gap = (logged_usd - invoice_usd).abs();
         if gap > INVOICE_TOLERANCE * invoice_usd.abs() {
@@ -115,10 +141,13 @@ pub(crate) fn doubts(options: &ReplayOptions, fitted: &Fitted<'_>, judged: &Judg
 /// What production paid: the served rows, or the baseline's rows when none is marked.
 fn logged_cost(log: &OutcomeLog, baseline: &str) -> Usd {
     let outcomes = || log.requests.iter().flat_map(|r| &r.outcomes);
+    let single = log.requests.iter().all(|r| r.outcomes.len() == 1);
     let marked = outcomes().any(|o| o.served.is_some());
     outcomes()
         .filter(|o| {
-            if marked {
+            if single {
+                true
+            } else if marked {
                 o.served == Some(true)
             } else {
                 log.arms[o.arm as usize].as_str() == baseline
@@ -135,7 +164,7 @@ pub(crate) fn mix(fitted: &Fitted<'_>, judged: &Judged) -> Vec<MixRow> {
         .map(|arm| {
             let value = arm_value(study, arm);
             MixRow {
-                before: f64::from(u8::from(arm == judged.baseline_arm)),
+                before: judged.against.share(study, arm),
                 after: mean(judged.probabilities.column(arm)),
                 model: value.model,
                 quality: value.quality,
@@ -153,12 +182,16 @@ pub(crate) fn mix(fitted: &Fitted<'_>, judged: &Judged) -> Vec<MixRow> {
 }
 
 /// The evaluation by task, tenant and the columns asked for.
-pub(crate) fn segments(fitted: &Fitted<'_>, judged: &Judged, columns: &[String]) -> Vec<Segment> {
+pub(crate) fn segments(
+    fitted: &Fitted<'_>,
+    judged: &Judged,
+    options: &ReplayOptions,
+) -> Vec<Segment> {
     let study = &fitted.study;
     let mut groups: Vec<(String, String, Vec<usize>)> = Vec::new();
     let names = ["task", "tenant"]
         .into_iter()
-        .chain(columns.iter().map(String::as_str));
+        .chain(options.segments.iter().map(String::as_str));
     for column in names {
         let mut values: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for i in 0..study.test.rows.len() {
@@ -172,17 +205,8 @@ pub(crate) fn segments(fitted: &Fitted<'_>, judged: &Judged, columns: &[String])
             groups.extend(values.into_iter().map(group));
         }
     }
-    let alpha = 1.0 - fitted.confidence;
     let part = |rows: &[usize]| Clusters::of_rows(&study.test.clusters.of, rows);
-    let p_values: Vec<f64> = groups
-        .iter()
-        .map(|(_, _, rows)| {
-            let quality = judged.play.quality.select(ndarray::Axis(0), rows);
-            let line = judged.line_per_row.select(ndarray::Axis(0), rows);
-            broken_p(&quality, &line, fitted.line, &part(rows), alpha)
-        })
-        .collect();
-    let broken = holm(&p_values, alpha);
+    let broken = broken_segments(fitted, judged, &groups);
     groups
         .into_iter()
         .zip(broken)
@@ -198,6 +222,7 @@ pub(crate) fn segments(fitted: &Fitted<'_>, judged: &Judged, columns: &[String])
                 judged.confidence,
             );
             Segment {
+                waived: options.waived.contains(&format!("{column}={value}")),
                 column,
                 value,
                 requests: rows.len() as u64,
@@ -209,6 +234,35 @@ pub(crate) fn segments(fitted: &Fitted<'_>, judged: &Judged, columns: &[String])
             }
         })
         .collect()
+}
+
+/// Which segments are shown to be below the line, all at once: by Holm's procedure where every
+/// answer is known, by Bonferroni's where only the served ones are.
+fn broken_segments(
+    fitted: &Fitted<'_>,
+    judged: &Judged,
+    groups: &[(String, String, Vec<usize>)],
+) -> Vec<bool> {
+    let study = &fitted.study;
+    let alpha = 1.0 - fitted.confidence;
+    if study.test.logged.is_some() {
+        let confidence = 1.0 - alpha / count(groups.len().max(1));
+        let high = |rows: &[usize]| {
+            let rows = Some(rows);
+            floor::bound(study, &judged.probabilities, fitted.line, rows, confidence).high
+        };
+        return groups.iter().map(|(_, _, rows)| high(rows) < 0.0).collect();
+    }
+    let p_values: Vec<f64> = groups
+        .iter()
+        .map(|(_, _, rows)| {
+            let quality = judged.play.quality.select(ndarray::Axis(0), rows);
+            let line = judged.line_per_row.select(ndarray::Axis(0), rows);
+            let clusters = Clusters::of_rows(&study.test.clusters.of, rows);
+            broken_p(&quality, &line, fitted.line, &clusters, alpha)
+        })
+        .collect();
+    holm(&p_values, alpha)
 }
 
 /// Savings in 30 days at the log's own rate; `None` below seven days.
@@ -241,15 +295,20 @@ pub(crate) fn projection(log: &OutcomeLog, savings: &Savings) -> Option<Projecti
 }
 
 /// Requests whose most likely arm differs from the baseline, the greatest loss of quality first.
+///
+/// Empty where only the served answers are known: the others cannot be shown.
 pub(crate) fn changed(fitted: &Fitted<'_>, judged: &Judged, show_text: bool) -> Vec<ChangedAnswer> {
     let study = &fitted.study;
+    let (None, Baseline::Arm(baseline_arm)) = (&study.test.logged, judged.against) else {
+        return Vec::new();
+    };
     let likeliest = |i: usize| {
         let row = judged.probabilities.row(i);
         (0..row.len()).fold(0, |best, arm| if row[arm] > row[best] { arm } else { best })
     };
     let mut changed: Vec<(usize, usize, f64)> = (0..study.test.rows.len())
         .map(|i| (i, likeliest(i)))
-        .filter(|(_, arm)| *arm != judged.baseline_arm)
+        .filter(|(_, arm)| *arm != baseline_arm)
         .map(|(i, arm)| {
             (
                 i,
@@ -268,7 +327,7 @@ pub(crate) fn changed(fitted: &Fitted<'_>, judged: &Judged, show_text: bool) -> 
                 request_id: request.id.clone(),
                 task: request.task.clone(),
                 prompt: request.prompt.clone().filter(|_| show_text),
-                before: study.table.arms[judged.baseline_arm].to_string(),
+                before: study.table.arms[baseline_arm].to_string(),
                 after: study.table.arms[arm].to_string(),
                 quality_before: judged.baseline.quality[i],
                 quality_after: study.test.quality[[i, arm]],

@@ -3,7 +3,8 @@
 
 use ndarray::{Array1, Array2, Axis};
 use plimsoll::{
-    ArmSpec, Context, CostPredictor, CostRow, FeatureMap, FeatureMapConfig, RawContext, Seed,
+    ArmSpec, Calibration, Context, CostPredictor, CostRow, FeatureMap, FeatureMapConfig, Predictor,
+    RawContext, Seed,
 };
 use plimsoll_datasets::{OutcomeLog, Request, Split, split};
 use rand::SeedableRng;
@@ -14,8 +15,8 @@ use rayon::prelude::*;
 use crate::error::EvidenceError;
 use crate::forecast::{FOLDS, Training};
 use crate::judge::Clusters;
-use crate::promise::mean;
-use crate::table::OutcomeTable;
+use crate::promise::{Play, mean};
+use crate::table::{LoggedRows, OutcomeTable};
 
 /// Least number of requests on each side of the split.
 pub const SIDE_MIN: usize = 20;
@@ -23,24 +24,49 @@ pub const SIDE_MIN: usize = 20;
 pub const TRAIN_ROWS_MAX: usize = 50_000;
 /// Most requests of a log on which nearest neighbours are tried: their time grows with the square.
 pub const KNN_ROWS_MAX: usize = 20_000;
+/// Least training answers of each compared arm, where only served answers are known.
+const ARM_ROWS_MIN: u64 = 20;
 /// Characters per token, where a log counts no tokens.
 const CHARS_PER_TOKEN: usize = 4;
 
-/// Observed outcomes on one side of the split.
+/// Outcomes on one side of the split.
+///
+/// `quality` and `cost` are what policies are tuned and judged by. Where every answer is known they
+/// are the observed ones; where only the served one is, they are doubly robust scores
+/// (the module `logged`), whose mean under a policy is its value.
 #[derive(Clone, Debug)]
 pub struct Side {
     /// Rows of the outcome table.
     pub rows: Vec<usize>,
     /// Contexts, shape (n).
     pub contexts: Vec<Context>,
-    /// Quality, shape (n, K).
+    /// Observed quality, shape (n, K); NaN where the answer is not known. Predictors learn from it.
+    pub labels: Array2<f64>,
+    /// Quality, or its score, shape (n, K).
     pub quality: Array2<f64>,
-    /// Cost in US dollars, shape (n, K).
+    /// Cost in US dollars, or its score, shape (n, K).
     pub cost: Array2<f64>,
+    /// What the logging policy did, when only its answers are known.
+    pub logged: Option<LoggedSide>,
     /// Expected cost in US dollars, shape (n, K): cross-fitted on the training side.
     pub expected_cost: Array2<f64>,
     /// Dependent rows.
     pub clusters: Clusters,
+}
+
+/// What the logging policy did on n rows.
+#[derive(Clone, Debug)]
+pub struct LoggedSide {
+    /// Column of the served arm; `None`: an arm that is not compared.
+    pub chosen: Vec<Option<usize>>,
+    /// Its propensity, logged or estimated, in (0, 1].
+    pub propensity: Vec<f64>,
+    /// The served answers: what the log itself earned and spent.
+    pub served: Play,
+    /// Expected quality q̂, shape (n, K), by a predictor that has not seen the row.
+    pub predicted: Array2<f64>,
+    /// Name of that predictor.
+    pub predictor: String,
 }
 
 /// A split log, ready for forecasting.
@@ -60,6 +86,8 @@ pub struct Study<'a> {
     pub features: FeatureMap,
     /// Cost predictor, fitted on the training rows.
     pub costs: CostPredictor,
+    /// The outcome predictor of doubly robust scores, with its calibration per arm.
+    pub outcome: Option<(Predictor, Vec<Calibration>)>,
     /// Training requests beyond [`TRAIN_ROWS_MAX`], drawn by the seed and not used.
     pub unused: usize,
     /// The arm of highest mean quality on the training rows; the cheaper one of equals.
@@ -101,6 +129,7 @@ impl<'a> Study<'a> {
         let fold = folds(table, &train_rows, seed);
         let mut train = Side::new(table, contexts(&train_rows)?, train_rows);
         let mut test = Side::new(table, contexts(&test_rows)?, test_rows);
+        enough_of_each(table, &train)?;
         let costs = train.fit_costs(table, |_| true)?;
         test.expected_cost = expected_costs(&costs, &test.contexts);
         for part in 0..FOLDS {
@@ -121,6 +150,7 @@ impl<'a> Study<'a> {
             fold,
             features,
             costs,
+            outcome: None,
             unused,
             best,
         })
@@ -131,7 +161,7 @@ impl<'a> Study<'a> {
     pub fn training(&self, variances: bool) -> Training<'_> {
         Training {
             contexts: &self.train.contexts,
-            quality: self.train.quality.view(),
+            quality: self.train.labels.view(),
             fold: &self.fold,
             variances,
         }
@@ -147,8 +177,8 @@ impl<'a> Study<'a> {
         hasher.update(&self.fold);
         for side in [&self.train, &self.test] {
             hasher.update(&(side.rows.len() as u64).to_le_bytes());
-            for quality in &side.quality {
-                hasher.update(&quality.to_le_bytes());
+            for label in &side.labels {
+                hasher.update(&label.to_le_bytes());
             }
             for context in &side.contexts {
                 for feature in &context.features {
@@ -176,9 +206,12 @@ impl<'a> Study<'a> {
 
 impl Side {
     fn new(table: &OutcomeTable, contexts: Vec<Context>, rows: Vec<usize>) -> Self {
+        let quality = table.quality.select(Axis(0), &rows);
         Self {
             contexts,
-            quality: table.quality.select(Axis(0), &rows),
+            labels: quality.clone(),
+            logged: table.logged.as_ref().map(|l| LoggedSide::new(l, &rows)),
+            quality,
             cost: table.cost.select(Axis(0), &rows),
             expected_cost: Array2::zeros((rows.len(), table.arms.len())),
             clusters: Clusters::of_rows(&table.cluster, &rows),
@@ -200,7 +233,8 @@ impl Side {
             .enumerate()
             .filter(|(i, _)| use_row(*i));
         let rows = rows.flat_map(|(_, (&row, context))| {
-            (0..table.arms.len()).map(move |arm| CostRow {
+            let seen = (0..table.arms.len()).filter(move |&arm| !table.cost[[row, arm]].is_nan());
+            seen.map(move |arm| CostRow {
                 context,
                 arm,
                 output_tokens: table.output_tokens[[row, arm]],
@@ -209,6 +243,42 @@ impl Side {
         });
         CostPredictor::fit(&specs, rows).map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))
     }
+}
+
+impl LoggedSide {
+    fn new(logged: &LoggedRows, rows: &[usize]) -> Self {
+        let pick = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+        Self {
+            chosen: rows.iter().map(|&row| logged.chosen[row]).collect(),
+            propensity: logged.propensity.as_deref().map(pick).unwrap_or_default(),
+            served: Play {
+                quality: pick(&logged.quality).into(),
+                cost: pick(&logged.cost).into(),
+            },
+            predicted: Array2::zeros((0, 0)),
+            predictor: String::new(),
+        }
+    }
+}
+
+/// In a log that knows served answers only, every compared arm must have some to learn from.
+fn enough_of_each(table: &OutcomeTable, train: &Side) -> Result<(), EvidenceError> {
+    if table.logged.is_none() {
+        return Ok(());
+    }
+    let seen = |arm: usize| {
+        let column = train.labels.column(arm);
+        column.iter().filter(|label| !label.is_nan()).count() as u64
+    };
+    let counts: Vec<u64> = (0..table.arms.len()).map(seen).collect();
+    if counts.iter().all(|count| *count >= ARM_ROWS_MIN) {
+        return Ok(());
+    }
+    let named = |(arm, count): (&plimsoll::ArmId, &u64)| (arm.to_string(), *count);
+    Err(EvidenceError::ThinlyLogged {
+        arms: table.arms.iter().zip(&counts).map(named).collect(),
+        least: ARM_ROWS_MIN,
+    })
 }
 
 /// What is known of a request before an arm is chosen.
@@ -307,7 +377,7 @@ fn expected_row(costs: &CostPredictor, context: &Context, arms: usize) -> Array1
         .collect()
 }
 
-fn best_single(train: &Side) -> usize {
+pub(crate) fn best_single(train: &Side) -> usize {
     let arms = 0..train.quality.ncols();
     let value = |arm: usize| {
         (

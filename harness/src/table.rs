@@ -1,16 +1,19 @@
-//! The full-information table: what every compared arm answered to every request.
+//! The table of outcomes: what every compared arm answered to every request, as far as it is known.
 
 use std::collections::HashMap;
 
 use ndarray::Array2;
 use plimsoll::{ArmId, Usd};
-use plimsoll_datasets::{EvidenceKind, Outcome, OutcomeLog};
+use plimsoll_datasets::{EvidenceKind, Outcome, OutcomeLog, Request};
 
 use crate::error::EvidenceError;
 use crate::evaluation::ArmCoverage;
 
 /// Share of an arm's outcomes that may lack a cost before savings are refused.
 pub const UNPRICED_SHARE_MAX: f64 = 0.01;
+
+/// Least number of labelled answers of an arm in a log with propensities: fewer tell nothing of it.
+pub const LOGGED_ROWS_MIN: u64 = 50;
 
 /// Which arms to compare.
 #[derive(Clone, Debug)]
@@ -23,19 +26,21 @@ pub struct ArmChoice {
     pub coverage_min: f64,
 }
 
-/// Outcomes of K compared arms on n requests, none missing.
+/// Outcomes of K compared arms on n requests: all of them, or the served one's alone.
 #[derive(Clone, Debug)]
 pub struct OutcomeTable {
     /// The compared arms, sorted by name; columns of the arrays below.
     pub arms: Vec<ArmId>,
     /// Rows of the arrays below, as indices into the log's requests, in log order.
     pub requests: Vec<usize>,
-    /// Quality in [0, 1], shape (n, K).
+    /// Quality in [0, 1], shape (n, K); NaN where the answer was not observed.
     pub quality: Array2<f64>,
-    /// Cost in US dollars, shape (n, K): for statistics.
+    /// Cost in US dollars, shape (n, K): for statistics; NaN where it was not observed.
     pub cost: Array2<f64>,
-    /// The same costs, exactly, shape (n, K): for totals.
+    /// The same costs, exactly, shape (n, K): for totals; 0 where not observed.
     pub cost_exact: Array2<Usd>,
+    /// Which arm was served, when only its answers are known; `None`: every answer is known.
+    pub logged: Option<LoggedRows>,
     /// Output tokens including reasoning, where known, shape (n, K).
     pub output_tokens: Array2<Option<u64>>,
     /// Cluster of each row, in 0..`clusters`, numbered by first appearance.
@@ -48,6 +53,19 @@ pub struct OutcomeTable {
     pub coverage: Vec<ArmCoverage>,
     /// Requests of the log that are not rows because a compared arm has no usable outcome there.
     pub set_aside: Vec<usize>,
+}
+
+/// What the logging policy did on n requests.
+#[derive(Clone, Debug)]
+pub struct LoggedRows {
+    /// Column of the served arm, shape (n); `None` when that arm is not compared.
+    pub chosen: Vec<Option<usize>>,
+    /// Its logged propensity, shape (n); `None` when the log records none.
+    pub propensity: Option<Vec<f64>>,
+    /// Quality of the served answer, shape (n).
+    pub quality: Vec<f64>,
+    /// Its cost in US dollars, shape (n).
+    pub cost: Vec<f64>,
 }
 
 /// Tallies of one arm over the whole log.
@@ -74,9 +92,21 @@ impl OutcomeTable {
             return Err(EvidenceError::NoRequests);
         }
         let wanted = wanted_arms(log, choice)?;
-        let tallies = tally(log);
+        let served = log.requests.iter().all(|r| r.served_outcome().is_some());
+        if evidence != EvidenceKind::FullInformation && served {
+            return Self::logged(log, evidence, &wanted);
+        }
+        let tallies = tally(
+            log.requests.iter().flat_map(|r| &r.outcomes),
+            log.arms.len(),
+        );
         let complete = complete_arms(&tallies, &wanted, requests, choice.coverage_min);
-        let coverage = coverage(log, &tallies, &wanted, &complete, choice);
+        let coverage = coverage(log, &tallies, &wanted, &complete, |tally| {
+            format!(
+                "labelled on {} of {requests} requests, less than coverage_min = {}",
+                tally.labelled, choice.coverage_min
+            )
+        });
         refuse_unpriced(log, &tallies, &complete)?;
         let taking_part = wanted.iter().filter(|w| **w).count();
         if taking_part < 2 {
@@ -109,12 +139,118 @@ impl OutcomeTable {
         self.arms.iter().position(|a| a.as_str() == arm)
     }
 
-    fn fill(log: &OutcomeLog, complete: &[bool], coverage: Vec<ArmCoverage>) -> Self {
-        let compared: Vec<usize> = (0..log.arms.len()).filter(|&a| complete[a]).collect();
-        let mut column = vec![None; log.arms.len()];
-        for (index, &arm) in compared.iter().enumerate() {
-            column[arm] = Some(index);
+    /// The table of a log that knows the served answers only.
+    fn logged(
+        log: &OutcomeLog,
+        evidence: EvidenceKind,
+        wanted: &[bool],
+    ) -> Result<Self, EvidenceError> {
+        let outcomes = log.requests.iter().filter_map(Request::served_outcome);
+        let tallies = tally(outcomes, log.arms.len());
+        let compared: Vec<bool> = tallies
+            .iter()
+            .zip(wanted)
+            .map(|(tally, wanted)| *wanted && tally.labelled >= LOGGED_ROWS_MIN)
+            .collect();
+        let mut coverage = coverage(log, &tallies, wanted, &compared, |tally| {
+            format!(
+                "served and labelled {} times, less than {LOGGED_ROWS_MIN}",
+                tally.labelled
+            )
+        });
+        for (arm, tally) in coverage.iter_mut().zip(&tallies) {
+            arm.coverage = share(tally.seen, log.requests.len());
         }
+        refuse_unpriced(log, &tallies, &compared)?;
+        let taking_part = wanted.iter().filter(|w| **w).count();
+        if taking_part < 2 {
+            return Err(EvidenceError::TooFewArms {
+                taking_part,
+                arms: log.arms.len(),
+            });
+        }
+        if compared.iter().filter(|c| **c).count() < 2 {
+            return Err(EvidenceError::ThinlyLogged {
+                arms: (0..log.arms.len())
+                    .filter(|&a| wanted[a])
+                    .map(|a| (log.arms[a].to_string(), tallies[a].labelled))
+                    .collect(),
+                least: LOGGED_ROWS_MIN,
+            });
+        }
+        Ok(Self::fill_logged(log, evidence, &compared, coverage))
+    }
+
+    fn fill_logged(
+        log: &OutcomeLog,
+        evidence: EvidenceKind,
+        compared: &[bool],
+        coverage: Vec<ArmCoverage>,
+    ) -> Self {
+        let (arms, column) = columns(log, compared);
+        let known = |request: &Request| {
+            let outcome = request.served_outcome()?;
+            let eligible = |arm: u32| request.candidates.as_ref().is_none_or(|c| c.contains(&arm));
+            let all_eligible = compared
+                .iter()
+                .zip(0..)
+                .all(|(compared, arm)| !compared || eligible(arm));
+            (all_eligible && outcome.quality.is_some() && outcome.cost.is_some()).then_some(())
+        };
+        let (rows, set_aside): (Vec<usize>, Vec<usize>) =
+            (0..log.requests.len()).partition(|&i| known(&log.requests[i]).is_some());
+        let shape = (rows.len(), arms.len());
+        let mut table = Self {
+            arms,
+            quality: Array2::from_elem(shape, f64::NAN),
+            cost: Array2::from_elem(shape, f64::NAN),
+            cost_exact: Array2::from_elem(shape, Usd::ZERO),
+            output_tokens: Array2::from_elem(shape, None),
+            logged: None,
+            cluster: Vec::new(),
+            clusters: 0,
+            cluster_by: "",
+            coverage,
+            set_aside,
+            requests: rows,
+        };
+        let mut logged = LoggedRows {
+            chosen: Vec::with_capacity(shape.0),
+            propensity: (evidence == EvidenceKind::LoggedWithPropensities).then(Vec::new),
+            quality: Vec::with_capacity(shape.0),
+            cost: Vec::with_capacity(shape.0),
+        };
+        for (row, &index) in table.requests.iter().enumerate() {
+            let outcome = log.requests[index]
+                .served_outcome()
+                .expect("rows have a served outcome");
+            let quality = outcome.quality.map_or(f64::NAN, plimsoll::Quality::get);
+            let cost = outcome.cost.unwrap_or(Usd::ZERO);
+            let chosen = column[outcome.arm as usize];
+            logged.chosen.push(chosen);
+            logged.quality.push(quality);
+            logged.cost.push(cost.as_f64());
+            if let Some(propensity) = &mut logged.propensity {
+                propensity.push(
+                    outcome
+                        .propensity
+                        .map_or(f64::NAN, plimsoll::Propensity::get),
+                );
+            }
+            if let Some(arm) = chosen {
+                table.quality[[row, arm]] = quality;
+                table.cost[[row, arm]] = cost.as_f64();
+                table.cost_exact[[row, arm]] = cost;
+                table.output_tokens[[row, arm]] = output_tokens(outcome);
+            }
+        }
+        table.logged = Some(logged);
+        (table.cluster, table.clusters, table.cluster_by) = clusters(log, &table.requests);
+        table
+    }
+
+    fn fill(log: &OutcomeLog, complete: &[bool], coverage: Vec<ArmCoverage>) -> Self {
+        let (compared, column) = columns(log, complete);
         let arms = compared.len();
         let (mut rows, mut set_aside) = (Vec::new(), Vec::new());
         for (index, request) in log.requests.iter().enumerate() {
@@ -143,15 +279,14 @@ impl OutcomeTable {
                 };
                 quality[[row, arm]] = outcome.quality.map_or(0.0, plimsoll::Quality::get);
                 cost_exact[[row, arm]] = outcome.cost.unwrap_or(Usd::ZERO);
-                output_tokens[[row, arm]] = outcome
-                    .output_tokens
-                    .map(|t| t + outcome.reasoning_tokens.unwrap_or(0));
+                output_tokens[[row, arm]] = self::output_tokens(outcome);
             }
         }
         let cost = cost_exact.mapv(Usd::as_f64);
         let (cluster, clusters, cluster_by) = clusters(log, &rows);
         Self {
-            arms: compared.iter().map(|&a| log.arms[a].clone()).collect(),
+            arms: compared,
+            logged: None,
             requests: rows,
             quality,
             cost,
@@ -164,6 +299,24 @@ impl OutcomeTable {
             set_aside,
         }
     }
+}
+
+/// Output tokens including reasoning.
+fn output_tokens(outcome: &Outcome) -> Option<u64> {
+    outcome
+        .output_tokens
+        .map(|t| t + outcome.reasoning_tokens.unwrap_or(0))
+}
+
+/// The compared arms, and the column of every arm of the log.
+fn columns(log: &OutcomeLog, compared: &[bool]) -> (Vec<ArmId>, Vec<Option<usize>>) {
+    let mut arms = Vec::new();
+    let mut column = vec![None; log.arms.len()];
+    for arm in (0..log.arms.len()).filter(|&a| compared[a]) {
+        column[arm] = Some(arms.len());
+        arms.push(log.arms[arm].clone());
+    }
+    (arms, column)
 }
 
 fn wanted_arms(log: &OutcomeLog, choice: &ArmChoice) -> Result<Vec<bool>, EvidenceError> {
@@ -189,9 +342,9 @@ fn wanted_arms(log: &OutcomeLog, choice: &ArmChoice) -> Result<Vec<bool>, Eviden
         .collect())
 }
 
-fn tally(log: &OutcomeLog) -> Vec<Tally> {
-    let mut tallies = vec![Tally::default(); log.arms.len()];
-    for outcome in log.requests.iter().flat_map(|r| &r.outcomes) {
+fn tally<'a>(outcomes: impl Iterator<Item = &'a Outcome>, arms: usize) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); arms];
+    for outcome in outcomes {
         let tally = &mut tallies[outcome.arm as usize];
         tally.seen += 1;
         tally.labelled += u64::from(outcome.quality.is_some());
@@ -219,8 +372,8 @@ fn coverage(
     log: &OutcomeLog,
     tallies: &[Tally],
     wanted: &[bool],
-    complete: &[bool],
-    choice: &ArmChoice,
+    compared: &[bool],
+    why_not: impl Fn(&Tally) -> String,
 ) -> Vec<ArmCoverage> {
     let n = log.requests.len();
     let of_seen = |part: u64, t: &Tally| {
@@ -234,13 +387,10 @@ fn coverage(
         .map(|a| {
             let left_out = if !wanted[a] {
                 Some("left out by the policy's [arms]".to_owned())
-            } else if complete[a] {
+            } else if compared[a] {
                 None
             } else {
-                Some(format!(
-                    "labelled on {} of {n} requests, less than coverage_min = {}",
-                    tallies[a].labelled, choice.coverage_min
-                ))
+                Some(why_not(&tallies[a]))
             };
             ArmCoverage {
                 model: log.arms[a].to_string(),
@@ -248,7 +398,7 @@ fn coverage(
                 coverage: share(tallies[a].labelled, n),
                 unlabelled_share: of_seen(tallies[a].labelled, &tallies[a]),
                 unpriced_share: of_seen(tallies[a].priced, &tallies[a]),
-                compared: complete[a],
+                compared: compared[a],
                 left_out,
             }
         })

@@ -108,9 +108,9 @@ fn a_policy_that_saves_ships_and_beats_its_references() {
         aim: Aim::Proof,
         ..ObjectiveConfig::retain(0.95)
     };
-    let e = run(&log, &options(objective))
-        .expect("evaluates")
-        .evaluation;
+    let mut options = options(objective);
+    options.waived = vec!["task=hard".to_owned()];
+    let e = run(&log, &options).expect("evaluates").evaluation;
     assert_eq!(
         e.verdict.decision,
         Decision::Ship,
@@ -544,5 +544,28 @@ fn the_router_serves_what_was_tuned() {
         );
         assert!((here.quality.point - tuned.quality.point).abs() < 1e-12);
         assert!((here.cost_usd.point - tuned.cost_usd.point).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn o12_a_segment_below_the_line_vetoes_unless_it_is_waived_by_name() {
+    let log = log(3000, 1, &PAIR);
+    let objective = ObjectiveConfig {
+        aim: Aim::Proof,
+        ..ObjectiveConfig::retain(0.95)
+    };
+    let mut options = options(objective);
+    for (waived, want) in [
+        ("", Decision::Hold),
+        ("task=easy", Decision::Hold),
+        ("task=hard", Decision::Ship),
+    ] {
+        options.waived = vec![waived.to_owned()];
+        let e = run(&log, &options).expect("evaluates").evaluation;
+        let hard = e.segments.iter().find(|s| s.value == "hard");
+        assert!(hard.expect("a segment").broken);
+        assert_eq!(e.verdict.decision, want, "{waived}: {:?}", e.verdict);
+        let named = e.verdict.reasons.iter().any(|r| r.contains("task=hard"));
+        assert_eq!(named, want == Decision::Hold);
     }
 }

@@ -40,9 +40,29 @@ pub(crate) fn options(
         interval_confidence: INTERVAL_CONFIDENCE,
         show_text: args.show_text,
         segments: args.segments.clone(),
+        waived: waived(&args.waived)?,
         invoice_usd: args.invoice_usd.as_deref().map(invoice).transpose()?,
         command,
     })
+}
+
+/// Waivers as `column=value`; blanks around the sign do not matter.
+fn waived(segments: &[String]) -> Result<Vec<String>, Failure> {
+    let parse = |text: &String| {
+        let (column, value) = text.split_once('=')?;
+        let (column, value) = (column.trim(), value.trim());
+        (!column.is_empty()).then(|| format!("{column}={value}"))
+    };
+    let wrong = |text: &String| {
+        Failure::plain(
+            Exit::Usage,
+            "P0715",
+            format!("--waive: `{text}` names no segment"),
+            "give a column and its value, for instance --waive task=chat",
+        )
+    };
+    let each = |text: &String| parse(text).ok_or_else(|| wrong(text));
+    segments.iter().map(each).collect()
 }
 
 fn split_text(args: &JudgeArgs) -> String {
@@ -121,6 +141,9 @@ impl Command {
         self = self.option("split", &split_text(args));
         for column in &args.segments {
             self = self.option("segment", column);
+        }
+        for segment in &args.waived {
+            self = self.option("waive", segment);
         }
         if let Some(invoice) = &args.invoice_usd {
             self = self.option("invoice-usd", invoice);

@@ -206,7 +206,8 @@ fn calibration(fitted: &Fitted<'_>) -> Vec<CalibrationBin> {
     let study = &fitted.study;
     let candidate = &fitted.candidates[fitted.chosen].0;
     let mut bins = vec![(0.0, 0.0, 0_u64); CALIBRATION_BINS];
-    for (predicted, observed) in candidate.test.iter().zip(&study.test.quality) {
+    let pairs = candidate.test.iter().zip(&study.test.labels);
+    for (predicted, observed) in pairs.filter(|(_, label)| !label.is_nan()) {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -6,11 +6,14 @@ use super::references::oracle;
 use crate::bootstrap::percentile_interval;
 use crate::candidate::Candidate;
 use crate::evaluation::{FrontierKind, FrontierPoint, Metrics};
+use crate::floor;
 use crate::hull::{Hull, Point};
-use crate::judge::{floor_bound, saved_share};
+use crate::judge::saved_share;
 use crate::metrics::TwoArms;
 use crate::promise::{Line, Play, mean};
-use crate::replay::{Fitted, Judged, arm_play, standard_errors, training_rows, tuned_play};
+use crate::replay::{
+    Fitted, Judged, arm_play, standard_errors, training_rows, tuned_probabilities,
+};
 use crate::study::Study;
 use crate::tune::{Setting, lambda_grid, play};
 
@@ -124,7 +127,9 @@ pub(crate) fn frontier(fitted: &Fitted<'_>, judged: &Judged) -> Vec<FrontierPoin
             .iter()
             .filter_map(|retain| sweep_spot(fitted, *retain)),
     );
-    spots.push(Spot::new(FrontierKind::Oracle, "oracle", oracle(study)));
+    if study.test.logged.is_none() {
+        spots.push(Spot::new(FrontierKind::Oracle, "oracle", oracle(study)));
+    }
     spots.push(Spot {
         certified: judged.floor.low >= 0.0,
         ..Spot::new(FrontierKind::Here, "policy", judged.play.clone())
@@ -143,10 +148,13 @@ fn sweep_spot(fitted: &Fitted<'_>, retain: f64) -> Option<Spot> {
     let per_row = line.per_request(&study.train.quality);
     let z = standard_errors(study, fitted.confidence, fitted.aim);
     let tuned = candidate.tune(study, &training_rows(study, &per_row, z), fitted.rule)?;
-    let play = tuned_play(fitted, &candidate.on_test(study), Some(tuned));
-    let on_test = line.per_request(&study.test.quality);
-    let clusters = &study.test.clusters;
-    let bound = floor_bound(&play.quality, &on_test, line, clusters, fitted.confidence);
+    let probabilities = tuned_probabilities(study, &candidate.on_test(study), Some(tuned));
+    let play = play(
+        &probabilities,
+        study.test.quality.view(),
+        study.test.cost.view(),
+    );
+    let bound = floor::bound(study, &probabilities, line, None, fitted.confidence);
     Some(Spot {
         retain: Some(retain),
         certified: bound.low >= 0.0,

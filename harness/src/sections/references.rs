@@ -96,14 +96,16 @@ pub(crate) fn references(fitted: &Fitted<'_>, judged: &Judged) -> References {
             .knn
             .as_ref()
             .map(|pair| tuned(pair, "nearest neighbours alone under the same promise")),
-        oracle: Some(reference(
-            "the cheapest best answer to each request, known only afterwards; inflated by luck \
-             when each arm answered once"
-                .into(),
-            &oracle(study),
-            base,
-            vec![],
-        )),
+        oracle: study.test.logged.is_none().then(|| {
+            reference(
+                "the cheapest best answer to each request, known only afterwards; inflated by \
+                 luck when each arm answered once"
+                    .into(),
+                &oracle(study),
+                base,
+                vec![],
+            )
+        }),
     }
 }
 

@@ -1,13 +1,45 @@
 //! How far the evidence can be trusted.
 
-use super::count;
-use crate::evaluation::{ArmOverlap, IntervalChoice, MissingLabels, Trust};
+use ndarray::Array2;
+
+use super::{count, judges};
+use crate::error::EvidenceError;
+use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust};
+use crate::judge::Clusters;
 use crate::promise::mean;
 use crate::replay::{Fitted, Judged};
-use crate::study::Study;
+use crate::study::{LoggedSide, Study};
+use crate::trust::{
+    Covariate, LoggedSample, UNLABELLED_SHARE_MAX, balance, gates, missing_labels, overlap,
+    weight_summary, weights,
+};
 
-/// The trust panel of a fully observed log: nothing is weighted, every arm was seen everywhere.
-pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Trust {
+/// The trust panel of an evaluation.
+///
+/// # Errors
+/// [`EvidenceError::Engine`] when the log's parts do not fit together.
+pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, EvidenceError> {
+    let study = &fitted.study;
+    let judges = judges::judges(study);
+    let mut trust = Trust {
+        clusters: study.test.clusters.count as u64,
+        cluster_by: study.table.cluster_by.to_owned(),
+        largest_cluster_share: largest_cluster(study),
+        looks: 1,
+        intervals: intervals(judged),
+        ..Trust::default()
+    };
+    match &study.test.logged {
+        None => full_information(fitted, judged, &mut trust),
+        Some(logged) => weighted(study, logged, &judged.probabilities, &mut trust)?,
+    }
+    trust.gates.extend(judges::gates(study, &judges));
+    trust.judges = judges;
+    Ok(trust)
+}
+
+/// Nothing is weighted, every arm was seen everywhere.
+fn full_information(fitted: &Fitted<'_>, judged: &Judged, trust: &mut Trust) {
     let study = &fitted.study;
     let n = study.test.rows.len();
     let overlap = |arm: usize| ArmOverlap {
@@ -19,30 +51,147 @@ pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Trust {
         mean_weight: None,
         propensity_min: None,
     };
-    let largest = largest_cluster(study);
-    Trust {
-        overlap: (0..study.table.arms.len()).map(overlap).collect(),
-        missing: missing(fitted),
-        clusters: study.test.clusters.count as u64,
-        cluster_by: study.table.cluster_by.to_owned(),
-        largest_cluster_share: largest,
-        looks: 1,
-        intervals: vec![
-            IntervalChoice {
-                quantity: "floor".to_owned(),
-                method: judged.floor.method.to_owned(),
-                reason: judged.floor.reason.to_owned(),
-            },
-            IntervalChoice {
-                quantity: "quality, cost and savings".to_owned(),
-                method: "paired cluster bootstrap".to_owned(),
-                reason: "policy and baseline answer the same requests, and rows of one cluster \
-                         move together"
-                    .to_owned(),
-            },
-        ],
-        ..Trust::default()
+    trust.overlap = (0..study.table.arms.len()).map(overlap).collect();
+    trust.missing = missing(fitted);
+    let aside = count(study.table.set_aside.len());
+    let share = aside / (aside + count(study.table.rows())).max(1.0);
+    trust.gates.push(Gate {
+        name: "missing outcomes".to_owned(),
+        measured: format!(
+            "{:.2} % of requests set aside, at most {:.0} %",
+            share * 100.0,
+            UNLABELLED_SHARE_MAX * 100.0
+        ),
+        passed: share <= UNLABELLED_SHARE_MAX,
+        about: "Requests without every arm's labelled and priced outcome are left out, and may be \
+                the hard ones; collect them, or leave out the arms that lack them."
+            .to_owned(),
+    });
+}
+
+/// Only served answers are known: weights, and tests of the propensities behind them.
+fn weighted(
+    study: &Study<'_>,
+    logged: &LoggedSide,
+    probabilities: &Array2<f64>,
+    trust: &mut Trust,
+) -> Result<(), EvidenceError> {
+    let log = study.log;
+    let requests: Vec<usize> = study
+        .test
+        .rows
+        .iter()
+        .map(|&row| study.table.requests[row])
+        .collect();
+    let (chosen, quality) = served(study, &requests);
+    // Every arm that the log could choose, compared or not.
+    let mut target = Array2::zeros((requests.len(), log.arms.len()));
+    for (column, arm) in study.table.arms.iter().enumerate() {
+        let all = log.arms.iter().position(|a| a == arm);
+        let all = all.expect("a compared arm is an arm of the log");
+        target.column_mut(all).assign(&probabilities.column(column));
     }
+    let mut sample = LoggedSample {
+        arms: &log.arms,
+        chosen: &chosen,
+        propensity: &logged.propensity,
+        target: target.view(),
+        eligible: None,
+        quality: &quality,
+        clusters: &study.test.clusters,
+        covariates: &[],
+    };
+    let mut covariates = Covariate::of_requests(log, &requests);
+    covariates.extend(Covariate::of_propensities(&sample));
+    sample.covariates = &covariates;
+    sample
+        .check()
+        .map_err(|e| EvidenceError::engine(e.code(), &e, &e.help()))?;
+    let weights = weights(&sample);
+    let summary = weight_summary(&sample, &weights, None);
+    let arms = overlap(&sample);
+    let balance = balance(&sample);
+    let missing = whole_log_missing(study);
+    trust.gates = gates(&sample, &arms, &weights, &summary, &balance, &missing);
+    trust.overlap = arms;
+    trust.weights = Some(summary);
+    trust.balance = balance;
+    trust.missing = missing.arms;
+    Ok(())
+}
+
+/// Missing labels over the whole log: requests without a label are no rows of the table.
+fn whole_log_missing(study: &Study<'_>) -> crate::trust::Missing {
+    let all: Vec<usize> = (0..study.log.requests.len()).collect();
+    let (chosen, quality) = served(study, &all);
+    let n = all.len();
+    let target = Array2::zeros((n, study.log.arms.len()));
+    let mut session = std::collections::HashMap::new();
+    let of = all
+        .iter()
+        .map(|&i| {
+            let request = &study.log.requests[i];
+            let next = session.len();
+            let key = request.session_id.as_deref().unwrap_or(&request.id);
+            *session.entry(key).or_insert(next)
+        })
+        .collect();
+    let clusters = Clusters {
+        of,
+        count: session.len(),
+    };
+    let ones = vec![1.0; n];
+    missing_labels(&LoggedSample {
+        arms: &study.log.arms,
+        chosen: &chosen,
+        propensity: &ones,
+        target: target.view(),
+        eligible: None,
+        quality: &quality,
+        clusters: &clusters,
+        covariates: &[],
+    })
+}
+
+/// The served arm of requests, as an index into the log's arms, and its quality.
+fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<usize>, Vec<Option<f64>>) {
+    requests
+        .iter()
+        .map(|&i| {
+            let outcome = study.log.requests[i]
+                .served_outcome()
+                .expect("every request of a logged table has a served outcome");
+            (
+                outcome.arm as usize,
+                outcome.quality.map(plimsoll::Quality::get),
+            )
+        })
+        .unzip()
+}
+
+fn intervals(judged: &Judged) -> Vec<IntervalChoice> {
+    vec![
+        IntervalChoice {
+            quantity: "floor".to_owned(),
+            method: judged.floor.method.to_owned(),
+            reason: judged.floor.reason.to_owned(),
+        },
+        IntervalChoice {
+            quantity: "quality, cost and savings".to_owned(),
+            method: "paired cluster bootstrap".to_owned(),
+            reason: "policy and baseline answer the same requests, and rows of one cluster \
+                     move together"
+                .to_owned(),
+        },
+    ]
+}
+
+/// What failed gates mean, for the verdict.
+pub(crate) fn failed_gates(trust: &Trust) -> Vec<String> {
+    let failed = trust.gates.iter().filter(|gate| !gate.passed);
+    failed
+        .map(|gate| format!("{}: {}; {}", gate.name, gate.measured, gate.about))
+        .collect()
 }
 
 fn largest_cluster(study: &Study<'_>) -> f64 {

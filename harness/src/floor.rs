@@ -1,0 +1,110 @@
+//! The floor's bound on evaluated rows, whatever kind of evidence they are.
+
+use ndarray::{Array2, Axis};
+
+use crate::bounds::Looks;
+use crate::intervals::{Baseline, WeightedRewards};
+use crate::judge::{Clusters, FloorBound, floor_bound};
+use crate::promise::{Line, mean};
+use crate::study::{LoggedSide, Study};
+use crate::tune::play;
+
+/// Bounds the margin of probabilities of shape (n, K) over the line on the evaluated rows, or on
+/// `rows` of them.
+pub(crate) fn bound(
+    study: &Study<'_>,
+    probabilities: &Array2<f64>,
+    line: Line,
+    rows: Option<&[usize]>,
+    confidence: f64,
+) -> FloorBound {
+    let side = &study.test;
+    let all: Vec<usize>;
+    let rows = if let Some(rows) = rows {
+        rows
+    } else {
+        all = (0..side.rows.len()).collect();
+        &all
+    };
+    let clusters = Clusters::of_rows(&side.clusters.of, rows);
+    let quality = side.quality.select(Axis(0), rows);
+    let policy = play(
+        &probabilities.select(Axis(0), rows),
+        quality.view(),
+        quality.view(),
+    );
+    let per_row = line.per_request(&quality);
+    match &side.logged {
+        None => floor_bound(&policy.quality, &per_row, line, &clusters, confidence),
+        Some(logged) => {
+            let margin = mean(policy.quality.view()) - mean(per_row.view());
+            weighted(
+                logged,
+                probabilities,
+                line,
+                rows,
+                &clusters,
+                margin,
+                confidence,
+            )
+        }
+    }
+}
+
+/// The bound where only served answers are known: bets on importance-weighted rewards.
+fn weighted(
+    logged: &LoggedSide,
+    probabilities: &Array2<f64>,
+    line: Line,
+    rows: &[usize],
+    clusters: &Clusters,
+    margin: f64,
+    confidence: f64,
+) -> FloorBound {
+    let alpha = 1.0 - confidence;
+    let inverse = |i: usize, arm: usize| {
+        let served = logged.chosen[i] == Some(arm);
+        f64::from(u8::from(served)) / logged.propensity[i]
+    };
+    let rewards: Vec<f64> = rows.iter().map(|&i| logged.served.quality[i]).collect();
+    let policy: Vec<f64> = rows
+        .iter()
+        .map(|&i| logged.chosen[i].map_or(0.0, |arm| probabilities[[i, arm]] * inverse(i, arm)))
+        .collect();
+    let (arm_weights, agreement): (Vec<f64>, Vec<f64>) = match line {
+        Line::Absolute(_) => (Vec::new(), Vec::new()),
+        Line::Relative { arm, .. } => rows
+            .iter()
+            .map(|&i| (inverse(i, arm), probabilities[[i, arm]].clamp(0.0, 1.0)))
+            .unzip(),
+    };
+    let weighted = WeightedRewards {
+        rewards: &rewards,
+        policy: &policy,
+        baseline: matches!(line, Line::Relative { .. }).then_some(Baseline {
+            weights: &arm_weights,
+            agreement: &agreement,
+        }),
+        clusters: Some(clusters),
+        predictions: None,
+    };
+    let (low, high) = match line {
+        Line::Absolute(line) => (
+            weighted.value_lower(alpha, Looks::Once).map(|v| v - line),
+            weighted.value_upper(alpha, Looks::Once).map(|v| v - line),
+        ),
+        Line::Relative { retain, .. } => (
+            weighted.margin_lower(retain, alpha, Looks::Once),
+            weighted.margin_upper(retain, alpha, Looks::Once),
+        ),
+    };
+    let (least, most) = line.margin_range();
+    FloorBound {
+        margin,
+        low: low.unwrap_or(least),
+        high: high.unwrap_or(most),
+        method: "betting on weighted rewards",
+        reason: "rewards are weighted by 1/propensity, which has no upper end: a finite-sample \
+                 betting bound that needs none",
+    }
+}
