@@ -56,6 +56,7 @@ pub mod promise;
 pub mod propensity;
 mod replay;
 mod sections;
+pub mod stream;
 pub mod study;
 mod table;
 pub mod trust;
@@ -75,6 +76,6 @@ pub use evaluation::{
 pub use explain::explain;
 pub use replay::{
     INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, LOGGED, RESAMPLES, Replay, ReplayInput, ReplayOptions,
-    Scoring, Stage, replay, replay_with,
+    Stage, replay, replay_with,
 };
 pub use table::{ArmChoice, LOGGED_ROWS_MIN, LoggedRows, OutcomeTable, UNPRICED_SHARE_MAX};

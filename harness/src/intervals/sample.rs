@@ -146,9 +146,7 @@ impl<'a> Sample<'a> {
         }
         for weights in weights {
             facts.ess = facts.ess.min(effective(weights));
-            if Support::of(weights, clusters) == Support::Broken {
-                facts.support = Support::Broken;
-            }
+            facts.support = facts.support.and(Support::of(weights, clusters));
             let spread = Robust::mean(weights, clusters).filter(|mean| mean.standard_error > 0.0);
             if let Some(mean) = spread {
                 facts.contributions = facts.contributions.min(mean.contributions);
