@@ -172,21 +172,20 @@ impl WeightedRewards<'_> {
         })?
     }
 
-    /// Whether a margin of 0 at `retain` is rejected as too high, and as too low: whether
-    /// `margin_upper` lies below 0 and whether `margin_lower` lies above.
+    /// Whether a margin of 0 at `retain` is rejected: because the margin lies above
+    /// (`margin_lower` > 0), or because it lies below (`margin_upper` < 0).
     pub(super) fn margin_excludes_zero(
         &self,
         retain: f64,
+        above: bool,
         alpha: f64,
         looks: Looks,
-    ) -> Option<(bool, bool)> {
-        let sought = self.margin(retain)?;
-        let positive = |sought| {
-            self.with_streams(sought, alpha, looks, |streams, weights| {
-                rejects(streams, weights, 0.0, alpha, looks)
-            })
-        };
-        Some((positive(sought.mirrored())?, positive(sought)?))
+    ) -> Option<bool> {
+        let margin = self.margin(retain)?;
+        let sought = if above { margin } else { margin.mirrored() };
+        self.with_streams(sought, alpha, looks, |streams, weights| {
+            rejects(streams, weights, 0.0, alpha, looks)
+        })
     }
 
     /// What `judge` makes of φ, and of φ_k where there are predictions.
