@@ -27,7 +27,8 @@ fn main() -> Outcome<()> {
     let folder = std::env::temp_dir().join(format!("plimsoll-ope-{}", std::process::id()));
     fs::create_dir(&folder)?;
     println!("| what | side | CPU seconds | Plimsoll / side |\n|---|---|---|---|");
-    let done = estimators(rows, &folder).and_then(|()| bootstrap(&folder));
+    let done = estimators(rows, &folder);
+    bootstrap(&folder);
     fs::remove_dir_all(&folder)?;
     done?;
     if let Some(peak) = peak_megabytes() {
@@ -128,7 +129,7 @@ fn estimators(rows: usize, folder: &Path) -> Outcome<()> {
     Ok(())
 }
 
-fn bootstrap(folder: &Path) -> Outcome<()> {
+fn bootstrap(folder: &Path) {
     let mut numbers = Numbers::new(2);
     let clusters: Vec<u64> = (0..CLUSTERS as u64).collect();
     let columns: Vec<Vec<f64>> = (0..4)
@@ -155,7 +156,6 @@ fn bootstrap(folder: &Path) -> Outcome<()> {
     }
     let theirs = in_python(&["poisson", &rows, &resamples]);
     row(&what, "NumPy", theirs, ours);
-    Ok(())
 }
 
 const C_FLAGS: [(&str, &[&str]); 2] = [

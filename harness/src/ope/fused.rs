@@ -301,6 +301,10 @@ impl Tile {
     fn add_weights(&self, sums: &mut Sums) {
         let mut lanes = [[0.0_f64; LANES]; 5];
         for i in (0..TILE).step_by(LANES) {
+            #[expect(
+                clippy::needless_range_loop,
+                reason = "plain counted loops become vector instructions"
+            )]
             for lane in 0..LANES {
                 let w = f64::from(self.weight[i + lane]);
                 let x = w * f64::from(self.outcome[i + lane]);
@@ -323,6 +327,10 @@ impl Tile {
     fn add_terms(&self, sums: &mut [f64; 2], term: impl Fn(f32, f32, f32, f32) -> f32) {
         let mut lanes = [[0.0_f64; LANES]; 2];
         for i in (0..TILE).step_by(LANES) {
+            #[expect(
+                clippy::needless_range_loop,
+                reason = "plain counted loops become vector instructions"
+            )]
             for lane in 0..LANES {
                 let j = i + lane;
                 let x = f64::from(term(
@@ -443,7 +451,9 @@ mod tests {
             let mut target: Vec<f32> = (0..cells).map(|_| rng.random()).collect();
             for row in target.chunks_exact_mut(arms.into()) {
                 let sum: f32 = row.iter().sum();
-                row.iter_mut().for_each(|p| *p /= sum);
+                for p in row {
+                    *p /= sum;
+                }
             }
             Self {
                 action: (0..rows).map(|_| rng.random_range(0..arms)).collect(),

@@ -149,7 +149,11 @@ fn unit_sums(unit: usize, keys: &[Key], columns: &[Scaled]) -> Vec<[f64; LANES]>
 }
 
 /// sums\[m\]\[lane\] += Σ_row weights\[row\]\[lane\] · values\[m\]\[row\].
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "a call per cluster would cost more than the work: 1.8 s in place of 1.35 s"
+)]
+#[inline(always)]
 fn add_weighted(sums: &mut [[f64; LANES]], weights: &[[f32; LANES]], values: [&[f32]; GROUP]) {
     let rows = weights.len();
     let values = values.map(|column| &column[..rows]);
@@ -175,7 +179,11 @@ fn add_weighted(sums: &mut [[f64; LANES]], weights: &[[f32; LANES]], values: [&[
 }
 
 /// The weights of one cluster in the resamples of one unit.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "a call per cluster would cost more than the work: 1.8 s in place of 1.35 s"
+)]
+#[inline(always)]
 fn draw(key: Key, constants: &[Key; WORDS], weights: &mut [i16; LANES]) {
     let mut bits = [0_i16; LANES];
     for (bits, constant) in bits.chunks_exact_mut(4).zip(constants) {
