@@ -4,6 +4,7 @@ mod comparison;
 mod evaluation;
 mod explanation;
 mod headline;
+mod learning;
 mod money;
 mod quality;
 mod trust;
@@ -11,6 +12,7 @@ mod trust;
 pub(crate) use comparison::comparison_document;
 pub(crate) use evaluation::evaluation_document;
 pub(crate) use explanation::explanation_document;
+pub(crate) use learning::learning_document;
 
 use plimsoll_harness::{Decision, Evaluation, Interval};
 

@@ -9,11 +9,13 @@ mod canvas;
 mod fan;
 mod frontier;
 mod gauge;
+mod series;
 
 pub(crate) use calibration::Calibration;
 pub(crate) use fan::Fan;
 pub(crate) use frontier::{Frontier, FrontierMark};
 pub(crate) use gauge::Gauge;
+pub(crate) use series::{CURVES_MAX, Curve, CurvePoint, Series};
 
 /// A drawing with its words.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) enum Chart {
     Frontier(Frontier),
     Fan(Fan),
     Calibration(Calibration),
+    Series(Series),
 }
 
 /// How much room a drawing has.
@@ -38,6 +41,7 @@ impl Chart {
             Self::Frontier(_) => "frontier",
             Self::Fan(_) => "fan",
             Self::Calibration(_) => "calibration",
+            Self::Series(c) => c.id,
         }
     }
 
@@ -47,6 +51,7 @@ impl Chart {
             Self::Frontier(c) => &c.title,
             Self::Fan(c) => &c.title,
             Self::Calibration(c) => &c.title,
+            Self::Series(c) => &c.title,
         }
     }
 
@@ -57,6 +62,7 @@ impl Chart {
             Self::Frontier(c) => &c.description,
             Self::Fan(c) => &c.description,
             Self::Calibration(c) => &c.description,
+            Self::Series(c) => &c.description,
         }
     }
 
@@ -67,6 +73,7 @@ impl Chart {
             Self::Frontier(c) => &c.caption,
             Self::Fan(c) => &c.description,
             Self::Calibration(c) => &c.description,
+            Self::Series(c) => &c.caption,
         }
     }
 
@@ -85,6 +92,7 @@ impl Chart {
             Self::Frontier(c) => c.draw(size),
             Self::Fan(c) => c.draw(size),
             Self::Calibration(c) => c.draw(size),
+            Self::Series(c) => c.draw(size),
         }
     }
 }
