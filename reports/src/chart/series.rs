@@ -115,14 +115,14 @@ impl Series {
             (0.0, 1.0)
         };
         let margin = (most - least) * 0.04;
-        let last = self
+        let requests = self
             .curves
             .iter()
-            .flat_map(|c| c.points.last())
+            .filter_map(|c| c.points.last())
             .map(|p| p.request)
             .max();
         (
-            Axis::linear(0.0, float(last.unwrap_or(1)), left, right),
+            Axis::linear(0.0, float(requests.unwrap_or(1)), left, right),
             Axis::linear(least - margin, most + margin, bottom, top),
         )
     }
