@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use plimsoll_datasets::Logging;
 
+mod learning;
+
+pub(crate) use learning::LearningArgs;
+
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
 /// recorded traffic what that saves.
 #[derive(Debug, Parser)]
@@ -248,6 +252,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) learning: LearningArgs,
 }
 
 /// `compare`.

@@ -33,6 +33,12 @@ impl Progress {
             .set_message(format!("wrote {done} of {total} requests"));
     }
 
+    /// Runs of a learning replay.
+    pub(crate) fn runs(&self, runs: usize) {
+        self.0
+            .set_message(format!("replaying a learning policy under {runs} seeds"));
+    }
+
     /// Where a replay is.
     pub(crate) fn stage(&self, stage: Stage) {
         self.0.set_message(match stage {

@@ -10,6 +10,7 @@ fn main() -> std::io::Result<()> {
         ("evaluation", SchemaOf::Evaluation),
         ("comparison", SchemaOf::Comparison),
         ("explanation", SchemaOf::Explanation),
+        ("learning", SchemaOf::Learning),
     ] {
         std::fs::write(folder.join(format!("{name}.schema.json")), schema_json(of))?;
     }

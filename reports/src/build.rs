@@ -5,6 +5,7 @@ mod evaluation;
 mod explanation;
 mod headline;
 mod methods;
+mod learning;
 mod money;
 mod off_policy;
 mod overlap;
@@ -15,6 +16,7 @@ mod trust;
 pub(crate) use comparison::comparison_document;
 pub(crate) use evaluation::evaluation_document;
 pub(crate) use explanation::explanation_document;
+pub(crate) use learning::learning_document;
 
 use plimsoll_harness::{Decision, Evaluation, Gate, Interval};
 

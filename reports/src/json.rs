@@ -1,5 +1,6 @@
 //! The data itself, and the schema it keeps to.
 
+use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::{Comparison, Evaluation, Explanation};
 use serde::Serialize;
 
@@ -18,6 +19,8 @@ pub enum SchemaOf {
     Comparison,
     /// [`Explanation`].
     Explanation,
+    /// [`LearningReport`].
+    Learning,
 }
 
 /// The JSON schema of what [`Format::Json`] writes, derived from the types.
@@ -37,6 +40,7 @@ pub fn schema_json(of: SchemaOf) -> String {
         SchemaOf::Evaluation => schemars::schema_for!(Evaluation),
         SchemaOf::Comparison => schemars::schema_for!(Comparison),
         SchemaOf::Explanation => schemars::schema_for!(Explanation),
+        SchemaOf::Learning => schemars::schema_for!(LearningReport),
     };
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
     text.push('\n');

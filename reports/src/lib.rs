@@ -51,5 +51,7 @@ mod terminal;
 
 pub use error::ReportError;
 pub use json::{SchemaOf, schema_json};
-pub use read::{parse_comparison, parse_evaluation};
-pub use render::{Format, Style, render_comparison, render_evaluation, render_explanation};
+pub use read::{parse_comparison, parse_evaluation, parse_learning};
+pub use render::{
+    Format, Style, render_comparison, render_evaluation, render_explanation, render_learning,
+};

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::{Comparison, Evaluation, Explanation};
 
-use crate::build::{comparison_document, evaluation_document, explanation_document};
+use crate::build::{
+    comparison_document, evaluation_document, explanation_document, learning_document,
+};
 use crate::{ReportError, csv, html, json, markdown, terminal};
 
 /// The form of a report.
@@ -117,5 +120,24 @@ pub fn render_explanation(
             kind: "an explanation",
             format,
         }),
+    }
+}
+
+/// The report of a learning replay.
+///
+/// # Errors
+/// As [`render_evaluation`].
+pub fn render_learning(
+    report: &LearningReport,
+    format: Format,
+    style: &Style,
+) -> Result<String, ReportError> {
+    let document = || learning_document(report);
+    match format {
+        Format::Terminal => Ok(terminal::render(&document(), *style)),
+        Format::Json => json::render(report),
+        Format::Markdown => Ok(markdown::render(&document())),
+        Format::Csv => csv::learning(report),
+        Format::Html => html::render(&document(), &json::island(report)?),
     }
 }

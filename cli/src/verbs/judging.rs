@@ -94,6 +94,7 @@ fn invoice(text: &str) -> Result<Usd, Failure> {
 }
 
 /// A command that gives the same evaluation again: files by name, nothing that does not matter.
+#[derive(Default)]
 pub(crate) struct Command(String);
 
 impl Command {
@@ -120,6 +121,31 @@ impl Command {
             .fold(self, |command, path| command.option(name, &file_name(path)))
     }
 
+    /// `--name`.
+    pub(crate) fn flag(mut self, name: &str) -> Self {
+        self.0 = format!("{} --{name}", self.0);
+        self
+    }
+
+    /// Everything about reading that changes the result, and the seed.
+    pub(crate) fn reading(self, context: &Context, reading: &ReadingArgs) -> String {
+        self.read(context, reading)
+            .option("seed", &context.settings.seed.to_string())
+            .0
+    }
+
+    fn read(mut self, context: &Context, reading: &ReadingArgs) -> Self {
+        let settings = &context.settings;
+        self = self.files("prices", settings.prices.as_deref());
+        if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
+            self = self.option("max-reject", &settings.max_reject.to_string());
+        }
+        match reading.timestamp_unit {
+            Some(unit) => self.option("timestamp-unit", unit_name(unit)),
+            None => self,
+        }
+    }
+
     /// Everything about reading and judging that changes the result.
     pub(crate) fn judging(
         mut self,
@@ -128,13 +154,7 @@ impl Command {
         args: &JudgeArgs,
     ) -> String {
         let settings = &context.settings;
-        self = self.files("prices", settings.prices.as_deref());
-        if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
-            self = self.option("max-reject", &settings.max_reject.to_string());
-        }
-        if let Some(unit) = reading.timestamp_unit {
-            self = self.option("timestamp-unit", unit_name(unit));
-        }
+        self = self.read(context, reading);
         if args.baseline != BEST_SINGLE {
             self = self.option("baseline", &args.baseline);
         }

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod init;
 mod judging;
+mod learning;
 pub(crate) mod manual;
 pub(crate) mod models;
 mod names;

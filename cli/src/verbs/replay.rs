@@ -14,6 +14,9 @@ use crate::problem::Failure;
 use crate::progress::Progress;
 
 pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure> {
+    if args.learning.learning {
+        return super::learning::run(context, args);
+    }
     let output = Output::new(context, args.judge.format)?;
     let policy_path = args.policy.as_deref();
     let policy = policy(context, policy_path)?;
