@@ -10,6 +10,9 @@ fn main() -> std::io::Result<()> {
         ("evaluation", SchemaOf::Evaluation),
         ("comparison", SchemaOf::Comparison),
         ("explanation", SchemaOf::Explanation),
+        ("certificate", SchemaOf::Certificate),
+        ("shortfall", SchemaOf::Shortfall),
+        ("check", SchemaOf::Check),
     ] {
         std::fs::write(folder.join(format!("{name}.schema.json")), schema_json(of))?;
     }
