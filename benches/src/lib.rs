@@ -1,5 +1,7 @@
 //! Inputs that the benches share: deterministic, so that runs can be compared.
 
+pub mod bandit;
+
 use plimsoll::{ArmId, ArmSpec, Context, Price};
 
 /// A deterministic stream of numbers in [0, 1).

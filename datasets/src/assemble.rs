@@ -22,9 +22,9 @@ pub(crate) struct Spot {
 /// Why a row was not read, as a reader knows it.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    reason: RejectReason,
-    column: Option<String>,
-    request_id: Option<String>,
+    pub(crate) reason: RejectReason,
+    pub(crate) column: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// Bytes from the beginning of the line to the fault.
     pub(crate) offset: u64,
 }

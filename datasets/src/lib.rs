@@ -7,6 +7,7 @@
 //! - [`Catalogue`] gives unpriced outcomes their exact cost; what has no price is never free.
 //! - [`split`] divides requests without tearing sessions apart.
 //! - [`simulate`] makes logs whose truth is known, of any size; [`sample_log`] is one of them.
+//! - [`LoggedFiles`] streams large Parquet logs as columns; memory does not grow with their rows.
 //! - [`LogWriter`] and [`write_log`] write the same formats, whole files or none.
 //!
 //! Prompt text never reaches an error, a report or a `Debug` text.
@@ -45,10 +46,14 @@ mod report;
 mod row;
 mod sample;
 mod simulate;
+mod simulate_log;
 mod simulate_text;
 mod source;
 mod split;
 mod split_error;
+mod stream;
+mod stream_batch;
+mod stream_cells;
 mod timestamp;
 mod write;
 mod write_error;
@@ -71,11 +76,14 @@ pub use row::LogRow;
 pub use sample::{SAMPLE_NAME, sample_config, sample_log};
 pub use simulate::{
     ArmTruth, Logging, STRONG_AT_LOGITS, SimulateConfig, SimulateError, SimulatedArm,
-    SimulatedRequest, Simulation, SimulationSummary, simulate,
+    SimulatedRequest, Simulation, SimulationSummary,
 };
+pub use simulate_log::simulate;
 pub use source::Input;
 pub use split::{Split, column_value, split};
 pub use split_error::SplitError;
+pub use stream::{LoggedFiles, StreamOptions, StreamTally};
+pub use stream_batch::{LoggedBatch, NO_NAME, NO_TIME, NO_TOKENS, Names};
 pub use timestamp::TimestampUnit;
 pub use write::{LogWriter, write_log};
 pub use write_error::WriteError;

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::{
-    AnyValue, ArrowDataType, DataFrame, DataType, LazyFrame, ListChunked, ParquetReader, PlRefPath,
-    ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit, polars_bail,
+    AnyValue, ArrowDataType, DataFrame, DataType, FileMetadataRef, LazyFrame, ListChunked,
+    ParquetReader, PlRefPath, ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit,
+    polars_bail,
 };
 
 use crate::assemble::{Assembler, Spot};
@@ -38,8 +39,8 @@ enum Class {
     Unsupported,
 }
 
-struct Field {
-    name: String,
+pub(crate) struct Field {
+    pub(crate) name: String,
     class: Class,
     type_name: String,
 }
@@ -47,10 +48,12 @@ struct Field {
 /// `PAR1`, with which every Parquet file begins.
 const MAGIC_BYTES: u64 = 4;
 
-struct Shape {
-    fields: Vec<Field>,
+/// What a file's footer says.
+pub(crate) struct Shape {
+    pub(crate) fields: Vec<Field>,
     rows: u64,
-    bytes: u64,
+    pub(crate) bytes: u64,
+    pub(crate) metadata: FileMetadataRef,
 }
 
 /// Reads a Parquet file in place.
@@ -151,7 +154,7 @@ fn agree(a: Class, b: Class) -> bool {
     a == b || a == Class::Null || b == Class::Null || (is_number(a) && is_number(b))
 }
 
-fn is_parquet(path: &Path) -> bool {
+pub(crate) fn is_parquet(path: &Path) -> bool {
     let mut magic = [0; 4];
     File::open(path)
         .and_then(|mut file| file.read_exact(&mut magic))
@@ -172,7 +175,7 @@ pub fn is_decoding() -> bool {
 }
 
 /// Runs the decoder; whatever it does wrong on damaged bytes is an error of the file.
-fn guarded<T>(
+pub(crate) fn guarded<T>(
     file: &str,
     decode: impl FnOnce() -> polars::prelude::PolarsResult<T>,
 ) -> Result<T, ReadError> {
@@ -204,7 +207,7 @@ fn reason(text: &str) -> String {
 }
 
 /// Reads the file's footer only.
-fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
+pub(crate) fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
     let handle = File::open(path).map_err(|source| ReadError::Io {
         file: file.to_owned(),
         source,
@@ -237,6 +240,7 @@ fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
         Ok(Shape {
             fields: schema.iter().map(field).collect(),
             rows: metadata.num_rows as u64,
+            metadata: metadata.clone(),
             bytes: metadata
                 .row_groups
                 .iter()
@@ -287,7 +291,7 @@ fn type_name(dtype: &ArrowDataType) -> String {
     name.to_owned()
 }
 
-fn check_types(file: &str, fields: &[Field]) -> Result<(), ReadError> {
+pub(crate) fn check_types(file: &str, fields: &[Field]) -> Result<(), ReadError> {
     let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
     require_columns(file, &names)?;
     for field in fields {
@@ -364,7 +368,7 @@ fn read_slice(
 }
 
 /// The cells of one column, in the form that is cheapest to reach.
-enum Cells {
+pub(crate) enum Cells {
     Text(StringChunked),
     Unsigned(polars::prelude::UInt64Chunked),
     Signed(polars::prelude::Int64Chunked),
@@ -382,7 +386,7 @@ enum Cells {
 }
 
 impl Cells {
-    fn new(series: &Series) -> polars::prelude::PolarsResult<Self> {
+    pub(crate) fn new(series: &Series) -> polars::prelude::PolarsResult<Self> {
         // One chunk makes access by row a matter of an index.
         let series = series.rechunk();
         let physical = || series.to_physical_repr().cast(&DataType::Int64);
@@ -415,7 +419,7 @@ impl Cells {
         })
     }
 
-    fn get(&self, at: usize) -> Result<Cell<'_>, RejectReason> {
+    pub(crate) fn get(&self, at: usize) -> Result<Cell<'_>, RejectReason> {
         let cell = match self {
             Self::Text(cells) => cells.get(at).map(|text| Cell::Text(text.into())),
             Self::Unsigned(cells) => cells.get(at).map(Cell::Unsigned),

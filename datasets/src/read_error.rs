@@ -165,6 +165,23 @@ pub enum ReadError {
         /// The line, when the format has lines.
         line: Option<u64>,
     },
+    /// A streamed log in which a request has several rows.
+    #[error(
+        "{count} rows repeat a request_id: {file}: row {row} has that of {first_file}: row \
+         {first_row}, and a log of this size is read one row per request"
+    )]
+    RepeatedRequests {
+        /// Rows beyond the first of their request.
+        count: u64,
+        /// The file of a request's first row.
+        first_file: String,
+        /// The row, from 1.
+        first_row: u64,
+        /// The file of its second row.
+        file: String,
+        /// The row, from 1.
+        row: u64,
+    },
     /// More rows rejected than allowed.
     #[error(
         "{} of {} rows cannot be used, and at most {} % may be rejected",
@@ -217,6 +234,7 @@ impl ReadError {
             Self::ZstdWindow { .. } => "P0217",
             Self::TimestampUnit { .. } => "P0218",
             Self::TooManyRejects { .. } => "P0219",
+            Self::RepeatedRequests { .. } => "P0220",
         }
     }
 
@@ -251,6 +269,7 @@ impl ReadError {
                 ..
             } => at(second_file, None, Some(column)),
             Self::LineCap { file, line, .. } => at(file, Some(*line), None),
+            Self::RepeatedRequests { file, .. } => at(file, None, Some("request_id")),
             Self::TimestampUnit { file, line } => at(file, *line, Some("timestamp")),
             Self::TooManyRejects { rejects, .. } => rejects
                 .first()
@@ -327,6 +346,12 @@ impl ReadError {
             }
             Self::TimestampUnit { .. } => {
                 "name the unit with --timestamp-unit s, ms, us or ns; it is never guessed"
+                    .to_owned()
+            }
+            Self::RepeatedRequests { .. } => {
+                "drop the repeated rows (identical ones add nothing; of contradicting ones at most \
+                 one is right), or evaluate fewer than a million rows at a time: those are read \
+                 whole, and several arms may answer one request"
                     .to_owned()
             }
             Self::TooManyRejects { .. } => {

@@ -1,7 +1,5 @@
 //! Synthetic logs whose truth is known: every arm's chance to answer every request well.
 
-use std::path::Path;
-
 use plimsoll::{Propensity, Quality, Seed, Usd};
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, LogNormal};
@@ -10,7 +8,6 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use crate::catalogue::{Catalogue, TokenPrices};
 use crate::row::LogRow;
 use crate::simulate_text::{self, TASKS};
-use crate::write::LogWriter;
 use crate::write_error::WriteError;
 
 /// What to simulate.
@@ -26,6 +23,7 @@ use crate::write_error::WriteError;
 /// | `logging` | full information | which outcomes are observed |
 /// | `requests_per_session` | 4 | mean length of a session |
 /// | `days` | 28 | time from first to last request |
+/// | `text` | true | whether requests have a prompt; without, large logs are written much faster |
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimulateConfig {
     /// Number of requests, at least 1.
@@ -46,6 +44,8 @@ pub struct SimulateConfig {
     pub requests_per_session: u32,
     /// Days from the first to the last request, at least 1.
     pub days: u32,
+    /// Whether requests have a prompt.
+    pub text: bool,
 }
 
 /// One simulated arm.
@@ -121,6 +121,7 @@ impl Default for SimulateConfig {
             logging: Logging::FullInformation,
             requests_per_session: 4,
             days: 28,
+            text: true,
         }
     }
 }
@@ -229,6 +230,8 @@ struct Session {
     task: usize,
 }
 
+/// Tokens of a prompt that is not written.
+const PROMPT_TOKENS: u64 = 40;
 /// 1 September 2026, midnight UTC: the first day of every simulation.
 const START_US: i64 = 1_788_220_800_000_000;
 const DAY_US: f64 = 86_400e6;
@@ -291,37 +294,51 @@ impl Simulation {
         )
     }
 
-    fn request(&self, number: u64) -> SimulatedRequest {
-        let mut random = self.random(b"request", number);
+    /// Draws everything about the next request; the numbers depend on the seed and its number only.
+    pub(crate) fn next_ticket(&mut self) -> Option<Ticket> {
+        if self.next == self.config.requests {
+            return None;
+        }
+        if self.session.left == 0 {
+            self.begin_session();
+        }
+        self.session.left -= 1;
+        self.next += 1;
+        Some(Ticket {
+            number: self.next - 1,
+            session: self.session.number,
+            tenant: self.session.tenant,
+            task: self.session.task,
+        })
+    }
+
+    pub(crate) fn draw(&self, ticket: Ticket) -> Drawn {
+        let mut random = self.random(b"request", ticket.number);
         let other = self.draw_task(&mut random);
         let at = if random.random_bool(SAME_TASK) {
-            self.session.task
+            ticket.task
         } else {
             other
         };
         let task = &TASKS[at];
         let difficulty = task.difficulty + task.spread * (random.random::<f64>() - 0.5);
-        let prompt = simulate_text::prompt(task, difficulty, &mut random);
+        let prompt = self
+            .config
+            .text
+            .then(|| simulate_text::prompt(task, difficulty, &mut random));
         #[expect(
             clippy::cast_precision_loss,
             reason = "a fraction of the way needs no more"
         )]
-        let way = number as f64 / self.config.requests as f64;
+        let way = ticket.number as f64 / self.config.requests as f64;
 
-        let prompt_tokens = prompt.len() as u64 / 4 + 1;
+        let prompt_tokens = prompt
+            .as_ref()
+            .map_or(PROMPT_TOKENS, |text| text.len() as u64 / 4 + 1);
         let input_tokens = prompt_tokens + lognormal(&mut random, task.context_tokens, 0.6);
         let answer = lognormal_factor(&mut random, 0.45);
-        let common = LogRow {
-            request_id: format!("r{:07}", number + 1),
-            input_tokens: Some(input_tokens),
-            timestamp_us: Some(time_us(way, self.config.days, &mut random)),
-            prompt: Some(prompt),
-            task: Some(task.name.to_owned()),
-            tenant: Some(TENANTS[self.session.tenant].0.to_owned()),
-            session_id: Some(format!("s{:06}", self.session.number)),
-            ..LogRow::default()
-        };
-        let (mut all, mut truth) = (Vec::new(), Vec::new());
+        let timestamp_us = time_us(way, self.config.days, &mut random);
+        let mut arms = Vec::with_capacity(self.config.arms.len());
         for (index, arm) in self.config.arms.iter().enumerate() {
             let drift = if index == 0 {
                 self.config.drift * way
@@ -335,54 +352,132 @@ impl Simulation {
             let is_labelled = random.random::<f64>() >= self.config.missing_label_share;
             let median = task.output_tokens * arm.verbosity * answer;
             let output_tokens = lognormal(&mut random, median, 0.2);
-            let row = LogRow {
-                model: arm.name.clone(),
+            arms.push(DrawnAnswer {
+                chance,
                 quality: is_labelled.then(|| quality(f64::from(u8::from(is_good)))),
                 cost: arm.prices.cost(input_tokens, output_tokens, 0, 0),
-                output_tokens: Some(output_tokens),
-                latency_ms: Some(latency_ms(output_tokens, arm, &mut random)),
-                served: Some(index == 0),
-                status: Some("ok".to_owned()),
-                ..common.clone()
-            };
-            truth.push(LogRow {
-                request_id: row.request_id.clone(),
-                model: row.model.clone(),
-                quality: Some(quality(chance)),
-                cost: row.cost,
-                task: row.task.clone(),
-                ..LogRow::default()
+                output_tokens,
+                latency_ms: latency_ms(output_tokens, arm, &mut random),
             });
-            all.push(row);
         }
-        SimulatedRequest {
-            rows: self.observe(all, &mut random),
-            truth,
+        let logged = self.observe(&mut random);
+        Drawn {
+            ticket,
+            task: at,
+            prompt,
+            input_tokens,
+            timestamp_us,
+            arms,
+            logged,
         }
     }
 
-    /// What the logging policy sees of all outcomes.
-    fn observe(&self, mut all: Vec<LogRow>, random: &mut Xoshiro256PlusPlus) -> Vec<LogRow> {
+    /// The arm that the logging policy chooses, and its propensity; `None`: all are observed.
+    fn observe(&self, random: &mut Xoshiro256PlusPlus) -> Option<(usize, f64)> {
         let Logging::Epsilon { epsilon } = self.config.logging else {
-            return all;
+            return None;
         };
+        let arms = self.config.arms.len();
         let explores = random.random::<f64>() < epsilon;
         let chosen = if explores {
-            random.random_range(0..all.len())
+            random.random_range(0..arms)
         } else {
             0
         };
         #[expect(clippy::cast_precision_loss, reason = "there are few arms")]
-        let share = epsilon / all.len() as f64;
+        let share = epsilon / arms as f64;
         let probability = if chosen == 0 {
             1.0 - epsilon + share
         } else {
             share
         };
-        let mut row = all.swap_remove(chosen);
-        row.served = Some(true);
-        row.propensity = Propensity::new(probability.min(1.0)).ok();
-        vec![row]
+        Some((chosen, probability.min(1.0)))
+    }
+
+    /// The rows of the log.
+    pub(crate) fn rows(&self, drawn: &Drawn) -> Vec<LogRow> {
+        match drawn.logged {
+            None => (0..drawn.arms.len())
+                .map(|arm| self.row(drawn, arm))
+                .collect(),
+            Some((arm, propensity)) => vec![LogRow {
+                served: Some(true),
+                propensity: Propensity::new(propensity).ok(),
+                ..self.row(drawn, arm)
+            }],
+        }
+    }
+
+    fn row(&self, drawn: &Drawn, arm: usize) -> LogRow {
+        let answer = &drawn.arms[arm];
+        LogRow {
+            request_id: drawn.request_id(),
+            model: self.config.arms[arm].name.clone(),
+            quality: answer.quality,
+            cost: answer.cost,
+            input_tokens: Some(drawn.input_tokens),
+            output_tokens: Some(answer.output_tokens),
+            timestamp_us: Some(drawn.timestamp_us),
+            served: Some(arm == 0),
+            prompt: drawn.prompt.clone(),
+            task: Some(TASKS[drawn.task].name.to_owned()),
+            tenant: Some(TENANTS[drawn.ticket.tenant].0.to_owned()),
+            session_id: Some(format!("s{:06}", drawn.ticket.session)),
+            latency_ms: Some(answer.latency_ms),
+            status: Some("ok".to_owned()),
+            ..LogRow::default()
+        }
+    }
+
+    /// One row per arm, with the true chance of a good answer as its quality.
+    pub(crate) fn truth(&self, drawn: &Drawn) -> Vec<LogRow> {
+        let row = |(arm, answer): (&SimulatedArm, &DrawnAnswer)| LogRow {
+            request_id: drawn.request_id(),
+            model: arm.name.clone(),
+            quality: Some(quality(answer.chance)),
+            cost: answer.cost,
+            task: Some(TASKS[drawn.task].name.to_owned()),
+            ..LogRow::default()
+        };
+        self.config.arms.iter().zip(&drawn.arms).map(row).collect()
+    }
+}
+
+/// Which request comes next, and in which session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    number: u64,
+    session: u64,
+    tenant: usize,
+    task: usize,
+}
+
+/// Everything drawn for one request.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    ticket: Ticket,
+    task: usize,
+    prompt: Option<String>,
+    input_tokens: u64,
+    timestamp_us: i64,
+    pub(crate) arms: Vec<DrawnAnswer>,
+    logged: Option<(usize, f64)>,
+}
+
+/// What one arm would answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DrawnAnswer {
+    /// The true chance of a good answer.
+    pub(crate) chance: f64,
+    quality: Option<Quality>,
+    pub(crate) cost: Option<Usd>,
+    output_tokens: u64,
+    latency_ms: f64,
+}
+
+impl Drawn {
+    fn request_id(&self) -> String {
+        format!("r{:07}", self.ticket.number + 1)
     }
 }
 
@@ -390,94 +485,13 @@ impl Iterator for Simulation {
     type Item = SimulatedRequest;
 
     fn next(&mut self) -> Option<SimulatedRequest> {
-        if self.next == self.config.requests {
-            return None;
-        }
-        if self.session.left == 0 {
-            self.begin_session();
-        }
-        self.session.left -= 1;
-        let request = self.request(self.next);
-        self.next += 1;
-        Some(request)
+        let ticket = self.next_ticket()?;
+        let drawn = self.draw(ticket);
+        Some(SimulatedRequest {
+            rows: self.rows(&drawn),
+            truth: self.truth(&drawn),
+        })
     }
-}
-
-/// Writes a simulation's log, and beside it the truth: a log of all arms whose quality is the
-/// true chance of a good answer.
-///
-/// `progress` is told the number of requests written so far, now and then.
-///
-/// # Errors
-/// [`SimulateError`] when a setting is outside its range or a file cannot be written; then no file
-/// appears.
-pub fn simulate(
-    config: &SimulateConfig,
-    log: &Path,
-    truth: Option<&Path>,
-    progress: &dyn Fn(u64),
-) -> Result<SimulationSummary, SimulateError> {
-    let simulation = Simulation::new(config)?;
-    let mut columns = vec![
-        "request_id",
-        "model",
-        "quality",
-        "cost_usd",
-        "input_tokens",
-        "output_tokens",
-        "timestamp",
-        "served",
-        "prompt",
-        "task",
-        "tenant",
-        "session_id",
-        "latency_ms",
-        "status",
-    ];
-    if config.logging != Logging::FullInformation {
-        columns.push("propensity");
-    }
-    let mut writer = LogWriter::create(log, &columns)?;
-    let truth_columns = ["request_id", "model", "quality", "cost_usd", "task"];
-    let mut truth = truth
-        .map(|path| LogWriter::create(path, &truth_columns))
-        .transpose()?;
-    let mut sums = vec![(0.0, Usd::ZERO); config.arms.len()];
-    let mut rows = 0;
-    for (done, request) in (1_u64..).zip(simulation) {
-        for row in &request.rows {
-            writer.write(row)?;
-            rows += 1;
-        }
-        for (row, (quality, cost)) in request.truth.iter().zip(&mut sums) {
-            *quality += row.quality.map_or(0.0, Quality::get);
-            *cost += row.cost.unwrap_or_default();
-            if let Some(truth) = &mut truth {
-                truth.write(row)?;
-            }
-        }
-        if done.is_multiple_of(4_096) || done == config.requests {
-            progress(done);
-        }
-    }
-    writer.finish()?;
-    truth.map(LogWriter::finish).transpose()?;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts of requests stay below 2^53"
-    )]
-    let mean = |sum: f64| sum / config.requests as f64;
-    let arm = |(arm, (quality, cost_usd)): (&SimulatedArm, (f64, Usd))| ArmTruth {
-        arm: arm.name.clone(),
-        quality: mean(quality),
-        cost_usd,
-    };
-    let arms = config.arms.iter().zip(sums).map(arm).collect();
-    Ok(SimulationSummary {
-        requests: config.requests,
-        rows,
-        arms,
-    })
 }
 
 fn check(config: &SimulateConfig) -> Result<(), SimulateError> {

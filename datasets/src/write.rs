@@ -154,6 +154,14 @@ impl LogWriter {
         }
     }
 
+    /// [`write`](Self::write) of a row that is not needed any more.
+    pub(crate) fn write_owned(&mut self, row: LogRow) -> Result<(), WriteError> {
+        match &mut self.sink {
+            Sink::Parquet(sink) => sink.write(row),
+            _ => self.write(&row),
+        }
+    }
+
     /// Ends the file and gives it its name.
     ///
     /// # Errors

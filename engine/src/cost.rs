@@ -260,6 +260,27 @@ impl CostPredictor {
         }
     }
 
+    /// Multiplies what an arm charges by `factor`, a finite number above 0; others are ignored.
+    ///
+    /// Of prices, the rounding is to whole pico-dollars per token.
+    pub fn scale(&mut self, arm: usize, factor: f64) {
+        let Some(arm) = self.arms.get_mut(arm) else {
+            return;
+        };
+        if !(factor > 0.0 && factor.is_finite()) {
+            return;
+        }
+        match &mut arm.source {
+            Source::Tokens { input, output } => {
+                for price in [input, output] {
+                    *price = scaled(*price, factor);
+                }
+            }
+            Source::Recorded => arm.log_cost += math::ln(factor),
+            Source::Unpriced => {}
+        }
+    }
+
     fn fit_arm(&self, spec: &ArmSpec, rows: &[CostRow<'_>]) -> ArmCost {
         let inputs = rows.iter().filter_map(|r| r.context.input_tokens);
         let input_tokens = mean(inputs.map(math::count))
@@ -473,6 +494,15 @@ fn log1p(tokens: u64) -> f64 {
 /// Dollars of an expected, not necessarily whole, number of tokens.
 fn dollars(price: Price, tokens: f64) -> f64 {
     math::count(price.pico_per_token()) * 1e-12 * tokens
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rounded price; the cast saturates"
+)]
+fn scaled(price: Price, factor: f64) -> Price {
+    Price::from_pico_per_token((math::count(price.pico_per_token()) * factor).round() as u64)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

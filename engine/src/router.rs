@@ -326,6 +326,16 @@ impl Router {
         Ok(())
     }
 
+    /// Multiplies what an arm charges, where only recorded costs are known; what it learned stays.
+    ///
+    /// # Errors
+    /// [`FeedbackError::UnknownArm`] when there is no such arm.
+    pub fn scale_costs(&mut self, arm: &ArmId, factor: f64) -> Result<(), FeedbackError> {
+        let index = self.index(arm)?;
+        self.cost.scale(index, factor);
+        Ok(())
+    }
+
     /// The arms, in the order of every distribution.
     #[must_use]
     pub fn arms(&self) -> &[ArmSpec] {

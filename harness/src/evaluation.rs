@@ -39,7 +39,9 @@ pub struct Evaluation {
     pub metrics: Metrics,
     /// What may be wrong with the evidence.
     pub diagnostics: Diagnostics,
-    /// How far the evidence can be trusted: overlap, weights, missing labels, gates.
+    /// How far the evidence can be trusted: overlap, weights, missing labels, gates. Empty when
+    /// read from an evaluation that was saved before there was one.
+    #[serde(default)]
     pub trust: Trust,
     /// What off-policy estimators say; absent for fully observed logs, which need none.
     pub off_policy: Option<OffPolicy>,

@@ -507,7 +507,7 @@ impl Baseline {
     }
 
     /// Whether the policy ever does something else.
-    fn is_left(self, probabilities: &Array2<f64>) -> bool {
+    pub(crate) fn is_left(self, probabilities: &Array2<f64>) -> bool {
         match self {
             Self::Arm(arm) => probabilities.column(arm).iter().any(|p| *p < 1.0 - 1e-12),
             Self::Logged => true,
@@ -555,6 +555,26 @@ fn judge(
     fitted: &Fitted<'_>,
 ) -> Result<Replay, EvidenceError> {
     let study = &fitted.study;
+    let (judged, evaluation) = judge_fitted(input, options, fitted)?;
+    Ok(Replay {
+        evaluation,
+        router: fitted.router.clone(),
+        request_ids: (0..study.test.rows.len())
+            .map(|i| study.test_request(i).id.clone())
+            .collect(),
+        cluster: study.test.clusters.of.clone(),
+        play: judged.play,
+        baseline: judged.baseline,
+    })
+}
+
+/// Judges a fitted policy on the evaluated rows.
+pub(crate) fn judge_fitted(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+    fitted: &Fitted<'_>,
+) -> Result<(Judged, Evaluation), EvidenceError> {
+    let study = &fitted.study;
     let against = Baseline::of(study, options.baseline.as_deref())?;
     let probabilities = served(study, &fitted.router)?;
     logged::refuse_without_overlap(study, &probabilities)?;
@@ -579,16 +599,7 @@ fn judge(
         floor,
     };
     let evaluation = evaluation(input, options, fitted, &judged)?;
-    Ok(Replay {
-        evaluation,
-        router: fitted.router.clone(),
-        request_ids: (0..study.test.rows.len())
-            .map(|i| study.test_request(i).id.clone())
-            .collect(),
-        cluster: study.test.clusters.of.clone(),
-        play: judged.play,
-        baseline: judged.baseline,
-    })
+    Ok((judged, evaluation))
 }
 
 fn evaluation(
@@ -675,7 +686,7 @@ fn evaluation(
             quality: paired.quality,
             cost_usd: paired.cost_usd,
         },
-        projection: sections::projection(input.log, &paired.savings),
+        projection: sections::log_projection(input.log, &paired.savings),
         savings: paired.savings,
         quality_change: paired.quality_change,
         verdict,

@@ -38,7 +38,7 @@ pub use covariate::{COVARIATES_MAX, Covariate, GROUP_ROWS_MIN};
 pub use error::SampleError;
 pub use gates::{CLIPPED_MASS_MAX, ESS_MIN, UNSUPPORTED_SHARE_MAX, WEIGHT_SHARE_MAX, gates};
 pub use missing::{
-    DEPENDENCE_LEVEL, Missing, UNLABELLED_GAP_MAX, UNLABELLED_SHARE_MAX, missing_labels,
+    DEPENDENCE_LEVEL, Labels, Missing, UNLABELLED_GAP_MAX, UNLABELLED_SHARE_MAX, missing_labels,
 };
 pub use overlap::{
     MEAN_WEIGHT_LEVEL, SUPPORT_MIN, Weights, clip_default, overlap, weight_summary, weights,
@@ -63,18 +63,23 @@ pub struct Assessment {
     pub gates: Vec<Gate>,
 }
 
-/// Runs every check. `clip` is the weight above which the clipped estimator clips; `None`:
-/// [`clip_default`].
+/// Runs every check. `labels` are those of all evaluated requests, also of those that the sample
+/// leaves out because their label is missing. `clip` is the weight above which the clipped
+/// estimator clips; `None`: [`clip_default`].
 ///
 /// # Errors
 /// [`SampleError`] when the parts of the sample do not fit together.
-pub fn assess(sample: &LoggedSample<'_>, clip: Option<f64>) -> Result<Assessment, SampleError> {
+pub fn assess(
+    sample: &LoggedSample<'_>,
+    labels: &Labels<'_>,
+    clip: Option<f64>,
+) -> Result<Assessment, SampleError> {
     sample.check()?;
     let weights = weights(sample);
     let overlap = overlap(sample);
     let summary = weight_summary(sample, &weights, clip);
     let balance = balance(sample);
-    let missing = missing_labels(sample);
+    let missing = missing_labels(labels)?;
     let gates = gates(sample, &overlap, &weights, &summary, &balance, &missing);
     Ok(Assessment {
         overlap,

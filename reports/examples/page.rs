@@ -17,6 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("fifty", common::fixture(50, 500)),
         ("bare", common::bare()),
         ("insufficient", common::insufficient()),
+        ("off-policy", common::off_policy(5, 7)),
+        ("observational", common::observational()),
+        ("wide", common::wide()),
         ("hostile", common::hostile()),
         ("prompts", common::with_prompts()),
     ];

@@ -7,13 +7,17 @@ mod axis;
 mod calibration;
 mod canvas;
 mod fan;
+mod forest;
 mod frontier;
 mod gauge;
+mod tornado;
 
 pub(crate) use calibration::Calibration;
 pub(crate) use fan::Fan;
+pub(crate) use forest::{Forest, ForestRow};
 pub(crate) use frontier::{Frontier, FrontierMark};
 pub(crate) use gauge::Gauge;
+pub(crate) use tornado::{Tornado, TornadoBar};
 
 /// A drawing with its words.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(crate) enum Chart {
     Frontier(Frontier),
     Fan(Fan),
     Calibration(Calibration),
+    Forest(Forest),
+    Tornado(Tornado),
 }
 
 /// How much room a drawing has.
@@ -31,6 +37,16 @@ pub(crate) enum Size {
     Narrow,
 }
 
+/// Where vertical lines may run: through a wide drawing, only beside the marks of a narrow one,
+/// whose rows have their text above them.
+fn bands(wide: bool, (top, bottom): (i32, i32), step: i32, rows: usize) -> Vec<(i32, i32)> {
+    if wide {
+        return vec![(top - 6, bottom)];
+    }
+    let tops = (0..rows).zip((top..).step_by(usize::try_from(step).unwrap_or(1)));
+    tops.map(|(_, y)| (y + 23, y + step - 4)).collect()
+}
+
 impl Chart {
     pub(crate) const fn id(&self) -> &'static str {
         match self {
@@ -38,6 +54,8 @@ impl Chart {
             Self::Frontier(_) => "frontier",
             Self::Fan(_) => "fan",
             Self::Calibration(_) => "calibration",
+            Self::Forest(c) => c.id,
+            Self::Tornado(_) => "tornado",
         }
     }
 
@@ -47,6 +65,8 @@ impl Chart {
             Self::Frontier(c) => &c.title,
             Self::Fan(c) => &c.title,
             Self::Calibration(c) => &c.title,
+            Self::Forest(c) => &c.title,
+            Self::Tornado(c) => &c.title,
         }
     }
 
@@ -57,6 +77,8 @@ impl Chart {
             Self::Frontier(c) => &c.description,
             Self::Fan(c) => &c.description,
             Self::Calibration(c) => &c.description,
+            Self::Forest(c) => &c.description,
+            Self::Tornado(c) => &c.description,
         }
     }
 
@@ -67,7 +89,14 @@ impl Chart {
             Self::Frontier(c) => &c.caption,
             Self::Fan(c) => &c.description,
             Self::Calibration(c) => &c.description,
+            Self::Forest(c) => &c.caption,
+            Self::Tornado(c) => &c.caption,
         }
+    }
+
+    /// Whether the title stands above the drawing: where several look alike, or it has no other.
+    pub(crate) const fn is_titled(&self) -> bool {
+        matches!(self, Self::Forest(_) | Self::Tornado(_))
     }
 
     /// The kinds of marks a legend explains, as symbol and words.
@@ -85,6 +114,8 @@ impl Chart {
             Self::Frontier(c) => c.draw(size),
             Self::Fan(c) => c.draw(size),
             Self::Calibration(c) => c.draw(size),
+            Self::Forest(c) => c.draw(size),
+            Self::Tornado(c) => c.draw(size),
         }
     }
 }

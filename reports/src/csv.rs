@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::{Format, ReportError, escape};
 
+mod trust;
+
 pub(crate) fn evaluation(e: &Evaluation) -> Result<String, ReportError> {
     let mut sheet = Sheet::new(false)?;
     write_evaluation(&mut sheet, e)?;
@@ -193,6 +195,7 @@ fn write_evaluation(sheet: &mut Sheet, e: &Evaluation) -> Result<(), ReportError
     references(sheet, e)?;
     metrics(sheet, &e.metrics)?;
     diagnostics(sheet, e)?;
+    trust::write(sheet, e)?;
     parts(sheet, e)?;
     manifest(sheet, &e.manifest)
 }

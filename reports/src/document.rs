@@ -128,6 +128,8 @@ pub(crate) struct Column {
     pub(crate) numeric: bool,
     /// Whether terminals do without it.
     pub(crate) page_only: bool,
+    /// Whether only terminals need it, because a page has a drawing instead.
+    pub(crate) terminal_only: bool,
 }
 
 /// A row; the first cell names it.
@@ -151,7 +153,7 @@ pub(crate) struct Cell {
 pub(crate) enum Spark {
     /// Two bars, before and after.
     Bars { before: u32, after: u32 },
-    /// An interval with its point on an axis with a zero.
+    /// An interval with its point on an axis with a reference, such as zero.
     Whisker {
         low: u32,
         point: u32,
@@ -290,6 +292,7 @@ pub(crate) const fn words(title: &'static str) -> Column {
         title,
         numeric: false,
         page_only: false,
+        terminal_only: false,
     }
 }
 
@@ -299,5 +302,6 @@ pub(crate) const fn numbers(title: &'static str) -> Column {
         title,
         numeric: true,
         page_only: false,
+        terminal_only: false,
     }
 }

@@ -20,6 +20,8 @@ pub(crate) enum Unit {
     Quality,
     /// A difference of qualities; shown with its sign.
     Change,
+    /// A ratio to be held against 1.
+    Ratio,
     /// US dollars.
     Usd,
     /// A difference of US dollars; shown with its sign.
@@ -63,7 +65,7 @@ impl Unit {
     /// The values a number must not be rounded onto.
     const fn landmarks(self) -> &'static [f64] {
         match self {
-            Self::Percent | Self::Quality => &[0.0, 1.0],
+            Self::Percent | Self::Quality | Self::Ratio => &[0.0, 1.0],
             _ => &[0.0],
         }
     }
@@ -72,7 +74,7 @@ impl Unit {
     fn decimals(self, size: f64) -> (usize, usize) {
         match self {
             Self::Percent | Self::PercentChange => (1, 8),
-            Self::Quality | Self::Change => (3, 8),
+            Self::Quality | Self::Change | Self::Ratio => (3, 8),
             Self::Usd | Self::UsdChange => (money_decimals(size), 12),
         }
     }
@@ -88,7 +90,7 @@ impl Unit {
         match self {
             Self::Percent | Self::PercentChange => format!("{sign}{digits}{THIN}%"),
             Self::Usd | Self::UsdChange => format!("{sign}${digits}"),
-            Self::Quality | Self::Change => format!("{sign}{digits}"),
+            Self::Quality | Self::Change | Self::Ratio => format!("{sign}{digits}"),
         }
     }
 }
@@ -141,6 +143,19 @@ pub(crate) fn setting_percent(value: f64) -> String {
     format!("{}{THIN}%", fixed(scaled, decimals))
 }
 
+/// A chosen number, such as Γ: as few digits as it needs.
+pub(crate) fn setting(value: f64) -> String {
+    let decimals = (0..6)
+        .find(|d| (round_to(value, *d) - value).abs() < 1e-9)
+        .unwrap_or(6);
+    fixed(value, decimals)
+}
+
+/// A number that is reached, rounded up to two decimals: what is said to be enough is enough.
+pub(crate) fn at_most(value: f64) -> String {
+    setting((value * 100.0 - 1e-9).ceil() / 100.0)
+}
+
 /// A quality in [0, 1].
 pub(crate) fn quality(value: f64) -> String {
     number(value, Unit::Quality, &[])
@@ -179,6 +194,23 @@ pub(crate) fn plain(value: f64) -> String {
         return format!("{value:.3e}").replace('-', &MINUS.to_string());
     }
     fixed(value, significant(exponent, 4))
+}
+
+/// [`plain`] without zeros at the end.
+pub(crate) fn short(value: f64) -> String {
+    let text = plain(value);
+    match text.split_once('e') {
+        Some((digits, power)) => format!("{}e{power}", trimmed(digits)),
+        None => trimmed(&text).to_owned(),
+    }
+}
+
+fn trimmed(digits: &str) -> &str {
+    if digits.contains('.') {
+        digits.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        digits
+    }
 }
 
 /// What stands for a number that could not be computed.
@@ -426,6 +458,14 @@ mod tests {
         assert_eq!(at_least(0.007_99), "0.0079");
         assert_eq!(at_least(0.000_012), "0.00001");
         assert_eq!(at_least(0.0), "0.0000");
+        assert_eq!(at_most(1.3801), "1.39");
+        assert_eq!(short(0.02), "0.02");
+        assert_eq!(short(1.3e-9), "1.3e−9");
+        assert_eq!(short(20.0), "20");
+        assert_eq!(short(100.0), "100");
+        assert_eq!(at_most(1.4), "1.4");
+        assert_eq!(setting(2.0), "2");
+        assert_eq!(number(0.999_97, Unit::Ratio, &[]), "0.99997");
         assert_eq!(number(f64::NAN, Unit::Usd, &[]), ABSENT);
     }
 }

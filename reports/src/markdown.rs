@@ -14,13 +14,19 @@ const RESERVE: usize = 700;
 
 pub(crate) fn render(document: &Document) -> String {
     let mut text = headline(&document.headline, &document.kicker);
+    let bytes = BYTES_MAX.saturating_sub(text.len() + RESERVE);
+    let parts: Vec<String> = document
+        .sections
+        .iter()
+        .map(|section| shortened(section, bytes))
+        .collect();
+    let fits = fitting(document, &parts, bytes);
     let mut left_out: Vec<&str> = Vec::new();
-    for section in &document.sections {
-        let part = fold(section);
-        if text.len() + part.len() + RESERVE > BYTES_MAX {
-            left_out.push(section.title);
-        } else {
+    for ((section, part), fits) in document.sections.iter().zip(parts).zip(fits) {
+        if fits {
             text.push_str(&part);
+        } else {
+            left_out.push(section.title);
         }
     }
     if !left_out.is_empty() {
@@ -34,6 +40,31 @@ pub(crate) fn render(document: &Document) -> String {
         let _ = writeln!(text, "<sub>{}</sub>", markdown(&document.colophon));
     }
     text
+}
+
+/// A section, with fewer rows where it would be too long by itself.
+fn shortened(section: &Section, bytes: usize) -> String {
+    let short = [ROWS_MAX, 8, 2].map(|rows_max| fold(section, rows_max));
+    let fitting = short.iter().position(|part| part.len() <= bytes);
+    short
+        .into_iter()
+        .nth(fitting.unwrap_or(0))
+        .unwrap_or_default()
+}
+
+/// Which sections fit into `bytes`: how far to trust the figures comes before the figures.
+fn fitting(document: &Document, parts: &[String], bytes: usize) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|i| document.sections[*i].id != "trust");
+    let mut left = bytes;
+    let mut fits = vec![false; parts.len()];
+    for index in order {
+        if let Some(rest) = left.checked_sub(parts[index].len()) {
+            left = rest;
+            fits[index] = true;
+        }
+    }
+    fits
 }
 
 fn headline(headline: &Headline, kicker: &str) -> String {
@@ -85,7 +116,7 @@ fn list(text: &mut String, title: Option<&str>, items: &[String]) {
     text.push('\n');
 }
 
-fn fold(section: &Section) -> String {
+fn fold(section: &Section, rows_max: usize) -> String {
     let mut text = format!("<details>\n<summary>{}</summary>\n\n", section.title);
     for block in &section.blocks {
         match block {
@@ -107,7 +138,7 @@ fn fold(section: &Section) -> String {
                 }
                 text.push('\n');
             }
-            Block::Table(rows) => table(&mut text, rows),
+            Block::Table(rows) => table(&mut text, rows, rows_max),
             // A comment cannot draw; what a chart says in words is in the sections' tables.
             Block::Chart(_) => {}
             Block::Code { title, text: code } => {
@@ -135,12 +166,11 @@ fn fold(section: &Section) -> String {
     text
 }
 
-fn table(text: &mut String, table: &Table) {
+fn table(text: &mut String, table: &Table, rows_max: usize) {
     let _ = writeln!(text, "{}\n", markdown(&table.caption));
-    let titles: Vec<&str> = table.columns.iter().map(|c| c.title).collect();
-    let rules: Vec<&str> = table
-        .columns
-        .iter()
+    let shown = || table.columns.iter().filter(|c| !c.terminal_only);
+    let titles: Vec<&str> = shown().map(|c| c.title).collect();
+    let rules: Vec<&str> = shown()
         .map(|c| if c.numeric { "--:" } else { "---" })
         .collect();
     let _ = writeln!(
@@ -149,11 +179,17 @@ fn table(text: &mut String, table: &Table) {
         titles.join(" | "),
         rules.join(" | ")
     );
-    for row in table.rows.iter().take(ROWS_MAX) {
-        let cells: Vec<String> = row.cells.iter().map(|c| markdown(&Cell::line(c))).collect();
+    for row in table.rows.iter().take(rows_max) {
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .zip(&table.columns)
+            .filter(|(_, column)| !column.terminal_only)
+            .map(|(cell, _)| markdown(&Cell::line(cell)))
+            .collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
-    let more = table.rows.len().saturating_sub(ROWS_MAX) + table.omitted;
+    let more = table.rows.len().saturating_sub(rows_max) + table.omitted;
     if more > 0 {
         let more = crate::format::count(more as u64);
         let _ = writeln!(text, "\n… and {more} more; JSON and CSV hold them all.");

@@ -8,6 +8,10 @@ use crate::document::{Answer, Block, Cell, Document, Figure, Headline, Section, 
 const ROWS_MAX: usize = 12;
 const ANSWERS_MAX: usize = 5;
 const WIDTH_MIN: u16 = 40;
+/// Below this width bars of text would be broken.
+const BARS_WIDTH_MIN: u16 = 90;
+/// Names up to this length are not broken where there is room.
+const NAME_WIDTH_MAX: usize = 26;
 /// The longest line of running text that reads well.
 const TEXT_WIDTH_MAX: u16 = 96;
 
@@ -119,7 +123,11 @@ impl Page {
         // A rule under the heading, and no other line.
         grid.load_preset("     ──            ");
         let shown: Vec<usize> = (0..table.columns.len())
-            .filter(|i| !table.columns[*i].page_only)
+            .filter(|i| {
+                let column = &table.columns[*i];
+                let too_narrow = self.width < BARS_WIDTH_MIN;
+                !(column.page_only || (column.terminal_only && too_narrow))
+            })
             .collect();
         grid.set_header(shown.iter().map(|i| table.columns[*i].title));
         for row in table.rows.iter().take(ROWS_MAX) {
@@ -131,6 +139,15 @@ impl Page {
                 } => format!("{text}\n{range}"),
                 Cell { text, .. } => text.clone(),
             }));
+        }
+        if self.width >= BARS_WIDTH_MIN
+            && let Some(names) = grid.column_mut(0)
+        {
+            let longest = table.rows.iter().take(ROWS_MAX);
+            let longest = longest.map(|row| row.cells[shown[0]].text.chars().count());
+            let width = longest.max().unwrap_or(0).min(NAME_WIDTH_MAX) + 2;
+            let width = Width::Fixed(u16::try_from(width).unwrap_or(2));
+            names.set_constraint(ColumnConstraint::LowerBoundary(width));
         }
         for (place, index) in shown.iter().enumerate() {
             if let (true, Some(c)) = (table.columns[*index].numeric, grid.column_mut(place)) {

@@ -68,6 +68,8 @@ fn r06_what_is_rendered_keeps_to_the_schema() {
         fixture(50, 500),
         common::bare(),
         insufficient(),
+        common::off_policy(5, 3),
+        common::observational(),
     ] {
         check(SchemaOf::Evaluation, &render(&evaluation, Format::Json));
     }
@@ -97,17 +99,33 @@ fn r06_equal_evaluations_give_equal_bytes() {
 
 #[test]
 fn r06_a_saved_evaluation_gives_the_same_report() {
-    let evaluation = fixture(11, 30);
-    let saved = render(&evaluation, Format::Json);
-    let read = parse_evaluation(saved.as_bytes()).unwrap();
-    assert_eq!(read, evaluation);
-    assert_eq!(
-        render(&read, Format::Html),
-        render(&evaluation, Format::Html)
-    );
-    assert_eq!(render(&read, Format::Json), saved);
+    for evaluation in [
+        fixture(11, 30),
+        common::off_policy(11, 30),
+        common::observational(),
+    ] {
+        let saved = render(&evaluation, Format::Json);
+        let read = parse_evaluation(saved.as_bytes()).unwrap();
+        assert_eq!(read, evaluation);
+        assert_eq!(
+            render(&read, Format::Html),
+            render(&evaluation, Format::Html)
+        );
+        assert_eq!(render(&read, Format::Json), saved);
+    }
     let saved = render_comparison(&comparison(), Format::Json, &Style::default()).unwrap();
     assert_eq!(parse_comparison(saved.as_bytes()).unwrap(), comparison());
+}
+
+#[test]
+fn r06_an_evaluation_saved_before_the_trust_panel_is_still_read() {
+    let (expected, saved) = common::older();
+    assert!(!saved.contains("\"trust\"") && !saved.contains("\"off_policy\""));
+    let read = parse_evaluation(saved.as_bytes()).unwrap();
+    assert_eq!(read, expected);
+    let text = render(&read, Format::Terminal);
+    assert!(text.contains("Looks at these requests          not recorded"));
+    assert!(text.contains("Independent clusters             10\u{202f}949 by request_id\n"));
 }
 
 fn check_error(json: &str, code: &str, message: &str) {
@@ -224,7 +242,7 @@ fn numbers(text: &str, scale: f64) -> Vec<f64> {
 
 #[test]
 fn r09_page_terminal_comment_and_json_show_the_same_numbers() {
-    for evaluation in [fixture(2, 3), fixture(11, 0)] {
+    for evaluation in [fixture(2, 3), fixture(11, 0), common::off_policy(5, 3)] {
         let json: serde_json::Value =
             serde_json::from_str(&render(&evaluation, Format::Json)).unwrap();
         let page = page_figures(&render(&evaluation, Format::Html));
@@ -327,7 +345,7 @@ fn r07_without_evidence_no_savings_are_claimed() {
         );
         assert!(details.contains("not proven"), "{format}: and mark them");
         assert!(
-            details.contains("Log the probability"),
+            details.contains("Evaluate more requests"),
             "{format}: what to collect"
         );
     }

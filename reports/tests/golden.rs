@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{comparison, explanation, fixture, insufficient};
+use common::{comparison, explanation, fixture, insufficient, observational, off_policy};
 use insta::assert_snapshot;
 use plimsoll_reports::{Format, Style, render_comparison, render_evaluation, render_explanation};
 
@@ -31,6 +31,24 @@ fn r06_golden_narrow_terminal() {
 fn r06_golden_insufficient_evidence() {
     let text = render_evaluation(&insufficient(), Format::Terminal, &Style::default()).unwrap();
     assert_snapshot!("insufficient_terminal", text);
+}
+
+#[test]
+fn r06_golden_logged_choices() {
+    let style = Style::default();
+    let render = |format| render_evaluation(&off_policy(3, 2), format, &style).unwrap();
+    assert_snapshot!("off_policy_terminal", render(Format::Terminal));
+    assert_snapshot!("off_policy_json", render(Format::Json));
+    assert_snapshot!("off_policy_markdown", render(Format::Markdown));
+    assert_snapshot!("off_policy_csv", render(Format::Csv));
+    assert_snapshot!("off_policy_html", render(Format::Html));
+}
+
+#[test]
+fn r06_golden_scenario() {
+    let render = |format| render_evaluation(&observational(), format, &Style::default()).unwrap();
+    assert_snapshot!("observational_terminal", render(Format::Terminal));
+    assert_snapshot!("observational_markdown", render(Format::Markdown));
 }
 
 #[test]

@@ -8,6 +8,10 @@ fn page() -> String {
     render_evaluation(&common::fixture(11, 30), Format::Html, &Style::default()).unwrap()
 }
 
+fn estimated() -> String {
+    render_evaluation(&common::off_policy(11, 30), Format::Html, &Style::default()).unwrap()
+}
+
 fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
     text.split(open)
         .skip(1)
@@ -40,14 +44,20 @@ fn r08_a_screen_reader_finds_its_way() {
 
 #[test]
 fn r08_ids_are_unique_and_references_resolve() {
-    let page = page();
-    let mut ids = between(&page, " id=\"", "\"");
+    let scenario = render_evaluation(&common::observational(), Format::Html, &Style::default());
+    for page in [page(), estimated(), scenario.unwrap()] {
+        check_ids(&page);
+    }
+}
+
+fn check_ids(page: &str) {
+    let mut ids = between(page, " id=\"", "\"");
     let count = ids.len();
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), count, "every id is unique");
     for attribute in [" aria-labelledby=\"", " for=\"", " data-table=\""] {
-        for id in between(&page, attribute, "\"")
+        for id in between(page, attribute, "\"")
             .iter()
             .flat_map(|list| list.split(' '))
         {
@@ -58,8 +68,13 @@ fn r08_ids_are_unique_and_references_resolve() {
 
 #[test]
 fn r08_tables_have_captions_and_scopes() {
-    let page = page();
-    let tables = between(&page, "<table", "</table>");
+    for page in [page(), estimated()] {
+        check_tables(&page);
+    }
+}
+
+fn check_tables(page: &str) {
+    let tables = between(page, "<table", "</table>");
     assert!(tables.len() >= 8, "{} tables", tables.len());
     for table in tables {
         assert_eq!(table.matches("<caption").count(), 1);
@@ -68,33 +83,39 @@ fn r08_tables_have_captions_and_scopes() {
         let rows = table.matches("<tr").count() - 1;
         assert_eq!(table.matches("<th scope=\"row\">").count(), rows);
     }
-    for region in between(&page, "class=\"scroll\"", ">") {
+    for region in between(page, "class=\"scroll\"", ">") {
         assert!(region.contains("tabindex=\"0\"") && region.contains("role=\"region\""));
     }
 }
 
 #[test]
 fn r08_drawings_have_words_and_two_sizes() {
-    let page = page();
-    let charts = between(&page, "<svg class=\"chart ", "</svg>");
-    assert_eq!(charts.len(), 8, "four charts, wide and narrow");
+    for (page, count) in [(page(), 5), (estimated(), 8)] {
+        check_drawings(&page, count);
+    }
+}
+
+fn check_drawings(page: &str, count: usize) {
+    let charts = between(page, "<svg class=\"chart ", "</svg>");
+    assert_eq!(charts.len(), 2 * count, "{count} charts, wide and narrow");
     for chart in &charts {
         assert!(chart.contains("role=\"img\"") && chart.contains("aria-labelledby="));
         assert!(chart.contains("<title id=") && chart.contains("<desc id="));
     }
-    assert_eq!(charts.iter().filter(|c| c.starts_with("narrow")).count(), 4);
+    let narrow = charts.iter().filter(|c| c.starts_with("narrow"));
+    assert_eq!(narrow.count(), count);
     // Whatever else is drawn is decoration beside the same numbers as text.
     let drawings = page.matches("<svg ").count();
     assert_eq!(
         page.matches("aria-hidden=\"true\" focusable=\"false\"")
             .count(),
-        drawings - 8
+        drawings - 2 * count
     );
 }
 
 #[test]
 fn r08_colours_are_themed() {
-    let page = page();
+    let page = estimated();
     let style = between(&page, "<style>", "</style>")[0];
     for color in between(&page, "fill=\"#", "\"")
         .iter()

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{hostile, insufficient};
+use common::{hostile, hostile_scenario, insufficient};
 use plimsoll_reports::{Format, Style, render_comparison, render_evaluation, render_explanation};
 
 fn render(format: Format) -> String {
@@ -17,6 +17,12 @@ fn render(format: Format) -> String {
     .unwrap()
 }
 
+/// Every report of the hostile evaluation and of the hostile scenario.
+fn renders(format: Format) -> [String; 2] {
+    let style = Style::default();
+    [hostile(), hostile_scenario()].map(|e| render_evaluation(&e, format, &style).unwrap())
+}
+
 /// What a browser would take for a tag of that name.
 fn tags(page: &str, name: &str) -> usize {
     page.matches(&format!("<{name}")).count()
@@ -24,9 +30,11 @@ fn tags(page: &str, name: &str) -> usize {
 
 #[test]
 fn r01_markup_in_a_log_stays_text() {
-    let page = render(Format::Html);
-    assert_eq!(tags(&page, "img"), 0);
+    let [page, scenario] = renders(Format::Html);
+    assert_eq!(tags(&page, "img") + tags(&scenario, "img"), 0);
     assert_eq!(tags(&page, "script"), 2, "the data and our script");
+    assert_eq!(tags(&scenario, "script"), 1, "the data");
+    assert!(!scenario.contains("<!-- @everyone") && !scenario.contains('\u{2028}'));
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("<!-- @everyone"));
     assert!(!page.contains('\u{2028}'));
@@ -111,7 +119,8 @@ fn r02_a_terminal_executes_nothing() {
         explanation.reason = common::HOSTILE.to_owned();
         explanation.arms[0].model = common::HOSTILE.to_owned();
         let explanation = render_explanation(&explanation, Format::Terminal, &style).unwrap();
-        for text in [evaluation, explanation] {
+        let scenario = render_evaluation(&hostile_scenario(), Format::Terminal, &style).unwrap();
+        for text in [evaluation, scenario, explanation] {
             for character in text.chars() {
                 let code = character as u32;
                 let control = code < 0x20 && character != '\n' || (0x7f..=0x9f).contains(&code);
@@ -171,6 +180,34 @@ fn r03_a_spreadsheet_computes_nothing() {
 }
 
 #[test]
+fn r03_the_trust_panel_holds_no_formula() {
+    let mut evaluation = common::observational();
+    common::poison(&mut evaluation, "=HYPERLINK(\"x\")");
+    let text = render_evaluation(&evaluation, Format::Csv, &Style::default()).unwrap();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let mut sections = std::collections::BTreeSet::new();
+    for row in reader.records().map(Result::unwrap) {
+        for cell in [&row[0], &row[1], &row[2], &row[6]] {
+            assert!(!cell.starts_with('='), "{row:?}");
+            if cell.starts_with("'=") {
+                sections.insert(row[0].to_owned());
+            }
+        }
+    }
+    for section in [
+        "gate",
+        "overlap",
+        "balance",
+        "missing",
+        "interval",
+        "estimator",
+        "off_policy",
+    ] {
+        assert!(sections.contains(section), "{section} is not poisoned");
+    }
+}
+
+#[test]
 fn r03_every_number_reads_back_exactly() {
     let evaluation = common::fixture(3, 2);
     let text = render_evaluation(&evaluation, Format::Csv, &Style::default()).unwrap();
@@ -202,8 +239,13 @@ fn r03_every_number_reads_back_exactly() {
 
 #[test]
 fn r04_a_comment_mentions_and_links_nobody() {
-    let comment = render(Format::Markdown);
-    let text = without_code(&comment);
+    for comment in renders(Format::Markdown) {
+        check_comment(&comment);
+    }
+}
+
+fn check_comment(comment: &str) {
+    let text = without_code(comment);
     assert!(!text.contains("@everyone"), "a mention");
     assert!(!text.contains("http://"), "a link");
     assert!(!text.contains("](h"), "a link");
@@ -250,6 +292,15 @@ fn r04_a_comment_is_never_too_long() {
     let comment = render_evaluation(&long, Format::Markdown, &Style::default()).unwrap();
     assert!(comment.len() <= 65_000, "{} bytes", comment.len());
     assert!(comment.starts_with("## ✓ Ship"));
+    for mut trusted in [common::wide(), common::observational()] {
+        common::poison(&mut trusted, &name);
+        let comment = render_evaluation(&trusted, Format::Markdown, &Style::default()).unwrap();
+        assert!(comment.len() <= 65_000, "{} bytes", comment.len());
+        assert!(
+            comment.contains("<summary>How far to trust this</summary>"),
+            "the trust panel is never what is left out"
+        );
+    }
     let usual = render_evaluation(
         &common::fixture(50, 500),
         Format::Markdown,

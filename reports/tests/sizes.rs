@@ -106,6 +106,57 @@ fn r05_five_hundred_segments_are_capped_with_a_note() {
 }
 
 #[test]
+fn r05_a_long_trust_panel_is_cut_with_a_note() {
+    let wide = common::wide();
+    check(&wide, 1_300_000);
+    let page = render_evaluation(&wide, Format::Html, &Style::default()).unwrap();
+    for (id, rows, more) in [
+        ("gates", 40, 20),
+        ("overlap", 40, 20),
+        ("balance-failed", 20, 30),
+        ("balance", 100, 100),
+        ("missing", 40, 20),
+        ("estimators", 40, 20),
+        ("sensitivity-table", 60, 40),
+    ] {
+        let tail = page.split_once(&format!("<table id=\"{id}\"")).unwrap().1;
+        let (table, after) = tail.split_once("</table>").unwrap();
+        assert_eq!(table.matches("<tr").count(), rows + 1, "{id}");
+        let note = format!("<p class=\"omitted\">{more} more rows");
+        let after = &after[..200];
+        assert!(after.contains(&note), "{id}: {after}");
+    }
+    let text = render_evaluation(&wide, Format::Terminal, &Style::default()).unwrap();
+    assert!(text.contains("… and 48 more"), "{text}");
+    let csv = render_evaluation(&wide, Format::Csv, &Style::default()).unwrap();
+    let checks = csv.lines().filter(|l| l.starts_with("balance,")).count();
+    assert_eq!(checks, 3 * 200, "the table of all numbers is whole");
+}
+
+#[test]
+fn r05_estimates_of_nothing_and_of_no_number() {
+    let mut e = common::observational();
+    let o = e.off_policy.as_mut().unwrap();
+    for row in &mut o.estimators {
+        row.savings.low = f64::NAN;
+        row.quality.point = f64::INFINITY;
+    }
+    let confounding = o.confounding.as_mut().unwrap();
+    confounding.bounds[4].savings = [f64::NEG_INFINITY, f64::NAN];
+    for row in &mut e.diagnostics.sensitivity {
+        row.savings = f64::NAN;
+    }
+    e.trust.weights.as_mut().unwrap().mean_weight.high = f64::INFINITY;
+    check(&e, 400_000);
+    let o = e.off_policy.as_mut().unwrap();
+    o.estimators.clear();
+    o.confounding.as_mut().unwrap().bounds.clear();
+    e.diagnostics.sensitivity.clear();
+    e.trust.overlap.clear();
+    check(&e, 400_000);
+}
+
+#[test]
 fn r05_a_page_has_a_size_cap() {
     let mut long = fixture(1_000, 5_000);
     let text = "x".repeat(100_000);

@@ -102,6 +102,7 @@ fn run(
         interval_confidence: 0.95,
         show_text: false,
         segments: vec![],
+        waived: vec![],
         invoice_usd: None,
         command: String::new(),
     };

@@ -75,6 +75,7 @@ fn config(context: &Context, args: &SimulateArgs) -> Result<SimulateConfig, Fail
         missing_label_share: args.missing_labels,
         logging: args.logging,
         days: args.days.unwrap_or(default.days),
+        text: !args.no_text,
         ..default
     })
 }

@@ -6,3 +6,4 @@ mod prices;
 mod reading;
 mod recorded;
 mod simulation;
+mod streaming;

@@ -85,7 +85,7 @@ impl Choosing<'_, '_> {
             .collect();
         all.extend(of_candidates.into_iter().flatten());
         let policies = all.len() as u64;
-        let steps = self.thin(self.pareto(all));
+        let steps = self.thin(Self::pareto(all));
         Path {
             looked_at: LookedAt {
                 predictors: candidates.len() as u64,
@@ -206,7 +206,7 @@ impl Choosing<'_, '_> {
     }
 
     /// Those that no cheaper policy equals in safety, safest first; equals keep their order.
-    fn pareto(&self, mut all: Vec<Step>) -> Vec<Step> {
+    fn pareto(mut all: Vec<Step>) -> Vec<Step> {
         all.sort_by(|a, b| {
             a.cost
                 .total_cmp(&b.cost)

@@ -1,6 +1,6 @@
 //! Segments: groups of requests that must not pay for the average.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
 use plimsoll_datasets::{OutcomeLog, column_value};
@@ -47,29 +47,29 @@ impl Demands {
 
     /// Refuses names that the log does not have.
     pub(super) fn check(&self, log: &OutcomeLog) -> Result<(), CertificateError> {
-        let mut known: BTreeMap<String, ()> = BTreeMap::new();
+        let mut known: BTreeSet<String> = BTreeSet::new();
         let columns = self.all_columns();
         for request in &log.requests {
             for column in &columns {
                 if let Some(value) = column_value(request, column) {
-                    known.insert(format!("{column}={value}"), ());
+                    known.insert(format!("{column}={value}"));
                 }
             }
         }
         let is_column = |column: &&String| {
             let start = format!("{column}=");
-            !known.keys().any(|name| name.starts_with(&start))
+            !known.iter().any(|name| name.starts_with(&start))
         };
         let unknown = self
             .waived
             .iter()
-            .find(|name| !known.contains_key(*name))
+            .find(|name| !known.contains(*name))
             .or_else(|| self.columns.iter().find(is_column));
         match unknown {
             None => Ok(()),
             Some(got) => Err(CertificateError::UnknownSegment {
                 got: got.clone(),
-                known: known.into_keys().collect(),
+                known: known.into_iter().collect(),
             }),
         }
     }

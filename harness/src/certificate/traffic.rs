@@ -52,7 +52,7 @@ impl RequestFilter {
         Self {
             requests,
             hashes: HASHES,
-            bits: bits.iter().map(|byte| format!("{byte:02x}")).collect(),
+            bits: hexadecimal(&bits),
         }
     }
 
@@ -68,6 +68,14 @@ impl RequestFilter {
             bits: bits?,
         })
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A filter, ready to be asked.

@@ -9,8 +9,10 @@ const PLUG_IN_SHARE: f64 = 0.7;
 const FRACTIONS: [f64; 5] = [0.5, 0.17, 0.06, 0.02, 0.007];
 /// c: at most this share of the capital is ever at stake.
 const STAKE_MAX: f64 = 0.75;
-/// Outcomes that the prior (mean ½, variance ¼ above the floor) counts for.
+/// Outcomes that the prior (mean ½ above 0, variance ¼) counts for at first.
 const PRIOR: f64 = 4.0;
+/// Outcomes after which it counts for half: outcomes of another scale outweigh it soon.
+const PRIOR_HALF_LIFE: f64 = 10.0;
 
 /// Lower confidence bound for the mean of outcomes that are ≥ 0 and have no known upper end,
 /// such as importance-weighted rewards w·r.
@@ -84,13 +86,7 @@ pub(super) fn mixture_lower(
     alpha: f64,
     looks: Looks,
 ) -> Option<f64> {
-    let sound = streams.iter().all(|stream| {
-        stream.floor.is_finite()
-            && stream
-                .values
-                .iter()
-                .all(|x| x.is_finite() && *x >= stream.floor)
-    });
+    is_sound(streams).then_some(())?;
     // The mean lies above every floor, and no bet gains where no outcome exceeds m.
     let floor = streams.iter().map(|s| s.floor).reduce(f64::max)?;
     let top = streams
@@ -98,26 +94,7 @@ pub(super) fn mixture_lower(
         .flat_map(|s| s.values)
         .copied()
         .reduce(f64::max)?;
-    sound.then_some(())?;
-    let rounds: Vec<Vec<Step>> = streams
-        .iter()
-        .map(|stream| steps(*stream, weights, alpha, looks))
-        .collect();
-    let rejected = |m: f64| {
-        let mut capitals: Vec<Capital> = streams
-            .iter()
-            .map(|stream| Capital::new(m - stream.floor))
-            .collect();
-        let threshold = count(streams.len()) / alpha;
-        (0..streams[0].values.len()).any(|t| {
-            let total: f64 = capitals
-                .iter_mut()
-                .zip(&rounds)
-                .map(|(capital, steps)| capital.after(&steps[t]))
-                .sum();
-            total >= threshold
-        })
-    };
+    let rounds = rounds(streams, weights, alpha, looks);
     let (mut low, mut high) = (floor, top.max(floor));
     // 60 halvings reach the spacing of floats; the lower end is the safe one.
     for _ in 0..60 {
@@ -125,13 +102,67 @@ pub(super) fn mixture_lower(
         if middle <= low || middle >= high {
             break;
         }
-        if rejected(middle) {
+        if reaches(streams, &rounds, middle, alpha) {
             low = middle;
         } else {
             high = middle;
         }
     }
     Some(low)
+}
+
+/// Whether "the mean is at most `m`" is rejected at level `alpha`; `false` when it cannot be
+/// tested.
+pub(super) fn rejects(
+    streams: &[Stream<'_>],
+    weights: Option<&[f64]>,
+    m: f64,
+    alpha: f64,
+    looks: Looks,
+) -> bool {
+    is_sound(streams)
+        && streams.iter().all(|stream| stream.floor < m)
+        && reaches(streams, &rounds(streams, weights, alpha, looks), m, alpha)
+}
+
+fn is_sound(streams: &[Stream<'_>]) -> bool {
+    streams.iter().all(|stream| {
+        stream.floor.is_finite()
+            && stream
+                .values
+                .iter()
+                .all(|x| x.is_finite() && *x >= stream.floor)
+    })
+}
+
+fn rounds(
+    streams: &[Stream<'_>],
+    weights: Option<&[f64]>,
+    alpha: f64,
+    looks: Looks,
+) -> Vec<Vec<Step>> {
+    streams
+        .iter()
+        .map(|stream| steps(*stream, weights, alpha, looks))
+        .collect()
+}
+
+/// Whether the mixture's capital against a mean of `m` ever reaches 1/α.
+fn reaches(streams: &[Stream<'_>], rounds: &[Vec<Step>], m: f64, alpha: f64) -> bool {
+    let mut capitals: Vec<Capital> = streams
+        .iter()
+        .map(|stream| Capital::new(m - stream.floor))
+        .collect();
+    let threshold = count(streams.len()) / alpha;
+    let length = rounds.first().map_or(0, Vec::len);
+    (0..length).any(|t| {
+        let total: f64 = capitals
+            .iter_mut()
+            .zip(rounds)
+            .map(|(capital, steps)| capital.after(&steps[t]))
+            .sum();
+        total >= threshold
+    })
 }
 
 /// One outcome as the bets see it.
@@ -149,8 +180,7 @@ fn steps(stream: Stream<'_>, weights: Option<&[f64]>, alpha: f64, looks: Looks) 
     let n = count(stream.values.len());
     // The floor of a shifted estimator lies below 0; the prior's mean of ½ does not move with it.
     let center = 0.5 - stream.floor.min(0.0);
-    let (mut sum, mut total) = (center * PRIOR, PRIOR);
-    let (mut squares, mut variance) = (0.25 * PRIOR, 0.25);
+    let (mut sum, mut total, mut squares, mut variance) = (0.0, 0.0, 0.0, 0.25);
     stream
         .values
         .iter()
@@ -168,9 +198,10 @@ fn steps(stream: Stream<'_>, weights: Option<&[f64]>, alpha: f64, looks: Looks) 
             };
             sum += step.weight * step.above;
             total += step.weight;
-            let away = step.weight * (step.above - sum / total);
-            squares += away * away;
-            variance = squares / (t + PRIOR);
+            let prior = PRIOR * PRIOR_HALF_LIFE / (PRIOR_HALF_LIFE + t);
+            let mean = (sum + center * prior) / (total + prior);
+            squares += (step.weight * (step.above - mean)).powi(2);
+            variance = (squares + 0.25 * prior) / (t + prior);
             step
         })
         .collect()

@@ -1,10 +1,11 @@
 //! Finite-sample bounds on what a policy would have earned, from logged rewards and weights.
 
+use ndarray::ArrayView2;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::capital::{Stream, mixture_lower};
+use super::capital::{Stream, mixture_lower, rejects};
 use crate::bounds::Looks;
 use crate::judge::Clusters;
 
@@ -29,6 +30,8 @@ pub struct WeightedRewards<'a> {
     pub baseline: Option<Baseline<'a>>,
     /// Dependent groups of rows; `None`: rows are independent.
     pub clusters: Option<&'a Clusters>,
+    /// Narrower bounds; `None` when the logging policy is known at the logged arms only.
+    pub predictions: Option<Predictions<'a>>,
 }
 
 /// Playing the baseline's arm always, on the same rows.
@@ -41,16 +44,73 @@ pub struct Baseline<'a> {
     pub agreement: &'a [f64],
 }
 
+/// Predicted rewards and what is known of the logging policy, for narrower bounds.
+///
+/// The doubly robust φ_k = φ − |u| h(x,a_i) + Σ_a |s(x,a)| h(x,a), with h = min(q̂, k p̃/|s|) where
+/// s > 0 and min(1 − q̂, k p̃/|s|) where s < 0. Both added terms have one mean, whatever q̂ is, and
+/// |u| h ≤ k p̃/p ≤ k, so that φ_k ≥ −k − max N still has a known lower end
+/// (arXiv:2210.10768, §2.2). The capital is spread over φ and two sizes of k, so a useless q̂ costs
+/// little and a good one saves much.
+#[derive(Clone, Copy, Debug)]
+pub struct Predictions<'a> {
+    /// q̂(x,a) in [0, 1], shape (n, K), fitted without the row's own cluster.
+    pub rewards: ArrayView2<'a, f64>,
+    /// π(a|x), shape (n, K).
+    pub policy: ArrayView2<'a, f64>,
+    /// p̃(x,a) ≤ p(x,a), shape (n, K): the logging policy's propensities, or a lower end of them
+    /// that is known beforehand, such as an exploration floor; 0 where nothing is known. An
+    /// estimate is not known: where it is too high, the bound is wrong.
+    pub propensities: ArrayView2<'a, f64>,
+    /// a_i, the logged arm's column, shape (n).
+    pub logged: &'a [usize],
+    /// The baseline's column; any value without a baseline.
+    pub baseline: usize,
+}
+
+/// L = policy·V_π + baseline·V_b.
+#[derive(Clone, Copy, Debug)]
+struct Sought {
+    policy: f64,
+    baseline: f64,
+}
+
+impl Sought {
+    /// −L.
+    fn mirrored(self) -> Self {
+        Self {
+            policy: -self.policy,
+            baseline: -self.baseline,
+        }
+    }
+
+    /// max over x of N(x).
+    fn negative_max(self) -> f64 {
+        if self.policy < 0.0 {
+            1.0
+        } else {
+            -self.baseline
+        }
+    }
+
+    /// N(x) = Σ_a s₋(x,a) where the target policy plays the baseline's arm with this chance.
+    fn negative(self, agreement: f64) -> f64 {
+        let others = (-self.policy).max(0.0) * (1.0 - agreement);
+        others + (-self.policy * agreement - self.baseline).max(0.0)
+    }
+}
+
 impl WeightedRewards<'_> {
     /// Lower bound for the policy value V = E[w_π r] at level `alpha`: s = π, φ = w_π r ≥ 0.
     ///
     /// Holds without full support, too: arms that were never logged count as reward 0.
-    /// `None` without rows, or when a length, reward or weight is out of range.
+    /// `None` without rows, or when a length, reward, weight or prediction is out of range.
     #[must_use]
     pub fn value_lower(&self, alpha: f64, looks: Looks) -> Option<f64> {
-        let terms = self.policy.iter().map(|w| (*w, 0.0));
-        let low = self.lower(terms, 0.0, alpha, looks)?;
-        Some(low.clamp(0.0, 1.0))
+        let sought = Sought {
+            policy: 1.0,
+            baseline: 0.0,
+        };
+        Some(self.lower(sought, alpha, looks)?.clamp(0.0, 1.0))
     }
 
     /// Upper bound for V: s = −π, φ = w_π (1 − r) − 1, so 1 − the lower bound of E[w_π (1 − r)].
@@ -58,9 +118,11 @@ impl WeightedRewards<'_> {
     /// Holds without full support, too, only counting what was never logged as reward 1.
     #[must_use]
     pub fn value_upper(&self, alpha: f64, looks: Looks) -> Option<f64> {
-        let terms = self.policy.iter().map(|w| (-w, 1.0));
-        let low = self.lower(terms, 1.0, alpha, looks)?;
-        Some((-low).clamp(0.0, 1.0))
+        let sought = Sought {
+            policy: -1.0,
+            baseline: 0.0,
+        };
+        Some((-self.lower(sought, alpha, looks)?).clamp(0.0, 1.0))
     }
 
     /// Lower bound for the margin θ = E[w_π r] − `retain`·E[w_b r] over a line at `retain` of the
@@ -69,71 +131,161 @@ impl WeightedRewards<'_> {
     /// `None` also without a baseline and for a negative `retain`.
     #[must_use]
     pub fn margin_lower(&self, retain: f64, alpha: f64, looks: Looks) -> Option<f64> {
-        let baseline = self.baseline_for(retain)?;
-        let terms = self.policy.iter().enumerate().map(|(i, w)| {
-            let u = w - retain * baseline.weights[i];
-            (u, (retain - baseline.agreement[i]).max(0.0))
-        });
-        let low = self.lower(terms, retain, alpha, looks)?;
-        Some(low.clamp(-retain, 1.0))
+        let sought = self.margin(retain)?;
+        Some(self.lower(sought, alpha, looks)?.clamp(-retain, 1.0))
     }
 
     /// Upper bound for the margin: s = retain·1[a = b] − π,
     /// N = 1 − π(b|x) + (π(b|x) − retain)₊ ≤ 1, mirrored.
     #[must_use]
     pub fn margin_upper(&self, retain: f64, alpha: f64, looks: Looks) -> Option<f64> {
-        let baseline = self.baseline_for(retain)?;
-        let terms = self.policy.iter().enumerate().map(|(i, w)| {
-            let u = retain * baseline.weights[i] - w;
-            let agreement = baseline.agreement[i];
-            (u, 1.0 - agreement + (agreement - retain).max(0.0))
-        });
-        let low = self.lower(terms, 1.0, alpha, looks)?;
-        Some((-low).clamp(-retain, 1.0))
+        let sought = self.margin(retain)?;
+        Some((-self.lower(sought.mirrored(), alpha, looks)?).clamp(-retain, 1.0))
     }
 
-    /// The baseline, if it fits the rows.
-    fn baseline_for(&self, retain: f64) -> Option<Baseline<'_>> {
-        let n = self.policy.len();
-        self.baseline.filter(|b| {
-            retain >= 0.0
-                && retain.is_finite()
-                && b.weights.len() == n
-                && b.agreement.len() == n
-                && b.weights.iter().all(|w| *w >= 0.0)
-                && b.agreement.iter().all(|share| (0.0..=1.0).contains(share))
+    fn margin(&self, retain: f64) -> Option<Sought> {
+        (self.baseline.is_some() && retain.is_finite() && retain >= 0.0).then_some(Sought {
+            policy: 1.0,
+            baseline: -retain,
         })
     }
 
-    /// Lower bound for the mean of φ from terms (u, N), N ≤ `negative_max`.
-    fn lower(
-        &self,
-        terms: impl Iterator<Item = (f64, f64)>,
-        negative_max: f64,
-        alpha: f64,
-        looks: Looks,
-    ) -> Option<f64> {
-        let n = self.rewards.len();
-        let sound = self.policy.len() == n
-            && alpha > 0.0
-            && alpha < 1.0
+    fn is_sound(&self) -> bool {
+        let n = self.policy.len();
+        self.rewards.len() == n
             && self.policy.iter().all(|w| *w >= 0.0)
             && self.rewards.iter().all(|r| (0.0..=1.0).contains(r))
-            && self.clusters.is_none_or(|c| c.of.len() == n);
-        sound.then_some(())?;
-        let phi: Vec<f64> = self
-            .rewards
-            .iter()
-            .zip(terms)
-            .map(|(r, (u, negative))| if u >= 0.0 { u * r } else { -u * (1.0 - r) } - negative)
-            .collect();
-        let floor = -negative_max;
-        let (values, weights) = by_cluster(&phi, floor, self.clusters, looks);
-        let stream = Stream {
-            values: &values,
-            floor,
+            && self.clusters.is_none_or(|c| c.of.len() == n)
+            && self.baseline.is_none_or(|b| {
+                b.weights.len() == n
+                    && b.agreement.len() == n
+                    && b.weights.iter().all(|w| *w >= 0.0)
+                    && b.agreement.iter().all(|share| (0.0..=1.0).contains(share))
+            })
+            && self.predictions.is_none_or(|p| p.is_sound(n))
+    }
+
+    /// Lower bound for L.
+    fn lower(&self, sought: Sought, alpha: f64, looks: Looks) -> Option<f64> {
+        self.with_streams(sought, alpha, looks, |streams, weights| {
+            mixture_lower(streams, weights, alpha, looks)
+        })?
+    }
+
+    /// Whether a margin of 0 at `retain` is rejected as too high, and as too low: whether
+    /// `margin_upper` lies below 0 and whether `margin_lower` lies above.
+    pub(super) fn margin_excludes_zero(
+        &self,
+        retain: f64,
+        alpha: f64,
+        looks: Looks,
+    ) -> Option<(bool, bool)> {
+        let sought = self.margin(retain)?;
+        let positive = |sought| {
+            self.with_streams(sought, alpha, looks, |streams, weights| {
+                rejects(streams, weights, 0.0, alpha, looks)
+            })
         };
-        mixture_lower(&[stream], weights.as_deref(), alpha, looks)
+        Some((positive(sought.mirrored())?, positive(sought)?))
+    }
+
+    /// What `judge` makes of φ, and of φ_k where there are predictions.
+    fn with_streams<T>(
+        &self,
+        sought: Sought,
+        alpha: f64,
+        looks: Looks,
+        judge: impl FnOnce(&[Stream<'_>], Option<&[f64]>) -> T,
+    ) -> Option<T> {
+        (self.is_sound() && alpha > 0.0 && alpha < 1.0).then_some(())?;
+        let terms: Vec<(f64, f64)> = (0..self.policy.len())
+            .map(|i| {
+                let (w_b, agreement) = self
+                    .baseline
+                    .map_or((0.0, 0.0), |b| (b.weights[i], b.agreement[i]));
+                let u = sought.policy * self.policy[i] + sought.baseline * w_b;
+                let r = self.rewards[i];
+                let gained = if u >= 0.0 { u * r } else { -u * (1.0 - r) };
+                (u, gained - sought.negative(agreement))
+            })
+            .collect();
+        let floor = -sought.negative_max();
+        let groups = self.clusters.map_or(terms.len(), |c| c.count);
+        let plain = terms.iter().map(|(_, phi)| *phi).collect();
+        let mut columns: Vec<(Vec<f64>, f64)> = vec![(plain, floor)];
+        if let Some(predictions) = self.predictions {
+            for cap in caps(groups, alpha, looks) {
+                columns.push((predictions.robust(&terms, sought, cap)?, floor - cap));
+            }
+        }
+        let mut weights = None;
+        let means: Vec<(Vec<f64>, f64)> = columns
+            .into_iter()
+            .map(|(values, floor)| {
+                let (means, sizes) = by_cluster(&values, floor, self.clusters, looks);
+                weights = sizes;
+                (means, floor)
+            })
+            .collect();
+        let streams: Vec<Stream<'_>> = means
+            .iter()
+            .map(|(values, floor)| Stream {
+                values,
+                floor: *floor,
+            })
+            .collect();
+        Some(judge(&streams, weights.as_deref()))
+    }
+}
+
+/// Sizes of k. A capital may stake about √(2 ln(1/α)/n)/σ of itself, which a cap of the order of
+/// √(n/(2 ln(1/α))) does not hinder; with looks to come n is unknown, and k must not change.
+fn caps(groups: usize, alpha: f64, looks: Looks) -> [f64; 2] {
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    let scale = match looks {
+        Looks::Once => (groups as f64 / (2.0 * alpha.recip().ln())).sqrt(),
+        Looks::Anytime => 12.0,
+    };
+    [0.5 * scale, scale]
+}
+
+impl Predictions<'_> {
+    fn is_sound(&self, n: usize) -> bool {
+        let shape = (n, self.rewards.ncols());
+        let shares = [self.rewards, self.policy, self.propensities];
+        self.logged.len() == n
+            && self.logged.iter().all(|a| *a < shape.1)
+            && shares
+                .iter()
+                .all(|m| m.dim() == shape && m.iter().all(|x| (0.0..=1.0).contains(x)))
+    }
+
+    /// φ_k of every row from its (u, φ); `None` where p̃ exceeds the logged propensity.
+    fn robust(&self, terms: &[(f64, f64)], sought: Sought, cap: f64) -> Option<Vec<f64>> {
+        let mut robust = Vec::with_capacity(terms.len());
+        for (i, &(u, phi)) in terms.iter().enumerate() {
+            let (mut expected, mut logged) = (0.0, 0.0);
+            for arm in 0..self.rewards.ncols() {
+                let s = sought.policy * self.policy[[i, arm]]
+                    + if arm == self.baseline {
+                        sought.baseline
+                    } else {
+                        0.0
+                    };
+                let q = self.rewards[[i, arm]];
+                let predicted = if s >= 0.0 { q } else { 1.0 - q };
+                // |s| h, written without a division by s.
+                let paid = (s.abs() * predicted).min(cap * self.propensities[[i, arm]]);
+                expected += paid;
+                if arm == self.logged[i] && s != 0.0 {
+                    logged = u.abs() * paid / s.abs();
+                }
+            }
+            // Rounding only; a p̃ above p is a wrong claim.
+            (logged <= cap * (1.0 + 1e-9)).then_some(())?;
+            robust.push(phi - logged.min(cap) + expected);
+        }
+        Some(robust)
     }
 }
 
@@ -179,6 +331,7 @@ const ORDER_SEED: u64 = 0x706c_696d_736f_6c6c;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
     use rand::RngExt;
 
     /// A log whose truth is known: on a share of requests the target's arm is rarely logged.
@@ -187,7 +340,17 @@ mod tests {
         policy: Vec<f64>,
         baseline: Vec<f64>,
         agreement: Vec<f64>,
+        /// 1/p of the logged arm.
+        other: Vec<f64>,
         clusters: Clusters,
+    }
+
+    /// q̂, π and p of a log, by row and arm.
+    struct Known {
+        rewards: Array2<f64>,
+        policy: Array2<f64>,
+        propensities: Array2<f64>,
+        logged: Vec<usize>,
     }
 
     /// Quality of the cheap arm (0) and of the baseline's (1); the target plays 0 on easy requests.
@@ -205,6 +368,7 @@ mod tests {
             policy: Vec::with_capacity(n),
             baseline: Vec::with_capacity(n),
             agreement: Vec::with_capacity(n),
+            other: Vec::with_capacity(n),
             clusters: Clusters {
                 of: (0..n).map(|i| i / size).collect(),
                 count: sessions,
@@ -225,6 +389,7 @@ mod tests {
                 log.rewards.push(f64::from(u8::from(luck < quality)));
                 log.policy.push(if matched { 1.0 / p } else { 0.0 });
                 log.baseline.push(if arm == 1 { 1.0 / p } else { 0.0 });
+                log.other.push(1.0 / p);
                 log.agreement.push(if easy { 0.0 } else { 1.0 });
             }
         }
@@ -241,6 +406,56 @@ mod tests {
                     agreement: &self.agreement,
                 }),
                 clusters: clustered.then_some(&self.clusters),
+                predictions: None,
+            }
+        }
+    }
+
+    impl Known {
+        /// `slip`: how much the predictions are off.
+        fn of(log: &Log, rare: f64, slip: f64) -> Self {
+            let n = log.rewards.len();
+            let target = |i: usize| usize::from(log.agreement[i] > 0.5);
+            let logged: Vec<usize> = (0..n).map(|i| usize::from(log.baseline[i] > 0.0)).collect();
+            // The weight tells the propensity of the logged arm, and there are two arms.
+            let p = |i: usize, arm: usize| {
+                let p_logged = if logged[i] == target(i) {
+                    log.policy[i].recip()
+                } else if log.baseline[i] > 0.0 {
+                    log.baseline[i].recip()
+                } else {
+                    log.other[i].recip()
+                };
+                if arm == logged[i] {
+                    p_logged
+                } else {
+                    1.0 - p_logged
+                }
+            };
+            assert!((0..n).all(|i| p(i, target(i)) >= rare - 1e-9));
+            Self {
+                rewards: Array2::from_shape_fn((n, 2), |(i, arm)| {
+                    let quality = if target(i) == 0 { EASY } else { HARD };
+                    (quality[arm] - slip).clamp(0.0, 1.0)
+                }),
+                policy: Array2::from_shape_fn(
+                    (n, 2),
+                    |(i, arm)| {
+                        if arm == target(i) { 1.0 } else { 0.0 }
+                    },
+                ),
+                propensities: Array2::from_shape_fn((n, 2), |(i, arm)| p(i, arm) * (1.0 - 1e-12)),
+                logged,
+            }
+        }
+
+        fn predictions(&self) -> Predictions<'_> {
+            Predictions {
+                rewards: self.rewards.view(),
+                policy: self.policy.view(),
+                propensities: self.propensities.view(),
+                logged: &self.logged,
+                baseline: 1,
             }
         }
     }
@@ -285,6 +500,59 @@ mod tests {
         }
     }
 
+    #[test]
+    fn predictions_narrow_the_bounds_and_may_be_wrong() {
+        let margin = VALUE - 0.95 * BASELINE;
+        for slip in [0.0, 0.4] {
+            for size in [1, 4] {
+                let mut covered = [0_u32; 4];
+                let (mut plain, mut robust) = (0.0, 0.0);
+                for seed in 0..RUNS {
+                    let log = log(seed, 300, size, 0.02);
+                    let known = Known::of(&log, 0.02, slip);
+                    let without = log.rewards(size > 1);
+                    let with = WeightedRewards {
+                        predictions: Some(known.predictions()),
+                        ..without
+                    };
+                    let low = with.value_lower(0.05, Looks::Once).expect("bound");
+                    let high = with.value_upper(0.05, Looks::Once).expect("bound");
+                    let over = with.margin_lower(0.95, 0.05, Looks::Once).expect("bound");
+                    let under = with.margin_upper(0.95, 0.05, Looks::Once).expect("bound");
+                    let holds = [low <= VALUE, high >= VALUE, over <= margin, under >= margin];
+                    for (count, held) in covered.iter_mut().zip(holds) {
+                        *count += u32::from(held);
+                    }
+                    plain += without.value_lower(0.05, Looks::Once).expect("bound");
+                    robust += low;
+                }
+                #[expect(clippy::cast_precision_loss, reason = "400 runs")]
+                let least = COVERED * RUNS as f64;
+                assert!(
+                    covered.iter().all(|c| f64::from(*c) >= least),
+                    "{slip} {size}: {covered:?}"
+                );
+                assert!(slip > 0.0 || robust > plain, "{size}: {plain} {robust}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_propensity_floor_above_the_propensity_is_refused() {
+        let log = log(1, 100, 1, 0.1);
+        let known = Known::of(&log, 0.1, 0.0);
+        let ones = Array2::from_elem(known.policy.dim(), 1.0);
+        let claim = WeightedRewards {
+            predictions: Some(Predictions {
+                propensities: ones.view(),
+                ..known.predictions()
+            }),
+            ..log.rewards(false)
+        };
+        // Caps of 2 and 4 bind on weights of 10 only.
+        assert_eq!(claim.value_lower(0.05, Looks::Once), None);
+    }
+
     /// ROBUSTNESS.md O11: fifty looks at a growing log.
     #[test]
     fn o11_an_anytime_bound_survives_fifty_looks() {
@@ -298,6 +566,7 @@ mod tests {
                         policy: &log.policy[..n],
                         baseline: None,
                         clusters: None,
+                        predictions: None,
                     };
                     seen.value_lower(0.05, looks).expect("bound") <= VALUE
                 })
@@ -319,6 +588,7 @@ mod tests {
             policy: repeat(&once.policy),
             baseline: repeat(&once.baseline),
             agreement: repeat(&once.agreement),
+            other: repeat(&once.other),
             clusters: Clusters {
                 of: (0..10 * n).map(|i| i / 10).collect(),
                 count: n,
@@ -330,9 +600,9 @@ mod tests {
             |r: &WeightedRewards<'_>| r.margin_lower(0.95, 0.05, Looks::Once),
             |r: &WeightedRewards<'_>| r.margin_upper(0.95, 0.05, Looks::Once),
         ] {
-            let one = bound(&once.rewards(true)).expect("bound");
+            let single = bound(&once.rewards(true)).expect("bound");
             let repeated = bound(&ten.rewards(true)).expect("bound");
-            assert!((one - repeated).abs() < 1e-9, "{one} {repeated}");
+            assert!((single - repeated).abs() < 1e-9, "{single} {repeated}");
         }
     }
 
@@ -381,7 +651,7 @@ mod tests {
             ..good
         });
         none(WeightedRewards {
-            policy: &vec![f64::NAN; 20],
+            policy: &[f64::NAN; 20],
             ..good
         });
         none(WeightedRewards {
@@ -393,6 +663,7 @@ mod tests {
             policy: &[],
             baseline: None,
             clusters: None,
+            predictions: None,
         });
         assert_eq!(good.value_lower(0.0, Looks::Once), None);
         assert_eq!(good.margin_lower(-1.0, 0.05, Looks::Once), None);

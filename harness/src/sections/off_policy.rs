@@ -192,8 +192,17 @@ fn row(
                 "as good as the predictor: its interval leaves out the predictor's own errors"
                     .to_owned(),
             ),
-            (Estimator::ClippedIps { .. }, _) => {
-                Some("large weights are cut, so the figure is too low".to_owned())
+            (
+                Estimator::ClippedIps { .. } | Estimator::SwitchDr { .. } | Estimator::Dros { .. },
+                _,
+            ) if estimator
+                .setting()
+                .is_some_and(|(_, value)| value.is_finite()) =>
+            {
+                Some(
+                    "shrinks large weights: narrower, and its interval leaves out the bias"
+                        .to_owned(),
+                )
             }
             _ => None,
         },

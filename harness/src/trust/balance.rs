@@ -22,7 +22,7 @@ pub fn balance(sample: &LoggedSample<'_>) -> Vec<BalanceRow> {
     let covariates: Vec<&Covariate> = sample.covariates.iter().chain(&known).collect();
     let mut all: Vec<BalanceRow> = Vec::new();
     for arm in 0..sample.arms.len() {
-        if !sample.chosen.contains(&arm) {
+        if !sample.chosen.contains(&Some(arm)) {
             continue;
         }
         let weights = Weights::of_arm(sample, arm);

@@ -89,14 +89,15 @@ impl Covariate {
     /// propensities of arms not chosen are unknown, and for propensities that hardly vary.
     #[must_use]
     pub fn of_propensities(sample: &LoggedSample<'_>) -> Vec<Self> {
-        if sample.arms.len() != 2 || sample.eligible.is_some() {
+        let others = sample.chosen.iter().any(Option::is_none);
+        if sample.arms.len() != 2 || sample.eligible.is_some() || others {
             return Vec::new();
         }
         let first: Vec<f64> = sample
             .chosen
             .iter()
             .zip(sample.propensity)
-            .map(|(&arm, &p)| if arm == 0 { p } else { 1.0 - p })
+            .map(|(&arm, &p)| if arm == Some(0) { p } else { 1.0 - p })
             .collect();
         let mut sorted = first.clone();
         sorted.sort_by(f64::total_cmp);

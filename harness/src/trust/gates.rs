@@ -41,7 +41,7 @@ pub fn gates(
 fn support(sample: &LoggedSample<'_>, summary: &WeightSummary) -> Gate {
     let share = summary.unsupported_share;
     let never: Vec<&str> = (0..sample.arms.len())
-        .filter(|a| !sample.chosen.contains(a) && sample.target.column(*a).sum() > 0.0)
+        .filter(|a| !sample.chosen.contains(&Some(*a)) && sample.target.column(*a).sum() > 0.0)
         .map(|a| sample.arms[a].as_str())
         .collect();
     let never = if never.is_empty() {

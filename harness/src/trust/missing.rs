@@ -2,9 +2,12 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::LoggedSample;
+use plimsoll::ArmId;
+
+use super::SampleError;
 use super::null::count;
 use crate::evaluation::MissingLabels;
+use crate::judge::Clusters;
 
 /// Largest share of chosen answers without a label at which a verdict is drawn.
 pub const UNLABELLED_SHARE_MAX: f64 = 0.02;
@@ -19,7 +22,20 @@ pub const DEPENDENCE_LEVEL: f64 = 0.005;
 /// Least expected number of missing labels of an arm in the test; smaller arms are pooled.
 const EXPECTED_MIN: f64 = 5.0;
 
-/// Missing labels of the sample.
+/// Labels of the chosen arms' answers, missing ones included.
+#[derive(Clone, Copy, Debug)]
+pub struct Labels<'a> {
+    /// The K arms.
+    pub arms: &'a [ArmId],
+    /// The arm that was chosen, in 0..K, shape (n); rows without one are passed over.
+    pub chosen: &'a [Option<usize>],
+    /// Quality of its answer in [0, 1], `None` without a label, shape (n).
+    pub quality: &'a [Option<f64>],
+    /// Dependent rows.
+    pub clusters: &'a Clusters,
+}
+
+/// Missing labels of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Missing {
     /// Arms that lack some, with the mean quality that the missing ones could make of theirs.
@@ -45,13 +61,16 @@ impl Missing {
 /// The test is Pearson's chi-square over arms, divided by the design effect of the clusters (Rao &
 /// Scott 1981, doi:10.1080/01621459.1981.10477633). Bounds set every missing label to 0 or to 1
 /// (Manski 1990).
-#[must_use]
-pub fn missing_labels(sample: &LoggedSample<'_>) -> Missing {
-    let tallies = tally(sample);
-    let n = count(sample.rows());
+///
+/// # Errors
+/// [`SampleError`] when parts differ in length, an arm is unknown or a quality outside [0, 1].
+pub fn missing_labels(labels: &Labels<'_>) -> Result<Missing, SampleError> {
+    check(labels)?;
+    let tallies = tally(labels);
+    let n: f64 = tallies.iter().map(|t| t.size).sum();
     let lacking: f64 = tallies.iter().map(|t| t.lacking).sum();
-    let share = lacking / n;
-    let arms = sample
+    let share = if n > 0.0 { lacking / n } else { 0.0 };
+    let arms = labels
         .arms
         .iter()
         .zip(&tallies)
@@ -67,12 +86,12 @@ pub fn missing_labels(sample: &LoggedSample<'_>) -> Missing {
     let cells = pooled(&tallies, share);
     let shares = || cells.iter().map(Tally::share);
     let gap = shares().fold(0.0, f64::max) - shares().fold(1.0, f64::min);
-    Missing {
+    Ok(Missing {
         arms,
         share,
         gap: if cells.len() > 1 { gap } else { 0.0 },
-        p_value: (cells.len() > 1).then(|| p_value(&cells, share, design_effect(sample, share))),
-    }
+        p_value: (cells.len() > 1).then(|| p_value(&cells, share, design_effect(labels, share))),
+    })
 }
 
 /// One arm's outcomes.
@@ -90,9 +109,10 @@ impl Tally {
     }
 }
 
-fn tally(sample: &LoggedSample<'_>) -> Vec<Tally> {
-    let mut tallies = vec![Tally::default(); sample.arms.len()];
-    for (&arm, quality) in sample.chosen.iter().zip(sample.quality) {
+fn tally(labels: &Labels<'_>) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); labels.arms.len()];
+    for (arm, quality) in labels.chosen.iter().zip(labels.quality) {
+        let Some(arm) = *arm else { continue };
         let tally = &mut tallies[arm];
         tally.rows += 1;
         tally.size += 1.0;
@@ -136,17 +156,56 @@ fn p_value(cells: &[Tally], share: f64, design: f64) -> f64 {
 }
 
 /// Variance of clusters' sums of missing labels over that of independent rows; at least 1.
-fn design_effect(sample: &LoggedSample<'_>, share: f64) -> f64 {
-    let clusters = sample.clusters;
-    let mut sums = vec![0.0; clusters.count];
-    for (&cluster, quality) in clusters.of.iter().zip(sample.quality) {
+fn design_effect(labels: &Labels<'_>, share: f64) -> f64 {
+    let mut sums = vec![0.0; labels.clusters.count];
+    let mut alone = 0.0;
+    let rows = labels
+        .clusters
+        .of
+        .iter()
+        .zip(labels.quality)
+        .zip(labels.chosen);
+    for ((&cluster, quality), _) in rows.filter(|(_, chosen)| chosen.is_some()) {
         sums[cluster] += f64::from(u8::from(quality.is_none())) - share;
+        alone += share * (1.0 - share);
     }
     let together: f64 = sums.iter().map(|s| s * s).sum();
-    let alone = count(sample.rows()) * share * (1.0 - share);
     if alone > 0.0 {
         (together / alone).max(1.0)
     } else {
         1.0
     }
+}
+
+fn check(labels: &Labels<'_>) -> Result<(), SampleError> {
+    let expected = labels.chosen.len();
+    let parts = [
+        ("quality", labels.quality.len()),
+        ("clusters", labels.clusters.of.len()),
+    ];
+    if let Some((part, got)) = parts.into_iter().find(|(_, got)| *got != expected) {
+        return Err(SampleError::Length {
+            part: part.to_owned(),
+            got,
+            expected,
+        });
+    }
+    for (row, (arm, quality)) in labels.chosen.iter().zip(labels.quality).enumerate() {
+        if let Some(got) = arm.filter(|&arm| arm >= labels.arms.len()) {
+            return Err(SampleError::Arm {
+                row,
+                got,
+                arms: labels.arms.len(),
+            });
+        }
+        if let Some(got) = quality.filter(|q| !(0.0..=1.0).contains(q)) {
+            return Err(SampleError::Value {
+                part: "quality".to_owned(),
+                row,
+                got,
+                allowed: "0 to 1",
+            });
+        }
+    }
+    Ok(())
 }

@@ -47,9 +47,9 @@ impl Weights {
         let mut rests = Vec::with_capacity(n);
         for row in 0..n {
             let chosen = sample.chosen[row];
-            let here = policy(row, chosen);
+            let here = chosen.map_or(0.0, |arm| policy(row, arm));
             let mut rest = Rest::default();
-            for arm in (0..sample.arms.len()).filter(|&a| a != chosen && supported(row, a)) {
+            for arm in (0..sample.arms.len()).filter(|&a| chosen != Some(a) && supported(row, a)) {
                 let p = policy(row, arm);
                 rest.arms += 1.0;
                 rest.sum += p;
@@ -87,11 +87,11 @@ impl Weights {
 /// Whether the log could have chosen an arm on a row, as far as it says.
 fn supported<'a>(sample: &'a LoggedSample<'_>) -> impl Fn(usize, usize) -> bool + 'a {
     let mut seen = vec![false; sample.arms.len()];
-    for &arm in sample.chosen {
+    for &arm in sample.chosen.iter().flatten() {
         seen[arm] = true;
     }
     move |row, arm| {
-        let chosen = sample.chosen[row] == arm;
+        let chosen = sample.chosen[row] == Some(arm);
         let possible = seen[arm]
             && sample.eligible.is_none_or(|e| e[[row, arm]])
             && 1.0 - sample.propensity[row] > SUPPORT_MIN;
@@ -109,7 +109,7 @@ pub fn overlap(sample: &LoggedSample<'_>) -> Vec<ArmOverlap> {
     let n = sample.rows();
     (0..sample.arms.len())
         .map(|arm| {
-            let logged: Vec<usize> = (0..n).filter(|&i| sample.chosen[i] == arm).collect();
+            let logged: Vec<usize> = (0..n).filter(|&i| sample.chosen[i] == Some(arm)).collect();
             let policy_weight = |&i: &usize| sample.target[[i, arm]] / sample.propensity[i];
             let seen = !logged.is_empty();
             ArmOverlap {

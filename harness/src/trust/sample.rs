@@ -8,22 +8,20 @@ use crate::judge::Clusters;
 
 /// n rows of a log with propensities, and what the judged policy would do there.
 ///
-/// `arms` must hold every arm that the log could choose, compared or not: what the chosen arm's
-/// propensity leaves is shared by the others.
+/// Rows on which the log chose an arm that is not compared stay in the sample: leaving them out
+/// would make the other arms look more frequent than their propensities.
 #[derive(Clone, Copy, Debug)]
 pub struct LoggedSample<'a> {
-    /// The K arms.
+    /// The K compared arms.
     pub arms: &'a [ArmId],
-    /// The arm that was chosen, in 0..K, shape (n).
-    pub chosen: &'a [usize],
+    /// The arm that was chosen, in 0..K, shape (n); `None`: one that is not compared.
+    pub chosen: &'a [Option<usize>],
     /// Probability in (0, 1] with which the log chose it, shape (n).
     pub propensity: &'a [f64],
     /// Probabilities of the judged policy, rows sum to 1, shape (n, K).
     pub target: ArrayView2<'a, f64>,
     /// Arms that could be chosen at all, shape (n, K); `None`: all of them everywhere.
     pub eligible: Option<ArrayView2<'a, bool>>,
-    /// Quality of the chosen arm's answer in [0, 1], `None` without a label, shape (n).
-    pub quality: &'a [Option<f64>],
     /// Dependent rows.
     pub clusters: &'a Clusters,
     /// What was known before the arm was chosen.
@@ -48,18 +46,15 @@ impl LoggedSample<'_> {
         }
         self.check_lengths(n)?;
         for (row, (&arm, &p)) in self.chosen.iter().zip(self.propensity).enumerate() {
-            if arm >= self.arms.len() {
+            if let Some(got) = arm.filter(|&arm| arm >= self.arms.len()) {
                 return Err(SampleError::Arm {
                     row,
-                    got: arm,
+                    got,
                     arms: self.arms.len(),
                 });
             }
             if !(p > 0.0 && p <= 1.0) {
                 return Err(value("propensity", row, p, "above 0, at most 1"));
-            }
-            if let Some(q) = self.quality[row].filter(|q| !(0.0..=1.0).contains(q)) {
-                return Err(value("quality", row, q, "0 to 1"));
             }
             let probabilities = self.target.row(row);
             if let Some(&bad) = probabilities.iter().find(|t| !(0.0..=1.0).contains(*t)) {
@@ -77,7 +72,6 @@ impl LoggedSample<'_> {
         let mut parts = vec![
             ("propensity", self.propensity.len()),
             ("target", self.target.nrows()),
-            ("quality", self.quality.len()),
             ("clusters", self.clusters.of.len()),
         ];
         if let Some(eligible) = self.eligible {

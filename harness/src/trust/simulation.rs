@@ -6,13 +6,13 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 
-use super::{Assessment, Covariate, LoggedSample, assess};
+use super::{Assessment, Covariate, Labels, LoggedSample, SampleError};
 use crate::judge::Clusters;
 
 /// A simulated log. Tasks are 0..`tasks`; hardness may or may not be a column.
 struct Log {
     arms: Vec<ArmId>,
-    chosen: Vec<usize>,
+    chosen: Vec<Option<usize>>,
     propensity: Vec<f64>,
     target: Array2<f64>,
     quality: Vec<Option<f64>>,
@@ -89,7 +89,7 @@ impl Log {
             }
             tasks[i] = task;
             lengths[i] = length;
-            log.chosen.push(arm);
+            log.chosen.push(Some(arm));
             log.propensity.push((design.logged)(arm, task, p[arm]));
             let row = log.target.row_mut(i).into_slice().expect("contiguous");
             (design.target)(task, row);
@@ -128,10 +128,24 @@ impl Log {
             propensity: &self.propensity,
             target: self.target.view(),
             eligible: None,
-            quality: &self.quality,
             clusters: &self.clusters,
             covariates: &self.covariates,
         }
+    }
+}
+
+impl Log {
+    fn labels(&self) -> Labels<'_> {
+        Labels {
+            arms: &self.arms,
+            chosen: &self.chosen,
+            quality: &self.quality,
+            clusters: &self.clusters,
+        }
+    }
+
+    fn assess(&self) -> Assessment {
+        super::assess(&self.sample(), &self.labels(), None).expect("a sample")
     }
 }
 
@@ -161,7 +175,7 @@ fn failing(design: &Design<'_>, runs: u64, gate: Option<&str>) -> f64 {
         .into_par_iter()
         .map(|seed| {
             let log = Log::draw(design, seed);
-            let assessment = assess(&log.sample(), None).expect("a sample");
+            let assessment = log.assess();
             let failed = failed(&assessment);
             u32::from(gate.map_or(!failed.is_empty(), |gate| failed.contains(&gate)))
         })
@@ -370,7 +384,7 @@ fn o04_overconfident_propensities_of_two_arms_are_caught() {
                 covariates: &[],
                 ..log.sample()
             };
-            let assessment = assess(&sample, None).expect("a sample");
+            let assessment = super::assess(&sample, &log.labels(), None).expect("a sample");
             u32::from(failed(&assessment).contains(&"balance"))
         })
         .sum();
@@ -384,7 +398,7 @@ fn o01_fixed_choices_logged_as_certain_have_no_support() {
         truth: &fixed_by_task,
         ..BASE
     };
-    let assessment = assess(&Log::draw(&fixed, 1).sample(), None).expect("a sample");
+    let assessment = Log::draw(&fixed, 1).assess();
     // By task 1, 2 and 4 the policy wants the other arm: three of five tasks.
     assert!((assessment.weights.unsupported_share - 0.6).abs() < 0.05);
     assert_eq!(failed(&assessment), ["support"]);
@@ -403,7 +417,7 @@ fn o01_fixed_choices_logged_as_certain_have_no_support() {
         target: &same,
         ..BASE
     };
-    let assessment = assess(&Log::draw(&same, 1).sample(), None).expect("a sample");
+    let assessment = Log::draw(&same, 1).assess();
     assert_eq!(failed(&assessment), Vec::<&str>::new());
 }
 
@@ -418,7 +432,7 @@ fn o01_an_arm_never_logged_is_unsupported() {
         target: &target,
         ..BASE
     };
-    let assessment = assess(&Log::draw(&design, 1).sample(), None).expect("a sample");
+    let assessment = Log::draw(&design, 1).assess();
     assert!((assessment.weights.unsupported_share - 0.2).abs() < 1e-9);
     let support = &assessment.gates[0];
     assert!(
@@ -457,7 +471,7 @@ fn o07_missing_labels_fail() {
         ..BASE
     };
     caught(&uneven, "labels", 0.95);
-    let assessment = assess(&Log::draw(&often, 1).sample(), None).expect("a sample");
+    let assessment = Log::draw(&often, 1).assess();
     for arm in &assessment.missing {
         assert!((arm.quality_high - arm.quality_low - arm.unlabelled_share).abs() < 1e-12);
         assert!((0.7..0.8).contains(&arm.quality_low), "{arm:?}");
@@ -473,7 +487,7 @@ fn threads_do_not_change_a_bit() {
             .num_threads(threads)
             .build()
             .expect("pool");
-        pool.install(|| assess(&log.sample(), None).expect("a sample"))
+        pool.install(|| log.assess())
     };
     assert_eq!(run(1), run(4));
 }
@@ -481,7 +495,9 @@ fn threads_do_not_change_a_bit() {
 #[test]
 fn parts_that_do_not_fit_are_named() {
     let log = Log::draw(&Design { n: 50, ..BASE }, 1);
-    let error = |sample: LoggedSample<'_>| assess(&sample, None).expect_err("refused");
+    let error = |sample: LoggedSample<'_>| -> SampleError {
+        super::assess(&sample, &log.labels(), None).expect_err("refused")
+    };
     let short = LoggedSample {
         propensity: &log.propensity[..49],
         ..log.sample()
@@ -501,7 +517,7 @@ fn parts_that_do_not_fit_are_named() {
         "`propensity` of row 0 is 0, allowed is above 0, at most 1"
     );
     assert_eq!(refused.code(), "P0341");
-    let far = vec![2; 50];
+    let far = vec![Some(2); 50];
     let far = LoggedSample {
         chosen: &far,
         ..log.sample()

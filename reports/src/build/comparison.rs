@@ -50,7 +50,7 @@ fn comparison_headline(c: &Comparison) -> Headline {
     let count = |decision| {
         c.evaluations
             .iter()
-            .filter(|e| e.verdict.decision == decision)
+            .filter(|e| super::decision(e) == decision)
             .count()
     };
     let ship = count(Decision::Ship);
@@ -183,7 +183,7 @@ fn difference_table(c: &Comparison) -> Table {
         ],
     );
     let values: Vec<Interval> = c.differences.iter().map(|d| d.quality).collect();
-    for (d, spark) in c.differences.iter().zip(whiskers(&values)) {
+    for (d, spark) in c.differences.iter().zip(whiskers(&values, 0.0)) {
         table.push(vec![
             Cell::new(format!("{} − {}", label(&d.name), label(&d.against))),
             Cell::estimate(change(d.quality)).with(spark),
@@ -217,7 +217,7 @@ fn chart(c: &Comparison, first: &Evaluation) -> Frontier {
             label: shorten(&name(c, i), 28),
             quality: e.policy.quality,
             cost_usd: e.policy.cost_usd,
-            certified: e.floor.margin_low >= 0.0,
+            certified: claimed(e) && e.floor.margin_low >= 0.0,
             baseline: false,
         });
     Frontier {

@@ -2,7 +2,7 @@
 
 use plimsoll_harness::Evaluation;
 
-use super::{headline, money, quality, trust};
+use super::{headline, is_scenario, methods, money, off_policy, quality, sensitivity, trust};
 use crate::document::{Document, Section};
 use crate::escape::{label, shorten};
 
@@ -18,17 +18,24 @@ pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
         Some(quality::segments(e)),
         Some(money::projection(e)),
         Some(trust::panel(e)),
-        trust::sensitivity(e),
-        Some(trust::metrics(e)),
+        off_policy::estimates(e),
+        sensitivity::tornado(e),
+        Some(methods::metrics(e)),
         quality::changed(e),
-        Some(trust::methods(e)),
+        Some(methods::methods(e)),
     ];
     Document {
         title: format!("{}: {}", headline::word(e), label(&e.policy.name)),
         kicker: format!(
-            "Evaluation of {} against {}",
+            "{} of {} against {}{}",
+            if is_scenario(e) {
+                "Scenario"
+            } else {
+                "Evaluation"
+            },
             shorten(&e.policy.name, NAME_CHARS_MAX),
-            label(&e.baseline.model)
+            label(&e.baseline.model),
+            off_policy::source(e)
         ),
         headline: headline::headline(e),
         sections: sections.into_iter().flatten().collect(),

@@ -2,16 +2,21 @@
 
 use plimsoll_harness::{Decision, Evaluation};
 
-use super::{change, claimed, interval_level, percent, quality, usd};
+use super::trust::measured;
+use super::{
+    change, claimed, decision, evidence_name, failed_gates, interval_level, is_scenario, percent,
+    quality, usd,
+};
 use crate::document::{Figure, Headline, Tone};
 use crate::escape::{finding, label};
 use crate::format::{self, Unit};
 
 const REASONS_MAX: usize = 20;
+const GATES_MAX: usize = 8;
 
 /// The verdict in one or three words.
 pub(super) fn word(e: &Evaluation) -> &'static str {
-    match e.verdict.decision {
+    match decision(e) {
         Decision::Ship => "Ship",
         Decision::Hold => "Hold",
         Decision::InsufficientEvidence => "Not enough evidence",
@@ -19,7 +24,7 @@ pub(super) fn word(e: &Evaluation) -> &'static str {
 }
 
 pub(super) fn tone(e: &Evaluation) -> Tone {
-    match e.verdict.decision {
+    match decision(e) {
         Decision::Ship => Tone::Good,
         Decision::Hold => Tone::Bad,
         Decision::InsufficientEvidence => Tone::Caution,
@@ -27,38 +32,106 @@ pub(super) fn tone(e: &Evaluation) -> Tone {
 }
 
 pub(super) fn headline(e: &Evaluation) -> Headline {
+    let scenario = if is_scenario(e) {
+        " They hold in this scenario only."
+    } else {
+        ""
+    };
     Headline {
         tone: tone(e),
         word: word(e).to_owned(),
         sentence: summary(e),
         figures: figures(e),
-        note: format!("Ranges are two-sided {} intervals.", interval_level(e)),
-        reasons: e
-            .verdict
-            .reasons
-            .iter()
-            .take(REASONS_MAX)
-            .map(|r| finding(r))
-            .collect(),
+        note: format!(
+            "Ranges are two-sided {} intervals.{scenario}",
+            interval_level(e)
+        ),
+        reasons: reasons(e),
         collect: if claimed(e) { Vec::new() } else { collect(e) },
     }
 }
 
+fn reasons(e: &Evaluation) -> Vec<String> {
+    if decision(e) != e.verdict.decision {
+        // Reasons for a verdict that the evidence does not bear are not repeated.
+        let why = if is_scenario(e) {
+            "Without logged propensities there is no evidence for a decision."
+        } else {
+            "A condition of trust failed, and without it no decision holds."
+        };
+        return vec![why.to_owned()];
+    }
+    let reasons = e.verdict.reasons.iter().take(REASONS_MAX);
+    reasons.map(|r| finding(r)).collect()
+}
+
 fn summary(e: &Evaluation) -> String {
     if claimed(e) {
-        format!("{} {}", money_sentence(e), quality_sentence(e))
-    } else {
-        format!(
-            "The evidence does not settle whether this policy saves money at the quality that was \
-             asked for, so no savings are claimed. {}",
-            quality_sentence(e)
-        )
+        return format!("{} {}", money_sentence(e), quality_sentence(e));
     }
+    let gate = failed_gate_sentence(e).unwrap_or_default();
+    if is_scenario(e) {
+        return format!(
+            "Scenario, not evidence: the log does not say with which probability each arm was \
+             chosen; no savings are claimed. {gate}{}",
+            scenario_sentence(e)
+        );
+    }
+    format!(
+        "{gate}The evidence does not settle whether this policy saves money at the quality that \
+         was asked for, so no savings are claimed. {}",
+        quality_sentence(e)
+    )
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    let first: String = characters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    first + characters.as_str()
+}
+
+/// The first gate that fails, by name: it outweighs every figure.
+fn failed_gate_sentence(e: &Evaluation) -> Option<String> {
+    let gate = failed_gates(e).next()?;
+    let more = match failed_gates(e).count() - 1 {
+        0 => String::new(),
+        n => format!(" (and {} more)", format::count(n as u64)),
+    };
+    Some(format!(
+        "A condition of trust failed: {}, measured {}{more}. ",
+        label(&gate.name),
+        measured(gate)
+    ))
+}
+
+/// What a scenario says of quality, and under which assumption.
+fn scenario_sentence(e: &Evaluation) -> String {
+    let shown = quality(e.policy.quality, e.floor.quality);
+    format!(
+        "If nothing that the log leaves out decided the choice, the policy's quality would be {} \
+         ({}) against the line of {}.",
+        shown.point,
+        shown.range(),
+        format::quality(e.floor.quality)
+    )
 }
 
 fn money_sentence(e: &Evaluation) -> String {
     let saved = percent(e.savings.fraction);
     let requests = format::counted(e.requests.evaluated, "request");
+    // What a log of single choices cannot have seen is estimated, and says so.
+    let (on, spends) = if evidence_name(e) == "full-information" {
+        (format!("On {requests} it had never seen"), "spends")
+    } else {
+        (
+            format!("Estimated from the logged choices on {requests} it had never seen"),
+            "would spend",
+        )
+    };
     let baseline = label(&e.baseline.model);
     let range = format!("{} interval {}", interval_level(e), saved.range());
     let fraction = e.savings.fraction;
@@ -69,20 +142,20 @@ fn money_sentence(e: &Evaluation) -> String {
             ", which includes no saving at all"
         };
         format!(
-            "On {requests} it had never seen, the policy spends {} less than sending \
+            "{on}, the policy {spends} {} less than sending \
              everything to {baseline} ({range}{doubt}).",
             saved.point
         )
     } else if fraction.point < 0.0 {
         let extra = format::number(-fraction.point, Unit::Percent, &[]);
         format!(
-            "On {requests} it had never seen, the policy spends {extra} more than sending \
+            "{on}, the policy {spends} {extra} more than sending \
              everything to {baseline} (savings {}, {range}).",
             saved.point
         )
     } else {
         format!(
-            "On {requests} it had never seen, the policy spends as much as sending \
+            "{on}, the policy {spends} as much as sending \
              everything to {baseline} ({range})."
         )
     }
@@ -94,7 +167,25 @@ pub(super) fn quality_sentence(e: &Evaluation) -> String {
     let level = format::setting_percent(e.floor.confidence);
     let is = format::number(e.policy.quality.point, Unit::Quality, &[e.floor.quality]);
     let (low, high) = (e.floor.margin_low, e.floor.margin_high);
-    if low >= 0.0 {
+    // The word "proven" belongs to what may be shipped.
+    if low >= 0.0 && decision(e) != Decision::Ship {
+        let but = if claimed(e) {
+            ""
+        } else {
+            ", as far as the evidence goes"
+        };
+        format!(
+            "Its quality of {is} is estimated to keep to the line of {line}{but}: the lower bound \
+             of the margin at {level} is {}.",
+            format::number(low, Unit::Change, &[])
+        )
+    } else if high < 0.0 && !claimed(e) {
+        format!(
+            "Its quality of {is} is estimated to break the line of {line}, as far as the evidence \
+             goes: the upper bound of the margin at {level} is {}.",
+            format::number(high, Unit::Change, &[])
+        )
+    } else if low >= 0.0 {
         format!(
             "Its quality of {is} keeps to the line of {line}: that is proven at {level} \
              confidence, with at least {} to spare.",
@@ -145,15 +236,32 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
         figures.push(Figure {
             key: "savings",
             label: "Saved".to_owned(),
-            value: "Not proven".to_owned(),
+            value: if is_scenario(e) {
+                "Not claimed"
+            } else {
+                "Not proven"
+            }
+            .to_owned(),
             range: None,
-            note: Some("see below what would settle it".to_owned()),
+            note: Some(
+                if is_scenario(e) {
+                    "this is a scenario: see below what would settle it"
+                } else {
+                    "see below what would settle it"
+                }
+                .to_owned(),
+            ),
         });
     }
+    let (quality_label, change_label) = if is_scenario(e) {
+        ("Quality in this scenario", "Change in this scenario")
+    } else {
+        ("Quality", "Change in quality")
+    };
     let value = quality(e.policy.quality, e.floor.quality);
     figures.push(Figure {
         key: "quality",
-        label: "Quality".to_owned(),
+        label: quality_label.to_owned(),
         range: Some(value.range()),
         value: value.point,
         note: Some(format!("the line is {}", format::quality(e.floor.quality))),
@@ -161,7 +269,7 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
     let delta = change(e.quality_change);
     figures.push(Figure {
         key: "quality-change",
-        label: "Change in quality".to_owned(),
+        label: change_label.to_owned(),
         range: Some(delta.range()),
         value: delta.point,
         note: Some(format!(
@@ -175,8 +283,11 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
 
 /// What to gather so that the next evaluation can decide.
 fn collect(e: &Evaluation) -> Vec<String> {
-    let mut list = Vec::new();
-    if super::trust::evidence_name(e) == "observational" {
+    let mut list: Vec<String> = failed_gates(e)
+        .take(GATES_MAX)
+        .map(|gate| format!("{}: {}", capital(&label(&gate.name)), finding(&gate.about)))
+        .collect();
+    if is_scenario(e) {
         list.push(
             "Log the probability with which each arm was chosen, or replay a sample of requests \
              on every arm: without either, savings can only be bounded."

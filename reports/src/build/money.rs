@@ -2,7 +2,7 @@
 
 use plimsoll_harness::{Evaluation, FrontierKind, FrontierPoint, MixRow};
 
-use super::{caveat, claimed, interval_level, percent, quality, thousandths, usd};
+use super::{caveat, claimed, interval_level, is_scenario, percent, quality, thousandths, usd};
 use crate::chart::{Chart, Fan};
 use crate::document::{Block, Cell, Fact, Section, Spark, Table, Tone, numbers, words};
 use crate::escape::{finding, label};
@@ -50,7 +50,7 @@ fn what_if_table(e: &Evaluation, points: &[&FrontierPoint]) -> Table {
     let mut table = Table::new(
         "what-if-table",
         format!(
-            "Proven settings, from the lowest floor to the highest{}",
+            "Settings whose bound clears their own floor, from the lowest to the highest{}",
             caveat(e)
         ),
         vec![
@@ -157,11 +157,15 @@ pub(super) fn projection(e: &Evaluation) -> Section {
             .say("No monthly figure: the log has no timestamps, or covers less than seven days.");
         return section;
     };
+    if is_scenario(e) {
+        section.say("No monthly figure: there is no evidence to base a forecast on.");
+        return section;
+    }
     let month = usd(projection.usd_per_month);
     if !claimed(e) {
         section.push(Block::Notice(
             Tone::Caution,
-            "The savings are not proven, so this is a scenario and not a forecast.".to_owned(),
+            "The savings are not proven, so this is arithmetic and not a forecast.".to_owned(),
         ));
     }
     section.push(Block::Facts(vec![

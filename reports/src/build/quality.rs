@@ -326,7 +326,7 @@ fn segment_table(e: &Evaluation) -> Table {
     let omitted = rows.len().saturating_sub(SEGMENT_ROWS_MAX);
     rows.truncate(SEGMENT_ROWS_MAX);
     let changes: Vec<Interval> = rows.iter().map(|s| s.quality_change).collect();
-    for (segment, spark) in rows.into_iter().zip(whiskers(&changes)) {
+    for (segment, spark) in rows.into_iter().zip(whiskers(&changes, 0.0)) {
         table.push_toned(
             if segment.broken {
                 Tone::Bad

@@ -1,25 +1,16 @@
-//! How far to trust it: the evidence, its gaps, the method, and how to get it again.
+//! How far to trust it: the gates, the evidence and its gaps.
 
-use plimsoll_harness::{Decision, Evaluation};
+use plimsoll_harness::{Evaluation, Gate};
 
-use super::{caveat, interval_level};
+use super::{evidence_name, overlap};
 use crate::chart::{Calibration, Chart};
-use crate::document::{Block, Cell, Fact, Section, Table, Tone, numbers, words};
-use crate::escape::{finding, label, passage, sentence};
+use crate::document::{Block, Cell, Column, Fact, Section, Table, Tone, numbers, words};
+use crate::escape::{finding, label, sentence};
 use crate::format::{self, Unit};
 
 const ARM_ROWS_MAX: usize = 200;
 const WARNINGS_MAX: usize = 30;
-const POLICY_CHARS_MAX: usize = 20_000;
-const COMMAND_CHARS_MAX: usize = 4_000;
-
-/// The evidence kind as the JSON spells it.
-pub(super) fn evidence_name(e: &Evaluation) -> String {
-    match serde_json::to_value(e.evidence) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => "unknown".to_owned(),
-    }
-}
+const GATE_ROWS_MAX: usize = 40;
 
 fn evidence_in_words(e: &Evaluation) -> String {
     match evidence_name(e).as_str() {
@@ -36,6 +27,7 @@ fn evidence_in_words(e: &Evaluation) -> String {
 pub(super) fn panel(e: &Evaluation) -> Section {
     let mut section = Section::new("trust", "How far to trust this");
     let d = &e.diagnostics;
+    gates(e, &mut section);
     for warning in d.warnings.iter().take(WARNINGS_MAX) {
         section.push(Block::Notice(Tone::Caution, finding(warning)));
     }
@@ -51,10 +43,8 @@ pub(super) fn panel(e: &Evaluation) -> Section {
                 format::count(e.requests.set_aside)
             ),
         ),
-        Fact::new(
-            "Independent clusters",
-            format!("{} by {}", format::count(d.clusters), label(&d.cluster_by)),
-        ),
+        Fact::new("Independent clusters", clusters(e)),
+        Fact::new("Looks at these requests", looks(e)),
         Fact::new(
             "Rows",
             format!(
@@ -83,9 +73,97 @@ pub(super) fn panel(e: &Evaluation) -> Section {
         facts.push(Fact::new("Calibration error", format::plain(error)));
     }
     section.push(Block::Facts(facts));
+    overlap::blocks(e, &mut section);
     calibration(e, &mut section);
     coverage(e, &mut section);
     section
+}
+
+/// The conditions of trust, those that fail on top.
+fn gates(e: &Evaluation, section: &mut Section) {
+    let gates = &e.trust.gates;
+    if gates.is_empty() {
+        return;
+    }
+    let failed = gates.iter().filter(|g| !g.passed).count();
+    let of = format::counted(gates.len() as u64, "condition");
+    if failed > 0 {
+        section.push(Block::Notice(
+            Tone::Bad,
+            format!(
+                "{} of {of} of trust failed, so the evidence does not suffice, whatever the \
+                 figures say.",
+                format::count(failed as u64)
+            ),
+        ));
+    } else {
+        section.push(Block::Notice(
+            Tone::Good,
+            if gates.len() == 1 {
+                "The condition of trust holds.".to_owned()
+            } else {
+                format!("All of {of} of trust hold.")
+            },
+        ));
+    }
+    let mut table = Table::new(
+        "gates",
+        "Conditions of trust",
+        vec![
+            words("Condition"),
+            words("Result"),
+            words("Measured"),
+            Column {
+                page_only: failed == 0,
+                ..words("What it means")
+            },
+        ],
+    );
+    let (bad, good): (Vec<&Gate>, Vec<&Gate>) = gates.iter().partition(|g| !g.passed);
+    for gate in bad.into_iter().chain(good) {
+        let (tone, result) = if gate.passed {
+            (Tone::Neutral, "✓ passed")
+        } else {
+            (Tone::Bad, "✕ failed")
+        };
+        table.push_toned(
+            tone,
+            vec![
+                Cell::new(label(&gate.name)),
+                Cell::new(result),
+                Cell::new(measured(gate)),
+                Cell::new(finding(&gate.about)),
+            ],
+        );
+    }
+    table.cap(GATE_ROWS_MAX);
+    section.push(Block::Table(table));
+}
+
+/// What a gate measured; a number is not torn from its per cent sign.
+pub(super) fn measured(gate: &Gate) -> String {
+    sentence(&gate.measured).replace(" %", &format!("{}%", format::THIN))
+}
+
+fn clusters(e: &Evaluation) -> String {
+    let (t, d) = (&e.trust, &e.diagnostics);
+    if t.clusters == 0 {
+        return format!("{} by {}", format::count(d.clusters), label(&d.cluster_by));
+    }
+    format!(
+        "{} by {}, the largest with {} of the requests",
+        format::count(t.clusters),
+        label(&t.cluster_by),
+        format::percent(t.largest_cluster_share)
+    )
+}
+
+fn looks(e: &Evaluation) -> String {
+    match e.trust.looks {
+        0 => "not recorded".to_owned(),
+        1 => "1, this one".to_owned(),
+        n => format!("{}, this one included", format::count(n)),
+    }
 }
 
 fn calibration(e: &Evaluation, section: &mut Section) {
@@ -164,174 +242,4 @@ fn coverage(e: &Evaluation, section: &mut Section) {
     table.cap(ARM_ROWS_MAX);
     table.folded = arms.len() > 8;
     section.push(Block::Table(table));
-}
-
-pub(super) fn sensitivity(e: &Evaluation) -> Option<Section> {
-    let rows = &e.diagnostics.sensitivity;
-    if rows.is_empty() {
-        return None;
-    }
-    let mut section = Section::detail("sensitivity", "How firm it stands");
-    section.say("The headline when one choice changes and all else stays.");
-    let mut table = Table::new(
-        "sensitivity-table",
-        format!("Savings and margin under other choices{}", caveat(e)),
-        vec![
-            words("Change"),
-            numbers("Saved"),
-            numbers("Margin to the line"),
-        ],
-    );
-    for row in rows {
-        table.push_toned(
-            if row.margin < 0.0 {
-                Tone::Caution
-            } else {
-                Tone::Neutral
-            },
-            vec![
-                Cell::new(sentence(&row.change)),
-                Cell::new(format::percent(row.savings)),
-                Cell::new(format::number(row.margin, Unit::Change, &[])),
-            ],
-        );
-    }
-    table.cap(ARM_ROWS_MAX);
-    section.push(Block::Table(table));
-    Some(section)
-}
-
-pub(super) fn metrics(e: &Evaluation) -> Section {
-    let mut section = Section::detail("metrics", "Metrics of the field");
-    section.say(
-        "For comparison with published tables; each follows its source, and none of them enters \
-         the verdict.",
-    );
-    let m = &e.metrics;
-    let mut table = Table::new(
-        "metrics-table",
-        format!("Metrics on the evaluated requests{}", caveat(e)),
-        vec![words("Metric"), numbers("Value"), words("Variant")],
-    );
-    let share = |v: Option<f64>| format::optional(v, format::percent);
-    let plain = |v: Option<f64>| format::optional(v, format::plain);
-    let rows = [
-        (
-            "AIQ",
-            plain(Some(m.aiq)),
-            "RouterBench's paper: area over c_max − c_min",
-        ),
-        (
-            "AIQ (code)",
-            plain(Some(m.aiq_code)),
-            "RouterBench's code: area over c_max",
-        ),
-        ("CostSave", share(m.cost_save), "LLMRouterBench"),
-        ("PerfGain", share(Some(m.perf_gain)), "LLMRouterBench"),
-        (
-            "QNC",
-            plain(m.qnc),
-            "least relative cost matching the best arm",
-        ),
-        ("APGR", plain(m.apgr), "RouteLLM, two arms only"),
-        ("CPT(50 %)", share(m.cpt50), "RouteLLM, two arms only"),
-        ("CPT(80 %)", share(m.cpt80), "RouteLLM, two arms only"),
-        ("RouterArena", plain(m.router_arena), "β = 0.1"),
-    ];
-    for (name, value, variant) in rows {
-        table.push(vec![Cell::new(name), Cell::new(value), Cell::new(variant)]);
-    }
-    for at in &m.savings_at {
-        table.push(vec![
-            Cell::new(format!(
-                "Saved at {} of the best arm",
-                format::setting_percent(at.retain)
-            )),
-            Cell::new(share(at.savings)),
-            Cell::new("λ read off the evaluated rows: optimistic"),
-        ]);
-    }
-    table.cap(ARM_ROWS_MAX);
-    section.push(Block::Table(table));
-    section
-}
-
-pub(super) fn methods(e: &Evaluation) -> Section {
-    let mut section = Section::new("methods", "Methods, and how to get this again");
-    let m = &e.manifest;
-    section.say(format!(
-        "Predictors and thresholds were chosen on the training requests only; the evaluated \
-         requests were touched once. Two-sided intervals are at {}, by {} over {} resamples; the \
-         line is judged by a one-sided {} bound at {}.",
-        interval_level(e),
-        label(&m.interval_method),
-        format::count(u64::from(m.resamples)),
-        label(&e.floor.bound),
-        format::setting_percent(e.floor.confidence),
-    ));
-    if e.verdict.decision == Decision::InsufficientEvidence {
-        section.say("Numbers marked as not proven describe this sample and promise nothing.");
-    }
-    let d = &e.diagnostics;
-    let digest = |text: &str| label(text);
-    section.push(Block::Facts(vec![
-        Fact::new("Predictor", label(&e.policy.predictor)),
-        Fact::new("λ", format::optional(d.lambda, format::plain)),
-        Fact::new("τ", format::optional(d.tau, format::plain)),
-        Fact::new("Split", label(&m.split)),
-        Fact::new("Seed", m.seed.to_string()),
-        Fact::new("Log", format!("BLAKE3 {}", digest(&m.log_digest))),
-        Fact::new(
-            "Price catalogue",
-            m.catalogue_digest
-                .as_deref()
-                .map_or_else(|| "none".to_owned(), |c| format!("BLAKE3 {}", digest(c))),
-        ),
-        Fact::new("Policy", format!("BLAKE3 {}", digest(&m.policy_digest))),
-        Fact::new("Plimsoll", label(&m.version)),
-    ]));
-    if let Some(table) = predictors(e) {
-        section.push(Block::Table(table));
-    }
-    section.push(Block::Code {
-        title: "Reproduce",
-        text: passage(&m.command, COMMAND_CHARS_MAX),
-    });
-    section.push(Block::Code {
-        title: "Policy as used",
-        text: passage(&m.policy_toml, POLICY_CHARS_MAX),
-    });
-    section
-}
-
-fn predictors(e: &Evaluation) -> Option<Table> {
-    let rows = &e.diagnostics.predictors;
-    if rows.is_empty() {
-        return None;
-    }
-    let mut table = Table::new(
-        "predictors",
-        "Predictors tried on the training requests",
-        vec![
-            words("Predictor"),
-            numbers("Saved, cross-validated"),
-            words("Chosen"),
-        ],
-    );
-    for row in rows {
-        table.push_toned(
-            if row.chosen {
-                Tone::Good
-            } else {
-                Tone::Neutral
-            },
-            vec![
-                Cell::new(label(&row.name)),
-                Cell::new(format::percent(row.train_savings)),
-                Cell::new(if row.chosen { "✓ chosen" } else { "no" }),
-            ],
-        );
-    }
-    table.cap(ARM_ROWS_MAX);
-    Some(table)
 }

@@ -104,8 +104,12 @@ impl Frontier {
                 "here",
                 "you are here: the policy as judged",
             ),
-            (sweep(true), "sweep", "the policy at another floor, proven"),
-            (sweep(false), "sweep-open", "the same, not proven"),
+            (
+                sweep(true),
+                "sweep",
+                "the policy at another floor that its bound clears",
+            ),
+            (sweep(false), "sweep-open", "the same, not cleared"),
             (has(FrontierKind::Arm), "arm", "one arm answers everything"),
             (has(FrontierKind::Hull), "hull", "hull of fixed mixes"),
             (

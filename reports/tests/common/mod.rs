@@ -2,12 +2,17 @@
 
 #![allow(dead_code, reason = "every test and example uses its own part")]
 
+mod evidence;
+
+#[allow(unused_imports, reason = "every test and example uses its own part")]
+pub(crate) use evidence::{hostile_scenario, observational, off_policy, older, poison, wide};
+
 use plimsoll_harness::{
     ArmCoverage, ArmShare, ArmValue, CalibrationBin, ChangedAnswer, Comparison, Decision,
     Diagnostics, Difference, Evaluation, ExplainedArm, Explanation, Floor, FrontierKind,
     FrontierPoint, Interval, Manifest, Metrics, MixRow, PolicyValue, PredictorRow, Projection,
     Reference, References, RequestCounts, RowCounts, SCHEMA_VERSION, Savings, SavingsAt, Segment,
-    SensitivityRow, Trust, Verdict,
+    SensitivityRow, Verdict,
 };
 
 /// A small generator of varied, repeatable numbers in [0, 1).
@@ -42,8 +47,8 @@ const NAMES: [&str; 8] = [
     "command-r-plus",
 ];
 
-struct Arm {
-    model: String,
+pub(crate) struct Arm {
+    pub(crate) model: String,
     quality: f64,
     cost: f64,
 }
@@ -152,7 +157,7 @@ pub(crate) fn fixture(arm_count: usize, segment_count: usize) -> Evaluation {
         references: references(&arms, base, cost),
         metrics: metrics(arm_count),
         diagnostics: diagnostics(&arms, &mut varied),
-        trust: Trust::default(),
+        trust: evidence::complete(&arms),
         off_policy: None,
         segments: segments(segment_count, &mut varied),
         mix: mix(&arms),
@@ -519,11 +524,10 @@ pub(crate) fn with_prompts() -> Evaluation {
 /// The same evaluation, but the evidence settles nothing.
 pub(crate) fn insufficient() -> Evaluation {
     let mut e = fixture(5, 3);
-    e.evidence = serde_json::from_str("\"observational\"").unwrap();
     e.verdict = Verdict {
         decision: Decision::InsufficientEvidence,
         reasons: vec![
-            "The log has no propensities, so the savings can only be bounded.".to_owned(),
+            "90 requests cannot prove a line: the margin may lie on either side.".to_owned(),
         ],
     };
     e.floor.margin_low = -0.004;
@@ -538,6 +542,7 @@ pub(crate) fn insufficient() -> Evaluation {
         set_aside: 4,
     };
     e.diagnostics.clusters = 90;
+    e.trust.clusters = 90;
     e
 }
 
@@ -561,6 +566,7 @@ pub(crate) fn bare() -> Evaluation {
         cluster_by: "request_id".to_owned(),
         ..Diagnostics::default()
     };
+    e.trust = plimsoll_harness::Trust::default();
     e.mix.clear();
     e.frontier.clear();
     e.projection = None;
@@ -629,7 +635,7 @@ pub(crate) const HOSTILE: &str = "</script><img src=x onerror=alert(1)><!-- @eve
 
 /// An evaluation with hostile text in every text field.
 pub(crate) fn hostile() -> Evaluation {
-    let mut e = fixture(4, 3);
+    let mut e = off_policy(4, 3);
     let bad = || HOSTILE.to_owned();
     e.baseline.model = bad();
     e.floor.rule = bad();
@@ -642,7 +648,10 @@ pub(crate) fn hostile() -> Evaluation {
     for r in [
         &mut e.references.best_single,
         &mut e.references.static_mix_hull,
-        e.references.oracle.as_mut().expect("the fixture has one"),
+        e.references
+            .per_task_table
+            .as_mut()
+            .expect("the fixture has one"),
     ] {
         r.about = bad();
         r.mix = vec![ArmShare {
@@ -679,6 +688,7 @@ pub(crate) fn hostile() -> Evaluation {
         c.before = bad();
         c.after = bad();
     }
+    evidence::poison(&mut e, HOSTILE);
     let m = &mut e.manifest;
     for text in [
         &mut m.version,

@@ -1,0 +1,379 @@
+//! Streaming: large Parquet logs as batches of columns, in memory that does not grow with the rows.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use polars::prelude::{FileMetadataRef, ParallelStrategy, ParquetReader, SerReader};
+
+use crate::assemble::{REJECTS_KEPT_MAX, Tally};
+use crate::column::Column;
+use crate::log::OutcomeLog;
+use crate::parquet::{check_drift, check_types, guarded, is_parquet, shape};
+use crate::read::ReadOptions;
+use crate::read_error::ReadError;
+use crate::reject::Reject;
+use crate::report::{FileSummary, ValidationReport};
+use crate::source::{self, Input, Place};
+use crate::stream_batch::LoggedBatch;
+
+/// Rows of a batch, at most; files with larger row groups are cut.
+const BATCH_ROWS: usize = 1 << 17;
+
+/// What a streamed log may hold that is read.
+const READ: [Column; 9] = [
+    Column::RequestId,
+    Column::Model,
+    Column::Quality,
+    Column::CostUsd,
+    Column::InputTokens,
+    Column::Timestamp,
+    Column::Propensity,
+    Column::Task,
+    Column::Tenant,
+];
+
+/// Columns that change what a policy may do or see, and are not streamed.
+const NOT_STREAMED: [Column; 2] = [Column::Candidates, Column::Embedding];
+
+/// How a log is streamed.
+///
+/// | field | default | effect |
+/// |---|---|---|
+/// | `read` | [`ReadOptions::default`] | share of rejects, unit of times, cap on bytes |
+/// | `prompts` | false | whether prompts are read |
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamOptions {
+    /// As for [`read`](crate::read).
+    pub read: ReadOptions,
+    /// Whether prompts are read.
+    pub prompts: bool,
+}
+
+/// A log in Parquet files, opened for streaming: footers are read, rows are not.
+///
+/// The rows come as [`LoggedBatch`]es, each of which any thread may read at any time. The rules of
+/// [`read`](crate::read) hold for every column that is read: a row that cannot be used is a
+/// [`Reject`] with its place and reason.
+#[derive(Debug)]
+pub struct LoggedFiles {
+    files: Vec<ParquetFile>,
+    parts: Vec<Part>,
+    rows: u64,
+    has_prompts: bool,
+    options: StreamOptions,
+}
+
+pub(crate) struct ParquetFile {
+    pub(crate) name: String,
+    path: PathBuf,
+    columns: Vec<String>,
+    metadata: FileMetadataRef,
+}
+
+impl std::fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ParquetFile")
+            .field("name", &self.name)
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Rows of one file that make one batch.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    file: usize,
+    offset: usize,
+    rows: usize,
+}
+
+/// What became of the rows of a streamed log; merged batch by batch.
+#[derive(Clone, Debug, Default)]
+pub struct StreamTally {
+    /// Rows read, rejected ones included.
+    pub rows_read: u64,
+    /// Rows rejected.
+    pub rows_rejected: u64,
+    /// Rejected rows by the name of their reason.
+    pub by_reason: BTreeMap<String, u64>,
+    /// The rejected rows with their places, at most 100,000.
+    pub rejects: Vec<Reject>,
+}
+
+impl StreamTally {
+    /// Adds what a batch, or another tally of later rows, found.
+    pub fn merge(&mut self, other: Self) {
+        self.rows_read += other.rows_read;
+        self.rows_rejected += other.rows_rejected;
+        for (reason, count) in other.by_reason {
+            *self.by_reason.entry(reason).or_default() += count;
+        }
+        let room = REJECTS_KEPT_MAX.saturating_sub(self.rejects.len());
+        self.rejects.extend(other.rejects.into_iter().take(room));
+    }
+}
+
+impl LoggedFiles {
+    /// Opens a log for streaming; `None` when it must be read whole.
+    ///
+    /// Streamed are files, folders and patterns of uncompressed Parquet with a `propensity`
+    /// column and neither `candidates` nor `embedding`.
+    ///
+    /// # Errors
+    /// [`ReadError`] when a file cannot be opened, a footer is damaged, or a column has a type
+    /// that no log has.
+    pub fn open(input: &Input, options: &StreamOptions) -> Result<Option<Self>, ReadError> {
+        if matches!(input, Input::Stdin | Input::Bytes { .. }) {
+            return Ok(None);
+        }
+        let sources = source::list(input)?;
+        let mut opened = Self {
+            files: Vec::with_capacity(sources.len()),
+            parts: Vec::new(),
+            rows: 0,
+            has_prompts: false,
+            options: options.clone(),
+        };
+        check_drift(&sources)?;
+        let mut bytes = 0_u64;
+        for source in &sources {
+            let path = match &source.place {
+                Place::File(path) if is_parquet(path) => path,
+                _ => return Ok(None),
+            };
+            let shape = shape(&source.name, path)?;
+            bytes = bytes.saturating_add(shape.bytes);
+            if bytes > options.read.byte_cap {
+                return Err(ReadError::ByteCap {
+                    file: source.name.clone(),
+                    cap: options.read.byte_cap,
+                });
+            }
+            check_types(&source.name, &shape.fields)?;
+            let has = |column: Column| shape.fields.iter().any(|f| f.name == column.name());
+            if !has(Column::Propensity) || NOT_STREAMED.into_iter().any(has) {
+                return Ok(None);
+            }
+            opened.has_prompts |= has(Column::Prompt);
+            let wanted = |name: &str| {
+                Column::named(name).is_some_and(|column| {
+                    READ.contains(&column)
+                        || column == Column::SessionId
+                        || (options.prompts && column == Column::Prompt)
+                })
+            };
+            let names = shape.fields.iter().map(|field| field.name.clone());
+            let columns = names.filter(|name| wanted(name)).collect();
+            let groups: Vec<usize> = shape
+                .metadata
+                .row_groups
+                .iter()
+                .map(|group| group.num_rows())
+                .collect();
+            opened.add_parts(&groups);
+            opened.files.push(ParquetFile {
+                name: source.name.clone(),
+                path: path.clone(),
+                columns,
+                metadata: shape.metadata,
+            });
+        }
+        Ok(Some(opened))
+    }
+
+    /// Cuts the row groups of the next file into parts: small ones together, large ones in pieces.
+    fn add_parts(&mut self, groups: &[usize]) {
+        let file = self.files.len();
+        let mut part = Part {
+            file,
+            offset: 0,
+            rows: 0,
+        };
+        for &rows in groups {
+            self.rows += rows as u64;
+            if part.rows > 0 && part.rows + rows > BATCH_ROWS {
+                self.parts.push(part);
+                part = part.next(0);
+            }
+            part.rows += rows;
+            while part.rows > BATCH_ROWS {
+                let rest = part.rows - BATCH_ROWS;
+                part.rows = BATCH_ROWS;
+                self.parts.push(part);
+                part = part.next(rest);
+            }
+        }
+        if part.rows > 0 {
+            self.parts.push(part);
+        }
+    }
+
+    /// Rows, as the footers count them.
+    #[must_use]
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Batches.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether the log has a column of prompts, read or not.
+    #[must_use]
+    pub const fn has_prompts(&self) -> bool {
+        self.has_prompts
+    }
+
+    /// Whether prompts are read.
+    #[must_use]
+    pub const fn reads_prompts(&self) -> bool {
+        self.has_prompts && self.options.prompts
+    }
+
+    /// The files, in the order in which they are read.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.files.iter().map(|file| file.name.clone()).collect()
+    }
+
+    /// Reads a batch; `index` is below [`batches`](Self::batches).
+    ///
+    /// # Errors
+    /// [`ReadError`] when the file is damaged, or holds integer times and no unit was named.
+    pub fn batch(&self, index: usize) -> Result<LoggedBatch, ReadError> {
+        let part = self.parts[index];
+        let file = &self.files[part.file];
+        let handle = File::open(&file.path).map_err(|source| ReadError::Io {
+            file: file.name.clone(),
+            source,
+        })?;
+        let frame = guarded(&file.name, || {
+            let mut reader = ParquetReader::new(handle)
+                .with_columns(Some(file.columns.clone()))
+                .with_slice(Some((part.offset, part.rows)))
+                .read_parallel(ParallelStrategy::None);
+            reader.set_metadata(file.metadata.clone());
+            reader.finish()
+        })?;
+        if frame.height() != part.rows {
+            let got = part.offset + frame.height();
+            return Err(ReadError::Parquet {
+                file: file.name.clone(),
+                message: format!("it ends after {got} rows, its footer promises more"),
+            });
+        }
+        let unit = self.options.read.timestamp_unit;
+        LoggedBatch::decode(&file.name, part.offset as u64, &frame, unit)
+    }
+
+    /// BLAKE3 digest (hex) of the files' bytes, as [`read`](crate::read) computes it.
+    ///
+    /// # Errors
+    /// [`ReadError::Io`] when a file cannot be read.
+    pub fn digest(&self) -> Result<String, ReadError> {
+        let mut hasher = blake3::Hasher::new();
+        for file in &self.files {
+            File::open(&file.path)
+                .and_then(|handle| hasher.update_reader(handle).map(drop))
+                .map_err(|source| ReadError::Io {
+                    file: file.name.clone(),
+                    source,
+                })?;
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Judges the rejects of the whole log.
+    ///
+    /// # Errors
+    /// [`ReadError::TooManyRejects`] above the share allowed, [`ReadError::NoRows`] without rows.
+    pub fn check(&self, tally: &StreamTally) -> Result<(), ReadError> {
+        if tally.rows_read == 0 {
+            let file = self.files.first().map(|file| file.name.clone());
+            return Err(ReadError::NoRows {
+                file: file.unwrap_or_default(),
+            });
+        }
+        let max_reject = self.options.read.max_reject;
+        #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
+        let is_too_bad = tally.rows_rejected as f64 > max_reject * tally.rows_read as f64;
+        if !is_too_bad && tally.rows_rejected < tally.rows_read {
+            return Ok(());
+        }
+        let counts = Tally {
+            rows_read: tally.rows_read,
+            rows_rejected: tally.rows_rejected,
+            by_reason: tally.by_reason.clone(),
+            ..Tally::default()
+        };
+        let files = self.files.iter().enumerate().map(|(index, file)| {
+            let parts = self.parts.iter().filter(|part| part.file == index);
+            FileSummary {
+                name: file.name.clone(),
+                format: "parquet",
+                rows: parts.map(|part| part.rows as u64).sum(),
+            }
+        });
+        let report = ValidationReport::new(&OutcomeLog::default(), &counts, files.collect());
+        Err(ReadError::TooManyRejects {
+            max_reject,
+            report: Box::new(report),
+            rejects: tally.rejects.clone(),
+        })
+    }
+
+    /// The error for request ids that stand on several rows, given the hashes of all requests;
+    /// sorts them.
+    ///
+    /// # Errors
+    /// [`ReadError::RepeatedRequests`] with the first two places of one of them; any [`ReadError`]
+    /// of a batch read to find them.
+    pub fn check_unique(&self, hashes: &mut [u64]) -> Result<(), ReadError> {
+        use rayon::slice::ParallelSliceMut;
+        hashes.par_sort_unstable();
+        let mut repeated: Vec<u64> = hashes
+            .windows(2)
+            .filter(|pair| pair[0] == pair[1])
+            .map(|pair| pair[0])
+            .collect();
+        if repeated.is_empty() {
+            return Ok(());
+        }
+        let count = repeated.len() as u64;
+        repeated.dedup();
+        let mut seen: BTreeMap<u64, (String, u64)> = BTreeMap::new();
+        for index in 0..self.batches() {
+            let file = &self.files[self.parts[index].file].name;
+            let batch = self.batch(index)?;
+            for (hash, row) in batch.request.iter().zip(&batch.row) {
+                if repeated.binary_search(hash).is_err() {
+                    continue;
+                }
+                if let Some((first_file, first_row)) = seen.get(hash) {
+                    return Err(ReadError::RepeatedRequests {
+                        count,
+                        first_file: first_file.clone(),
+                        first_row: *first_row,
+                        file: file.clone(),
+                        row: u64::from(*row) + batch.first_row,
+                    });
+                }
+                seen.insert(*hash, (file.clone(), u64::from(*row) + batch.first_row));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    const fn next(self, rows: usize) -> Self {
+        Self {
+            file: self.file,
+            offset: self.offset + self.rows,
+            rows,
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Finite-sample intervals of a ratio of two means, such as the cost of a policy over a baseline's.
+
+use super::capital::{Stream, rejects};
+use super::weighted::{WeightedRewards, by_cluster};
+use crate::bounds::Looks;
+use crate::judge::Clusters;
+
+/// Two non-negative outcomes of each request, such as the costs of a policy and of its baseline,
+/// with ends known beforehand.
+#[derive(Clone, Copy, Debug)]
+pub struct PairedCosts<'a> {
+    /// C_π, shape (n), in [0, `policy_max`].
+    pub policy: &'a [f64],
+    /// C_b, shape (n), in [0, `baseline_max`].
+    pub baseline: &'a [f64],
+    /// Most that a request can cost under the policy: price × output limit, not the observed
+    /// maximum, which makes the interval approximate.
+    pub policy_max: f64,
+    /// The same under the baseline.
+    pub baseline_max: f64,
+    /// Dependent groups of rows; `None`: rows are independent.
+    pub clusters: Option<&'a Clusters>,
+}
+
+/// Steps of the first, coarse search over ρ.
+const GRID: u32 = 48;
+
+impl PairedCosts<'_> {
+    /// Bounds, each at level `alpha`, for ρ = E[C_π]/E[C_b]; savings are 1 − ρ.
+    ///
+    /// ρ is kept unless a capital rejects "E[ρ C_b − C_π] ≤ 0" (then ρ is too high: the policy is
+    /// cheaper) or "E[C_π − ρ C_b] ≤ 0" (too low). Both variables have a known lower end,
+    /// −C_π,max and −ρ C_b,max, so [`betting_lower_above`](super::betting_lower_above) tests them:
+    /// finite-sample, no linearisation, and what policy and baseline pay alike cancels row by row.
+    /// The test of a ratio through a difference is Fieller's (1954),
+    /// doi:10.1111/j.2517-6161.1954.tb00159.x.
+    ///
+    /// (0, `ratio_max`) where nothing is rejected. `None` without rows or when a cost is out of
+    /// range.
+    #[must_use]
+    pub fn ratio(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
+        let n = self.policy.len();
+        let within = |costs: &[f64], max: f64| {
+            max > 0.0 && max.is_finite() && costs.iter().all(|c| (0.0..=max).contains(c))
+        };
+        let sound = n > 0
+            && self.baseline.len() == n
+            && within(self.policy, self.policy_max)
+            && within(self.baseline, self.baseline_max)
+            && self.clusters.is_none_or(|c| c.of.len() == n)
+            && ratio_max > 0.0
+            && ratio_max.is_finite()
+            && alpha > 0.0
+            && alpha < 1.0;
+        sound.then_some(())?;
+        // In units in which costs are of the order of 1, which the bets are tuned for.
+        let unit = self.policy_max.max(self.baseline_max);
+        let positive = |ratio: f64, sign: f64| {
+            let values: Vec<f64> = self
+                .policy
+                .iter()
+                .zip(self.baseline)
+                .map(|(policy, baseline)| sign * (ratio * baseline - policy) / unit)
+                .collect();
+            let floor = if sign > 0.0 {
+                -self.policy_max
+            } else {
+                -ratio * self.baseline_max
+            } / unit;
+            let (means, weights) = by_cluster(&values, floor, self.clusters, looks);
+            let stream = Stream {
+                values: &means,
+                floor,
+            };
+            rejects(&[stream], weights.as_deref(), 0.0, alpha, looks)
+        };
+        Some(search(
+            ratio_max,
+            |ratio| positive(ratio, 1.0),
+            |ratio| positive(ratio, -1.0),
+        ))
+    }
+}
+
+impl WeightedRewards<'_> {
+    /// Bounds, each at level `alpha`, for ρ = V_π/V_b of logged outcomes, for instance costs over
+    /// their known maximum in place of rewards; savings are 1 − ρ.
+    ///
+    /// ρ is too high when the margin's upper bound at `retain` = ρ lies below 0, too low when its
+    /// lower bound lies above: the tests of [`margin_upper`](Self::margin_upper) and
+    /// [`margin_lower`](Self::margin_lower), turned round as in [`PairedCosts::ratio`].
+    ///
+    /// `None` without a baseline, and as there.
+    #[must_use]
+    pub fn ratio(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
+        self.margin_excludes_zero(1.0, alpha, looks)?;
+        let excludes = |ratio: f64| self.margin_excludes_zero(ratio, alpha, looks);
+        Some(search(
+            ratio_max,
+            |ratio| excludes(ratio).is_some_and(|(below, _)| below),
+            |ratio| excludes(ratio).is_some_and(|(_, above)| above),
+        ))
+    }
+}
+
+/// The outermost ratios that are not rejected: a grid finds the cell, bisection the place in it.
+fn search(
+    ratio_max: f64,
+    too_high: impl Fn(f64) -> bool,
+    too_low: impl Fn(f64) -> bool,
+) -> (f64, f64) {
+    let at = |step: u32| ratio_max * f64::from(step) / f64::from(GRID);
+    // From outside in, so that an isolated rejection inside cannot shorten the interval.
+    let high = (1..=GRID)
+        .rev()
+        .find(|step| !too_high(at(*step)))
+        .unwrap_or(0);
+    let high = if high == GRID {
+        ratio_max
+    } else {
+        edge(at(high), at(high + 1), &too_high)
+    };
+    // A ratio of 0 cannot be tested; the bisection stops there when nothing is rejected.
+    let low = (1..=GRID).find(|step| !too_low(at(*step))).unwrap_or(GRID);
+    let low = edge(at(low), at(low - 1), &too_low);
+    (low.min(high), high)
+}
+
+/// Between a kept and a rejected ratio: the last that is rejected, which is the safe side.
+fn edge(mut kept: f64, mut rejected: f64, rejects: &impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..30 {
+        let middle = kept.midpoint(rejected);
+        if rejects(middle) {
+            rejected = middle;
+        } else {
+            kept = middle;
+        }
+    }
+    rejected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    /// Costs of a policy that plays a model at 0.2 of the price on 70 % of requests.
+    fn costs(seed: u64, n: usize) -> (Vec<f64>, Vec<f64>) {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        (0..n)
+            .map(|_| {
+                let baseline = rng.random::<f64>().powi(3);
+                let cheap = rng.random::<f64>() < 0.7;
+                (baseline * if cheap { 0.2 } else { 1.0 }, baseline)
+            })
+            .unzip()
+    }
+    const TRUTH: f64 = 0.7 * 0.2 + 0.3;
+
+    #[test]
+    fn covers_and_tightens() {
+        let bounds = |seed, n| {
+            let (policy, baseline) = costs(seed, n);
+            PairedCosts {
+                policy: &policy,
+                baseline: &baseline,
+                policy_max: 1.0,
+                baseline_max: 1.0,
+                clusters: None,
+            }
+            .ratio(3.0, 0.025, Looks::Once)
+            .expect("bounds")
+        };
+        let runs = 200;
+        let mut covered = 0;
+        for seed in 0..runs {
+            let (low, high) = bounds(seed, 200);
+            covered += u32::from(low <= TRUTH && TRUTH <= high);
+        }
+        // 95 % of 200 less three standard errors of 3.1.
+        assert!(covered >= 181, "{covered} of {runs}");
+        let (low, high) = bounds(1, 5000);
+        assert!(high - low < 0.1 && low > 0.3 && high < 0.6, "{low} {high}");
+    }
+
+    #[test]
+    fn equal_costs_give_a_ratio_around_one() {
+        let (_, baseline) = costs(1, 1000);
+        let same = PairedCosts {
+            policy: &baseline,
+            baseline: &baseline,
+            policy_max: 1.0,
+            baseline_max: 1.0,
+            clusters: None,
+        };
+        let (low, high) = same.ratio(3.0, 0.025, Looks::Once).expect("bounds");
+        assert!(
+            low <= 1.0 && 1.0 <= high && high - low < 0.06,
+            "{low} {high}"
+        );
+        let wrong = PairedCosts {
+            policy_max: 0.1,
+            ..same
+        };
+        assert_eq!(wrong.ratio(3.0, 0.025, Looks::Once), None);
+    }
+}
