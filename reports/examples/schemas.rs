@@ -11,6 +11,9 @@ fn main() -> std::io::Result<()> {
         ("comparison", SchemaOf::Comparison),
         ("explanation", SchemaOf::Explanation),
         ("learning", SchemaOf::Learning),
+        ("certificate", SchemaOf::Certificate),
+        ("shortfall", SchemaOf::Shortfall),
+        ("check", SchemaOf::Check),
     ] {
         std::fs::write(folder.join(format!("{name}.schema.json")), schema_json(of))?;
     }

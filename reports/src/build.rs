@@ -1,5 +1,6 @@
 //! Documents from data: one builder per kind of report.
 
+mod certificate;
 mod comparison;
 mod evaluation;
 mod explanation;
@@ -13,6 +14,7 @@ mod quality;
 mod sensitivity;
 mod trust;
 
+pub(crate) use certificate::{certificate_document, check_document, shortfall_document};
 pub(crate) use comparison::comparison_document;
 pub(crate) use evaluation::evaluation_document;
 pub(crate) use explanation::explanation_document;

@@ -1,5 +1,6 @@
 //! One module per verb.
 
+mod certified;
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod explain;
@@ -12,4 +13,5 @@ mod names;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod simulate;
+pub(crate) mod tune;
 pub(crate) mod validate;

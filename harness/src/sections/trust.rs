@@ -88,6 +88,18 @@ fn full_information(fitted: &Fitted<'_>, judged: &Judged, trust: &mut Trust) {
     });
 }
 
+/// Why probabilities on the evaluated rows must not be trusted, where only served answers are known.
+pub(crate) fn logged_doubts(
+    study: &Study<'_>,
+    probabilities: &Array2<f64>,
+) -> Result<Vec<String>, EvidenceError> {
+    let mut trust = Trust::default();
+    if let Some(logged) = &study.test.logged {
+        weighted(study, logged, probabilities, &mut trust)?;
+    }
+    Ok(failed_gates(&trust))
+}
+
 /// Only served answers are known: weights, and tests of the propensities behind them.
 fn weighted(
     study: &Study<'_>,
