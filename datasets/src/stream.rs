@@ -20,6 +20,9 @@ use crate::stream_batch::LoggedBatch;
 /// Rows of a batch, at most; files with larger row groups are cut.
 const BATCH_ROWS: usize = 1 << 17;
 
+/// Row groups are joined until they have so many rows; joining copies.
+const JOINED_ROWS: usize = 1 << 15;
+
 /// What a streamed log may hold that is read.
 const READ: [Column; 9] = [
     Column::RequestId,
@@ -192,7 +195,7 @@ impl LoggedFiles {
         };
         for &rows in groups {
             self.rows += rows as u64;
-            if part.rows > 0 && part.rows + rows > BATCH_ROWS {
+            if part.rows >= JOINED_ROWS || (part.rows > 0 && part.rows + rows > BATCH_ROWS) {
                 self.parts.push(part);
                 part = part.next(0);
             }
