@@ -27,7 +27,7 @@ const NUMBERS: [&str; 4] = ["quality", "cost_usd", "propensity", "input_tokens"]
 const TEXTS: [&str; 5] = ["request_id", "model", "task", "tenant", "session_id"];
 
 /// Runs of each side.
-const RUNS: usize = 5;
+const RUNS: usize = 3;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
