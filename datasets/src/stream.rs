@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use polars::prelude::{FileMetadataRef, ParallelStrategy, ParquetReader, SerReader};
+use polars::prelude::{FileMetadata, FileMetadataRef, ParallelStrategy, ParquetReader, SerReader};
 
 use crate::assemble::{REJECTS_KEPT_MAX, Tally};
 use crate::column::Column;
@@ -89,6 +89,9 @@ struct Part {
     file: usize,
     offset: usize,
     rows: usize,
+    /// Its first row group, and the row of the file at which that begins.
+    group: usize,
+    group_row: usize,
 }
 
 /// What became of the rows of a streamed log; merged batch by batch.
@@ -192,12 +195,18 @@ impl LoggedFiles {
             file,
             offset: 0,
             rows: 0,
+            group: 0,
+            group_row: 0,
         };
-        for &rows in groups {
+        let mut group_row = 0;
+        for (group, &rows) in groups.iter().enumerate() {
             self.rows += rows as u64;
             if part.rows >= JOINED_ROWS || (part.rows > 0 && part.rows + rows > BATCH_ROWS) {
                 self.parts.push(part);
                 part = part.next(0);
+            }
+            if part.rows == 0 {
+                (part.group, part.group_row) = (group, group_row);
             }
             part.rows += rows;
             while part.rows > BATCH_ROWS {
@@ -205,7 +214,9 @@ impl LoggedFiles {
                 part.rows = BATCH_ROWS;
                 self.parts.push(part);
                 part = part.next(rest);
+                (part.group, part.group_row) = (group, group_row);
             }
+            group_row += rows;
         }
         if part.rows > 0 {
             self.parts.push(part);
@@ -256,9 +267,9 @@ impl LoggedFiles {
         let frame = guarded(&file.name, || {
             let mut reader = ParquetReader::new(handle)
                 .with_columns(Some(file.columns.clone()))
-                .with_slice(Some((part.offset, part.rows)))
+                .with_slice(Some((part.offset - part.group_row, part.rows)))
                 .read_parallel(ParallelStrategy::None);
-            reader.set_metadata(file.metadata.clone());
+            reader.set_metadata(file.groups(part).into());
             reader.finish()
         })?;
         if frame.height() != part.rows {
@@ -371,12 +382,30 @@ impl LoggedFiles {
     }
 }
 
+impl ParquetFile {
+    /// The footer as if the file held the part's row groups alone: a slice of the whole would look
+    /// into every group before it.
+    fn groups(&self, part: Part) -> FileMetadata {
+        let mut metadata = FileMetadata::clone(&self.metadata);
+        let mut left = part.offset - part.group_row + part.rows;
+        metadata.row_groups.drain(..part.group);
+        metadata.row_groups.retain(|group| {
+            let is_used = left > 0;
+            left = left.saturating_sub(group.num_rows());
+            is_used
+        });
+        metadata.num_rows = metadata.row_groups.iter().map(|g| g.num_rows()).sum();
+        metadata
+    }
+}
+
 impl Part {
     const fn next(self, rows: usize) -> Self {
         Self {
             file: self.file,
             offset: self.offset + self.rows,
             rows,
+            ..self
         }
     }
 }
