@@ -171,12 +171,7 @@ impl LoggedFiles {
             };
             let names = shape.fields.iter().map(|field| field.name.clone());
             let columns = names.filter(|name| wanted(name)).collect();
-            let groups: Vec<usize> = shape
-                .metadata
-                .row_groups
-                .iter()
-                .map(|group| group.num_rows())
-                .collect();
+            let groups = group_rows(&shape.metadata);
             opened.add_parts(&groups);
             opened.files.push(ParquetFile {
                 name: source.name.clone(),
@@ -382,6 +377,16 @@ impl LoggedFiles {
     }
 }
 
+/// Rows of each row group.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the type of a row group has no public name"
+)]
+fn group_rows(metadata: &FileMetadata) -> Vec<usize> {
+    let groups = metadata.row_groups.iter();
+    groups.map(|group| group.num_rows()).collect()
+}
+
 impl ParquetFile {
     /// The footer as if the file held the part's row groups alone: a slice of the whole would look
     /// into every group before it.
@@ -394,7 +399,7 @@ impl ParquetFile {
             left = left.saturating_sub(group.num_rows());
             is_used
         });
-        metadata.num_rows = metadata.row_groups.iter().map(|g| g.num_rows()).sum();
+        metadata.num_rows = group_rows(&metadata).iter().sum();
         metadata
     }
 }
