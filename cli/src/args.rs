@@ -236,7 +236,7 @@ pub(crate) struct SimulateArgs {
     /// Days from the first to the last request
     #[arg(long, value_name = "N")]
     pub(crate) days: Option<u32>,
-    /// Write no prompts: ten million requests take minutes, not an hour
+    /// Write no prompts: a large log is smaller, and written faster
     #[arg(long)]
     pub(crate) no_text: bool,
     /// Also write the truth: every arm's chance of a good answer
