@@ -38,6 +38,8 @@ impl Progress {
     pub(crate) fn runs(&self, runs: usize) {
         self.0
             .set_message(format!("replaying a learning policy under {runs} seeds"));
+    }
+
     /// Where tuning is.
     pub(crate) fn tuning(&self, stage: TuneStage) {
         let bar = &self.0;

@@ -10,16 +10,16 @@ mod fan;
 mod forest;
 mod frontier;
 mod gauge;
-mod tornado;
 mod series;
+mod tornado;
 
 pub(crate) use calibration::Calibration;
 pub(crate) use fan::Fan;
 pub(crate) use forest::{Forest, ForestRow};
 pub(crate) use frontier::{Frontier, FrontierMark};
 pub(crate) use gauge::Gauge;
-pub(crate) use tornado::{Tornado, TornadoBar};
 pub(crate) use series::{CURVES_MAX, Curve, CurvePoint, Series};
+pub(crate) use tornado::{Tornado, TornadoBar};
 
 /// A drawing with its words.
 #[derive(Debug)]

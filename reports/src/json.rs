@@ -1,7 +1,7 @@
 //! The data itself, and the schema it keeps to.
 
-use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::certificate::{Certificate, Check, Shortfall};
+use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::{Comparison, Evaluation, Explanation};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Saved evaluations and comparisons, read back.
 
-use plimsoll_harness::learning::{LEARNING_SCHEMA_VERSION, LearningReport};
 use plimsoll_harness::certificate::{CERTIFICATE_SCHEMA, Certificate};
+use plimsoll_harness::learning::{LEARNING_SCHEMA_VERSION, LearningReport};
 use plimsoll_harness::{Comparison, Evaluation, SCHEMA_VERSION};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,8 @@ pub fn parse_comparison(json: &[u8]) -> Result<Comparison, ReportError> {
 /// As [`parse_evaluation`].
 pub fn parse_learning(json: &[u8]) -> Result<LearningReport, ReportError> {
     parse("learning replay", LEARNING_SCHEMA_VERSION, json)
+}
+
 /// Reads a certificate that `plimsoll tune` wrote.
 ///
 /// # Errors

@@ -2,18 +2,13 @@
 
 use std::fmt;
 
+use plimsoll_harness::certificate::{Certificate, Check, Shortfall};
 use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::{Comparison, Evaluation, Explanation};
 
 use crate::build::{
-    comparison_document, evaluation_document, explanation_document, learning_document,
-};
-use plimsoll_harness::certificate::{Certificate, Check, Shortfall};
-use plimsoll_harness::{Comparison, Evaluation, Explanation};
-
-use crate::build::{
     certificate_document, check_document, comparison_document, evaluation_document,
-    explanation_document, shortfall_document,
+    explanation_document, learning_document, shortfall_document,
 };
 use crate::document::Document;
 use crate::{ReportError, csv, html, json, markdown, terminal};
@@ -147,6 +142,9 @@ pub fn render_learning(
         Format::Markdown => Ok(markdown::render(&document())),
         Format::Csv => csv::learning(report),
         Format::Html => html::render(&document(), &json::island(report)?),
+    }
+}
+
 /// What a certificate certifies, and on what evidence.
 ///
 /// # Errors

@@ -127,34 +127,6 @@ impl Command {
         self
     }
 
-    /// Everything about reading that changes the result, and the seed.
-    pub(crate) fn reading(self, context: &Context, reading: &ReadingArgs) -> String {
-        self.read(context, reading)
-            .option("seed", &context.settings.seed.to_string())
-            .0
-    }
-
-    fn read(mut self, context: &Context, reading: &ReadingArgs) -> Self {
-        let settings = &context.settings;
-        self = self.files("prices", settings.prices.as_deref());
-        if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
-            self = self.option("max-reject", &settings.max_reject.to_string());
-        }
-        match reading.timestamp_unit {
-            Some(unit) => self.option("timestamp-unit", unit_name(unit)),
-            None => self,
-        }
-    }
-
-    /// Everything about reading and judging that changes the result.
-    pub(crate) fn judging(
-        mut self,
-        context: &Context,
-        reading: &ReadingArgs,
-        args: &JudgeArgs,
-    ) -> String {
-        let settings = &context.settings;
-        self = self.read(context, reading);
     /// Everything about reading that changes the result.
     pub(crate) fn reading(mut self, context: &Context, reading: &ReadingArgs) -> Self {
         let settings = &context.settings;

@@ -125,7 +125,7 @@ fn command(context: &Context, args: &ReplayArgs) -> String {
             command = command.flag(name);
         }
     }
-    command.reading(context, &args.log.reading)
+    command.reading(context, &args.log.reading).seeded(context)
 }
 
 /// The first learner in one line.

@@ -17,6 +17,7 @@ use crate::progress::Progress;
 pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure> {
     if args.learning.learning {
         return super::learning::run(context, args);
+    }
     if let Some(certificate) = &args.certificate {
         return certified::run(context, args, certificate);
     }

@@ -186,7 +186,7 @@ fn learners(r: &LearningReport) -> Section {
         .iter()
         .map(|l| amounts(&l.cost_regret_usd))
         .collect();
-    for (learner, spark) in r.learners.iter().zip(whiskers(&regrets)) {
+    for (learner, spark) in r.learners.iter().zip(whiskers(&regrets, 0.0)) {
         let cost = amounts(&learner.cost_usd);
         let regret = format::interval(amounts(&learner.cost_regret_usd), Unit::UsdChange, &[]);
         let lost = format::interval(interval(learner.quality_regret), Unit::Change, &[]);
