@@ -185,6 +185,7 @@ fn help_texts_are_as_reviewed() {
         "validate",
         "simulate",
         "replay",
+        "tune",
         "compare",
         "report",
         "explain",

@@ -5,6 +5,8 @@
 mod learning;
 
 pub(crate) use learning::learning;
+
+use plimsoll_harness::certificate::{Bound, Certificate};
 use plimsoll_harness::{
     Comparison, Evaluation, Explanation, Interval, Manifest, Metrics, Reference,
 };
@@ -53,6 +55,32 @@ pub(crate) fn explanation(x: &Explanation) -> Result<String, ReportError> {
         sheet.number("arm", name, "expected_cost_usd", arm.expected_cost_usd)?;
         sheet.maybe("arm", name, "observed_quality", arm.observed_quality)?;
         sheet.maybe("arm", name, "observed_cost_usd", arm.observed_cost_usd)?;
+    }
+    sheet.finish()
+}
+
+pub(crate) fn certificate(c: &Certificate) -> Result<String, ReportError> {
+    let mut sheet = Sheet::new(false)?;
+    let name = &c.policy.name;
+    sheet.text("certificate", name, "claim", &c.claim)?;
+    sheet.interval("certificate", name, "quality", c.quality)?;
+    sheet.interval("certificate", name, "cost_usd", c.cost_usd)?;
+    sheet.interval("certificate", name, "savings", c.savings.fraction)?;
+    for step in &c.sequence {
+        let name = &step.policy.name;
+        let bound = |pick: fn(&Bound) -> f64| step.bound.as_ref().map(pick);
+        sheet.number("tested", name, "expected_savings", step.expected_savings)?;
+        sheet.maybe("tested", name, "margin", bound(|b| b.margin))?;
+        sheet.maybe("tested", name, "margin_low", bound(|b| b.low))?;
+        let p_value = step.bound.as_ref().and_then(|b| b.p_value);
+        sheet.maybe("tested", name, "p_value", p_value)?;
+        sheet.number("tested", name, "passed", flag(step.passed))?;
+    }
+    for segment in &c.segments {
+        let name = format!("{}={}", segment.column, segment.value);
+        sheet.count("segment", &name, "requests", segment.requests)?;
+        sheet.number("segment", &name, "margin", segment.bound.margin)?;
+        sheet.number("segment", &name, "margin_low", segment.bound.low)?;
     }
     sheet.finish()
 }

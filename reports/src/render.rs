@@ -148,20 +148,23 @@ pub fn render_learning(
 /// What a certificate certifies, and on what evidence.
 ///
 /// # Errors
-/// [`ReportError::UnsupportedFormat`] for [`Format::Csv`]; else as [`render_evaluation`].
+/// As [`render_evaluation`].
 pub fn render_certificate(
     certificate: &Certificate,
     format: Format,
     style: &Style,
 ) -> Result<String, ReportError> {
     let document = || certificate_document(certificate);
+    if format == Format::Csv {
+        return csv::certificate(certificate);
+    }
     render_record(certificate, "a certificate", document, format, style)
 }
 
 /// Why nothing was certified, and what to collect.
 ///
 /// # Errors
-/// As [`render_certificate`].
+/// [`ReportError::UnsupportedFormat`] for [`Format::Csv`]; else as [`render_evaluation`].
 pub fn render_shortfall(
     shortfall: &Shortfall,
     format: Format,
@@ -174,7 +177,7 @@ pub fn render_shortfall(
 /// Whether a certificate stands.
 ///
 /// # Errors
-/// As [`render_certificate`].
+/// As [`render_shortfall`].
 pub fn render_check(check: &Check, format: Format, style: &Style) -> Result<String, ReportError> {
     let document = || check_document(check);
     render_record(check, "a check", document, format, style)

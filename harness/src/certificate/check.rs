@@ -50,8 +50,9 @@ impl Default for CheckOptions {
 /// Replays the certified router on the requests of a log that the certificate does not rest on.
 ///
 /// The bound is a betting confidence sequence (Waudby-Smith & Ramdas 2024,
-/// doi:10.1093/jrsssb/qkad009) over clusters in the order of their first request in time: it holds
-/// after every request at once, so a log may grow and be looked at again without paying for it. A
+/// doi:10.1093/jrsssb/qkad009) over clusters in the order of their first request: it holds after
+/// every request at once, so a log may grow and be looked at again without paying for it. The order
+/// is that of time, or of the log where a time is missing: such a log must grow at its end. A
 /// cluster counts with at most as many requests as the largest of the certificate's log, the
 /// earliest ones, and is taken as it stands.
 ///
@@ -150,11 +151,15 @@ impl Fresh {
                 requests: known as u64,
             });
         }
-        let when = |row: &usize| {
-            let request = request(*row);
-            (request.timestamp_us.unwrap_or(i64::MAX), &request.id)
-        };
-        rows.sort_by(|a, b| when(a).cmp(&when(b)));
+        // The order must be the same at every look, or the looks are many tests and not one: by
+        // time, or as they stand in the log where a time is missing.
+        if rows.iter().all(|&row| request(row).timestamp_us.is_some()) {
+            let when = |row: &usize| {
+                let request = request(*row);
+                (request.timestamp_us, &request.id)
+            };
+            rows.sort_by(|a, b| when(a).cmp(&when(b)));
+        }
         let size_max = certificate.cluster_requests_max.max(1);
         let mut seen: BTreeMap<usize, u64> = BTreeMap::new();
         let all = rows.len();

@@ -91,7 +91,9 @@ impl CertificateError {
                 format!("name one of the log's: {}{more}", shown.join(", "))
             }
             Self::SameRows { .. } => {
-                "collect requests that came after the certificate's log, and check those".into()
+                "check requests that came after the certificate's log; a request is known by its \
+                 request_id, so ids must not start again from the beginning"
+                    .into()
             }
             Self::OtherRouter { .. } => {
                 "keep the snapshot that was written with the certificate beside it, or tune again"

@@ -44,6 +44,7 @@ mod check;
 mod error;
 mod evidence;
 mod labels;
+mod options;
 mod parts;
 mod path;
 mod record;
@@ -55,6 +56,7 @@ mod tuning;
 pub use check::{CheckOptions, check};
 pub use error::CertificateError;
 pub use evidence::binomial_p;
+pub use options::{Certified, TuneOptions, TuneStage, Tuning};
 pub use parts::Shares;
 pub use path::{STEP_SAVING, STEPS_MAX};
 pub use record::{
@@ -64,4 +66,4 @@ pub use record::{
     Tested, TestedPolicy, TrafficShare,
 };
 pub use traffic::{EXPIRY_DAYS, PRICE_SHIFT_MAX, PSI_MAX, RequestFilter};
-pub use tuning::{Certified, TuneOptions, TuneStage, Tuning, tune};
+pub use tuning::tune;

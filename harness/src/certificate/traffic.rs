@@ -123,8 +123,9 @@ pub(super) fn expiry(log: &OutcomeLog, table: &OutcomeTable, columns: &[String])
     });
     let time = match until {
         Some((_, _, days)) => format!(
-            "It holds for requests up to {days:.0} days after the log's last, as long as the log \
-             itself spans within 7 to 90 days"
+            "It holds for requests up to {days:.0} days after the log's last: as long again as the \
+             log spans, at least {:.0} and at most {:.0} days",
+            EXPIRY_DAYS.0, EXPIRY_DAYS.1
         ),
         None => "Its log has no timestamps, so no date ends it".to_owned(),
     };

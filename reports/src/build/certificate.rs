@@ -12,6 +12,8 @@ use crate::escape::{finding, label, passage, sentence};
 use crate::format::{self, Unit};
 
 const ROWS_MAX: usize = 200;
+/// Passed policies shown before the one at which the sequence stopped.
+const PASSED_SHOWN: usize = 8;
 
 /// The document of a certificate.
 pub(crate) fn certificate_document(c: &Certificate) -> Document {
@@ -123,7 +125,10 @@ fn sequence(tested: &[Tested], stopped: &str) -> Section {
             words("Outcome"),
         ],
     );
-    for step in tested {
+    // A reader wants to see where the path ends; the safe beginning is in the JSON.
+    let passed = tested.iter().take_while(|step| step.passed).count();
+    table.omitted = passed.saturating_sub(PASSED_SHOWN);
+    for step in &tested[table.omitted..] {
         let shown = |pick: fn(&Bound) -> f64| step.bound.as_ref().map(pick);
         let (tone, outcome) = match (&step.bound, step.passed) {
             (None, _) => (Tone::Neutral, "not tested".to_owned()),
