@@ -143,8 +143,8 @@ fn add(
         };
         let tokens = batch.input_tokens[index];
         let prompt = batch.prompt(index);
-        let scores = scorer.scores(task, tokens, prompt, scratch)?;
-        sums.push(&row, &scores, target);
+        let scored = scorer.scores(task, tokens, prompt, scratch)?;
+        sums.push(&row, &scored, target);
     }
     Ok(())
 }
@@ -385,7 +385,7 @@ pub(super) fn evaluation(
     all.changed = Vec::new();
     all.manifest.log_digest.clone_from(&survey.digest);
     all.manifest.split.clone_from(&options.split_text);
-    all.manifest.interval_method = METHOD.to_owned();
+    METHOD.clone_into(&mut all.manifest.interval_method);
     all
 }
 
