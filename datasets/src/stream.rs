@@ -227,6 +227,12 @@ impl LoggedFiles {
         self.has_prompts
     }
 
+    /// Whether prompts are read.
+    #[must_use]
+    pub const fn reads_prompts(&self) -> bool {
+        self.has_prompts && self.options.prompts
+    }
+
     /// The files, in the order in which they are read.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

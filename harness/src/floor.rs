@@ -3,7 +3,7 @@
 use ndarray::{Array2, Axis};
 
 use crate::bounds::Looks;
-use crate::intervals::{Baseline, WeightedRewards};
+use crate::intervals::{Baseline, Predictions, WeightedRewards};
 use crate::judge::{Clusters, FloorBound, floor_bound};
 use crate::promise::{Line, mean};
 use crate::study::{LoggedSide, Study};
@@ -39,6 +39,7 @@ pub(crate) fn bound(
         Some(logged) => {
             let margin = mean(policy.quality.view()) - mean(per_row.view());
             weighted(
+                study,
                 logged,
                 probabilities,
                 line,
@@ -51,8 +52,54 @@ pub(crate) fn bound(
     }
 }
 
+/// Rows that must share an arm's least propensity before it counts as an exploration floor.
+const FLOOR_ROWS_MIN: usize = 30;
+
+/// What was known of every arm's propensity before the evaluated rows, shape (m, K): with two arms
+/// all of it; with more, each arm's least one among the training rows, where so many rows share it
+/// that it is a floor of exploration and no chance. `None` when nothing is known; bounds are wider
+/// then.
+fn known_propensities(
+    study: &Study<'_>,
+    logged: &LoggedSide,
+    rows: &[usize],
+) -> Option<Array2<f64>> {
+    let train = study.train.logged.as_ref()?;
+    study.table.logged.as_ref()?.propensity.as_ref()?;
+    let arms = study.table.arms.len();
+    let shape = (rows.len(), arms);
+    if arms == 2 && logged.chosen.iter().all(Option::is_some) {
+        return Some(Array2::from_shape_fn(shape, |(row, arm)| {
+            let p = logged.propensity[rows[row]];
+            if logged.chosen[rows[row]] == Some(arm) {
+                p
+            } else {
+                1.0 - p
+            }
+        }));
+    }
+    let floor = |arm: usize| {
+        let of_arm = || {
+            let rows = train.chosen.iter().zip(&train.propensity);
+            rows.filter(move |(chosen, _)| **chosen == Some(arm))
+                .map(|(_, p)| *p)
+        };
+        let least = of_arm().fold(f64::INFINITY, f64::min);
+        let sharing = of_arm().filter(|p| *p <= least * (1.0 + 1e-9)).count();
+        if sharing >= FLOOR_ROWS_MIN {
+            least
+        } else {
+            0.0
+        }
+    };
+    let floors: Vec<f64> = (0..arms).map(floor).collect();
+    let any = floors.iter().any(|p| *p > 0.0);
+    any.then(|| Array2::from_shape_fn(shape, |(_, arm)| floors[arm]))
+}
+
 /// The bound where only served answers are known: bets on importance-weighted rewards.
 fn weighted(
+    study: &Study<'_>,
     logged: &LoggedSide,
     probabilities: &Array2<f64>,
     line: Line,
@@ -78,6 +125,16 @@ fn weighted(
             .map(|&i| (inverse(i, arm), probabilities[[i, arm]].clamp(0.0, 1.0)))
             .unzip(),
     };
+    let predicted = logged
+        .predicted
+        .select(Axis(0), rows)
+        .mapv(|q| q.clamp(0.0, 1.0));
+    let target = probabilities.select(Axis(0), rows);
+    let known = known_propensities(study, logged, rows);
+    let chosen: Vec<usize> = rows
+        .iter()
+        .map(|&i| logged.chosen[i].unwrap_or(0))
+        .collect();
     let weighted = WeightedRewards {
         rewards: &rewards,
         policy: &policy,
@@ -86,6 +143,16 @@ fn weighted(
             agreement: &agreement,
         }),
         clusters: Some(clusters),
+        predictions: known.as_ref().map(|known| Predictions {
+            rewards: predicted.view(),
+            policy: target.view(),
+            propensities: known.view(),
+            logged: &chosen,
+            baseline: match line {
+                Line::Relative { arm, .. } => arm,
+                Line::Absolute(_) => usize::MAX,
+            },
+        }),
     };
     let (low, high) = match line {
         Line::Absolute(line) => (

@@ -40,6 +40,7 @@ pub mod bootstrap;
 pub mod bounds;
 pub mod candidate;
 mod compare;
+pub mod confounding;
 mod error;
 mod evaluation;
 mod explain;
@@ -56,6 +57,7 @@ pub mod promise;
 pub mod propensity;
 mod replay;
 mod sections;
+pub mod stream;
 pub mod study;
 mod table;
 pub mod trust;
@@ -75,6 +77,6 @@ pub use evaluation::{
 pub use explain::explain;
 pub use replay::{
     INTERVAL_CONFIDENCE, INVOICE_TOLERANCE, LOGGED, RESAMPLES, Replay, ReplayInput, ReplayOptions,
-    Scoring, Stage, replay, replay_with,
+    Stage, replay, replay_with,
 };
 pub use table::{ArmChoice, LOGGED_ROWS_MIN, LoggedRows, OutcomeTable, UNPRICED_SHARE_MAX};

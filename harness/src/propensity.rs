@@ -78,7 +78,7 @@ impl PropensityModel {
                 row[arm] -= 1.0;
             }
             let per_row = 1.0 / count(n);
-            let gradient_weights = (z.t().dot(&p) + &weights * penalty) * per_row;
+            let gradient_weights = (z.t().dot(&p) + weights.mapv(|v| v * penalty)) * per_row;
             let gradient_bias = p.sum_axis(Axis(0)) * per_row;
             let squares = weights.iter().map(|v| v * v).sum::<f64>();
             let gradient = gradient_weights

@@ -2,9 +2,8 @@
 
 use ndarray::{Array1, Array2};
 use plimsoll::{
-    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, Calibration, CostPredictor, DELTA, Exploration,
-    ExplorationChoice, ExplorationKind, PerRequestFloor, PolicyConfig, Predictor, Router,
-    RouterParts, Rule, RuleKind, Seed, Usd,
+    Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
+    ExplorationKind, PerRequestFloor, PolicyConfig, Router, RouterParts, Rule, RuleKind, Seed, Usd,
 };
 use plimsoll_datasets::{EvidenceKind, OutcomeLog, Split};
 use rayon::prelude::*;
@@ -135,25 +134,6 @@ pub struct Replay {
     pub play: Play,
     /// The baseline's.
     pub baseline: Play,
-    /// What more rows of the same log are scored with, when only served answers are known.
-    pub scoring: Option<Scoring>,
-}
-
-/// What doubly robust scores of further rows are made of: see the module `logged`.
-#[derive(Clone, Debug)]
-pub struct Scoring {
-    /// The compared arms, in the order of the router.
-    pub arms: Vec<ArmId>,
-    /// Expected quality q̂ of every arm.
-    pub quality: Predictor,
-    /// Calibration of `quality`, one per arm.
-    pub calibration: Vec<Calibration>,
-    /// Expected cost ĉ of every arm.
-    pub cost: CostPredictor,
-    /// The line of the floor; its arm is an index into `arms`.
-    pub line: Line,
-    /// The baseline's arm, as an index into `arms`; `None`: what production chose.
-    pub baseline: Option<usize>,
 }
 
 /// Everything fitted and tuned on the training rows.
@@ -527,7 +507,7 @@ impl Baseline {
     }
 
     /// Whether the policy ever does something else.
-    fn is_left(self, probabilities: &Array2<f64>) -> bool {
+    pub(crate) fn is_left(self, probabilities: &Array2<f64>) -> bool {
         match self {
             Self::Arm(arm) => probabilities.column(arm).iter().any(|p| *p < 1.0 - 1e-12),
             Self::Logged => true,
@@ -575,6 +555,26 @@ fn judge(
     fitted: &Fitted<'_>,
 ) -> Result<Replay, EvidenceError> {
     let study = &fitted.study;
+    let (judged, evaluation) = judge_fitted(input, options, fitted)?;
+    Ok(Replay {
+        evaluation,
+        router: fitted.router.clone(),
+        request_ids: (0..study.test.rows.len())
+            .map(|i| study.test_request(i).id.clone())
+            .collect(),
+        cluster: study.test.clusters.of.clone(),
+        play: judged.play,
+        baseline: judged.baseline,
+    })
+}
+
+/// Judges a fitted policy on the evaluated rows.
+pub(crate) fn judge_fitted(
+    input: &ReplayInput<'_>,
+    options: &ReplayOptions,
+    fitted: &Fitted<'_>,
+) -> Result<(Judged, Evaluation), EvidenceError> {
+    let study = &fitted.study;
     let against = Baseline::of(study, options.baseline.as_deref())?;
     let probabilities = served(study, &fitted.router)?;
     logged::refuse_without_overlap(study, &probabilities)?;
@@ -599,27 +599,7 @@ fn judge(
         floor,
     };
     let evaluation = evaluation(input, options, fitted, &judged)?;
-    Ok(Replay {
-        evaluation,
-        router: fitted.router.clone(),
-        request_ids: (0..study.test.rows.len())
-            .map(|i| study.test_request(i).id.clone())
-            .collect(),
-        cluster: study.test.clusters.of.clone(),
-        play: judged.play,
-        baseline: judged.baseline,
-        scoring: study.outcome.clone().map(|(quality, calibration)| Scoring {
-            arms: study.table.arms.clone(),
-            quality,
-            calibration,
-            cost: study.costs.clone(),
-            line: fitted.line,
-            baseline: match against {
-                Baseline::Arm(arm) => Some(arm),
-                Baseline::Logged => None,
-            },
-        }),
-    })
+    Ok((judged, evaluation))
 }
 
 fn evaluation(
@@ -706,7 +686,7 @@ fn evaluation(
             quality: paired.quality,
             cost_usd: paired.cost_usd,
         },
-        projection: sections::projection(input.log, &paired.savings),
+        projection: sections::log_projection(input.log, &paired.savings),
         savings: paired.savings,
         quality_change: paired.quality_change,
         verdict,

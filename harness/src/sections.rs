@@ -266,9 +266,19 @@ fn broken_segments(
 }
 
 /// Savings in 30 days at the log's own rate; `None` below seven days.
-pub(crate) fn projection(log: &OutcomeLog, savings: &Savings) -> Option<Projection> {
+pub(crate) fn log_projection(log: &OutcomeLog, savings: &Savings) -> Option<Projection> {
     let times = || log.requests.iter().filter_map(|r| r.timestamp_us);
     let (first, last) = (times().min()?, times().max()?);
+    projection(first, last, times().count() as u64, savings)
+}
+
+/// Savings of a month at the rate of `requests` between two times in microseconds.
+pub(crate) fn projection(
+    first: i64,
+    last: i64,
+    requests: u64,
+    savings: &Savings,
+) -> Option<Projection> {
     #[expect(
         clippy::cast_precision_loss,
         reason = "microseconds of a log fit a float well enough"
@@ -277,7 +287,11 @@ pub(crate) fn projection(log: &OutcomeLog, savings: &Savings) -> Option<Projecti
     if days < LOOKBACK_DAYS_MIN {
         return None;
     }
-    let per_month = count(times().count()) / days * DAYS_PER_MONTH;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of requests stay below 2^53"
+    )]
+    let per_month = requests as f64 / days * DAYS_PER_MONTH;
     let scale = |x: f64| x * per_month;
     Some(Projection {
         usd_per_month: Interval {

@@ -371,6 +371,7 @@ fn parts(sheet: &mut Sheet, e: &Evaluation) -> Result<(), ReportError> {
         sheet.interval("segment", &name, "quality_change", s.quality_change)?;
         sheet.interval("segment", &name, "savings", s.savings)?;
         sheet.number("segment", &name, "broken", flag(s.broken))?;
+        sheet.number("segment", &name, "waived", flag(s.waived))?;
     }
     for m in &e.mix {
         sheet.number("mix", &m.model, "before", m.before)?;

@@ -101,7 +101,7 @@ fn r05_five_hundred_segments_are_capped_with_a_note() {
     let csv = render_evaluation(&many, Format::Csv, &Style::default()).unwrap();
     assert_eq!(
         csv.lines().filter(|l| l.starts_with("segment,")).count(),
-        3_000
+        3_500
     );
 }
 

@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use plimsoll::Seed;
-use plimsoll_datasets::{Logging, SimulateConfig, simulate};
+use plimsoll::{ObjectiveConfig, PolicyConfig, Seed};
+use plimsoll_datasets::{
+    Input, LoggedFiles, Logging, SimulateConfig, Split, StreamOptions, simulate,
+};
+use plimsoll_harness::ReplayOptions;
+use plimsoll_harness::stream::{StreamStage, replay_stream};
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, col, len};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -22,19 +26,137 @@ const NUMBERS: [&str; 4] = ["quality", "cost_usd", "propensity", "input_tokens"]
 /// Columns of texts that the replay reads.
 const TEXTS: [&str; 5] = ["request_id", "model", "task", "tenant", "session_id"];
 
+/// Runs of each side.
+const RUNS: usize = 5;
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["--scan", log] => scan(Path::new(log)),
+        ["--scan", log] => measured(|| scan(Path::new(log))),
+        ["--replay", log] => measured(|| replay(Path::new(log))),
         ["--generate", log, requests] => generate(Path::new(log), requests.parse()?),
-        _ => Ok(()),
+        [] => compare(None, 10_000_000),
+        ["--requests", requests] => compare(None, requests.parse()?),
+        [log] => compare(Some(PathBuf::from(log)), 0),
+        _ => Err("usage: stream [LOG.parquet | --requests N]".into()),
     }
+}
+
+/// What one run of one side took.
+#[derive(Clone, Copy)]
+struct Run {
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    peak_mib: f64,
+}
+
+fn compare(log: Option<PathBuf>, requests: u64) -> Result<()> {
+    let log = match log {
+        Some(log) => log,
+        None => {
+            let log = std::env::temp_dir().join(format!("plimsoll-stream-{requests}.parquet"));
+            if !log.exists() {
+                generate(&log, requests)?;
+            }
+            log
+        }
+    };
+    let (mut scans, mut replays) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        scans.push(child("--scan", &log)?);
+        replays.push(child("--replay", &log)?);
+    }
+    let [scan, replay] = [("scan and sum", &scans), ("replay", &replays)].map(|(name, runs)| {
+        let of = |pick: fn(&Run) -> f64| median(runs.iter().map(pick).collect());
+        let (wall, cpu) = (of(|run| run.wall_seconds), of(|run| run.cpu_seconds));
+        let peak = of(|run| run.peak_mib);
+        println!("{name}: {wall:.2} s, {cpu:.2} CPU-s, {peak:.0} MiB at most (medians of {RUNS})");
+        (wall, cpu)
+    });
+    println!(
+        "replay / scan: {:.2} in wall time, {:.2} in processor time",
+        replay.0 / scan.0,
+        replay.1 / scan.1
+    );
+    Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Runs one side in a process of its own and reads what it printed last.
+fn child(side: &str, log: &Path) -> Result<Run> {
+    let output = Command::new(std::env::current_exe()?)
+        .arg(side)
+        .arg(log)
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let line = text.lines().last().unwrap_or_default();
+    let figures: Vec<f64> = line
+        .split(' ')
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let &[wall_seconds, cpu_seconds, peak_mib] = figures.as_slice() else {
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("{side} failed: {error}").into());
+    };
+    println!("{side} {line}");
+    Ok(Run {
+        wall_seconds,
+        cpu_seconds,
+        peak_mib,
+    })
+}
+
+/// Runs `work`, then prints wall seconds, processor seconds and peak MiB of this process.
+fn measured(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let began = Instant::now();
+    work()?;
+    let wall = began.elapsed().as_secs_f64();
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak: f64 = peak
+        .and_then(|kib| kib.trim().strip_suffix(" kB"))
+        .unwrap_or("0")
+        .parse()?;
+    // utime and stime are the 14th and 15th field, in ticks of 10 ms.
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = after_name.split(' ').skip(11).take(2);
+    let ticks: f64 = ticks.map_while(|word| word.parse::<f64>().ok()).sum();
+    println!("{wall} {} {}", ticks / 100.0, peak / 1024.0);
+    Ok(())
+}
+
+/// Streams the log through the default policy.
+fn replay(log: &Path) -> Result<()> {
+    let began = Instant::now();
+    let options = StreamOptions {
+        prompts: true,
+        ..StreamOptions::default()
+    };
+    let input = Input::Path(log.to_owned());
+    let files = LoggedFiles::open(&input, &options)?.ok_or("this log is not streamed")?;
+    let policy = PolicyConfig::new(ObjectiveConfig::retain(0.98));
+    let options = ReplayOptions::new(policy, Split::parse("hash:0.7")?, Seed(1));
+    let stage = |stage: StreamStage| eprintln!("{:.2} s: {stage:?}", began.elapsed().as_secs_f64());
+    let streamed = replay_stream(&files, None, &options, &stage)?;
+    let evaluation = streamed.evaluation;
+    println!(
+        "{:?}: savings {:?}, quality change {:?}, {} evaluated",
+        evaluation.verdict,
+        evaluation.savings.fraction,
+        evaluation.quality_change,
+        evaluation.requests.evaluated
+    );
+    Ok(())
 }
 
 /// Sums of the numeric columns, and total lengths of the texts: the least a scan can do.
 fn scan(log: &Path) -> Result<()> {
-    let began = Instant::now();
     let numbers = NUMBERS.map(|name| col(name).sum());
     let texts = TEXTS.map(|name| col(name).str().len_bytes().sum());
     let path = PlRefPath::new(log.to_string_lossy());
@@ -46,12 +168,10 @@ fn scan(log: &Path) -> Result<()> {
         .select([&[len(), col("timestamp").max()], numbers.as_slice(), &texts].concat())
         .collect()?;
     println!("{:?}", sums.get(0));
-    println!("{:?}", began.elapsed());
     Ok(())
 }
 
 fn generate(log: &Path, requests: u64) -> Result<()> {
-    let began = Instant::now();
     let config = SimulateConfig {
         requests,
         seed: Seed(1),
@@ -60,6 +180,5 @@ fn generate(log: &Path, requests: u64) -> Result<()> {
         ..SimulateConfig::default()
     };
     simulate(&config, log, None, &|_| ())?;
-    println!("{:?}", began.elapsed());
     Ok(())
 }

@@ -13,6 +13,9 @@ const ITERATIONS_MAX: usize = 500;
 /// The largest entry of the gradient at which to stop.
 const GRADIENT_MAX: f64 = 1e-8;
 
+/// Value and gradient at a point.
+pub(super) type Objective<'a> = &'a mut dyn FnMut(ArrayView1<'_, f64>) -> (f64, Array1<f64>);
+
 /// A step s and the change of the gradient y along it.
 struct Pair {
     s: Array1<f64>,
@@ -24,10 +27,7 @@ struct Pair {
 ///
 /// `objective` gives value and gradient. Stops when the gradient is flat, no step descends, or
 /// after `ITERATIONS_MAX`; sequential, so that it always ends at the same bits.
-pub(super) fn minimise(
-    objective: &mut dyn FnMut(ArrayView1<'_, f64>) -> (f64, Array1<f64>),
-    start: Array1<f64>,
-) -> Array1<f64> {
+pub(super) fn minimise(objective: Objective<'_>, start: Array1<f64>) -> Array1<f64> {
     let mut x = start;
     let (mut value, mut gradient) = objective(x.view());
     let mut memory: VecDeque<Pair> = VecDeque::with_capacity(MEMORY);
@@ -86,7 +86,7 @@ fn descent(gradient: &Array1<f64>, memory: &VecDeque<Pair>) -> Array1<f64> {
 
 /// The first of the steps 1, ½, ¼ … that descends enough (Armijo).
 fn line_search(
-    objective: &mut dyn FnMut(ArrayView1<'_, f64>) -> (f64, Array1<f64>),
+    objective: Objective<'_>,
     x: &Array1<f64>,
     value: f64,
     direction: &Array1<f64>,

@@ -195,9 +195,15 @@ fn row(
             (
                 Estimator::ClippedIps { .. } | Estimator::SwitchDr { .. } | Estimator::Dros { .. },
                 _,
-            ) if estimator.setting().is_some_and(|(_, value)| value.is_finite()) => Some(
-                "shrinks large weights: narrower, and its interval leaves out the bias".to_owned(),
-            ),
+            ) if estimator
+                .setting()
+                .is_some_and(|(_, value)| value.is_finite()) =>
+            {
+                Some(
+                    "shrinks large weights: narrower, and its interval leaves out the bias"
+                        .to_owned(),
+                )
+            }
             _ => None,
         },
     }

@@ -10,8 +10,8 @@ use crate::promise::mean;
 use crate::replay::{Fitted, Judged};
 use crate::study::{LoggedSide, Study};
 use crate::trust::{
-    Covariate, LoggedSample, UNLABELLED_SHARE_MAX, balance, gates, missing_labels, overlap,
-    weight_summary, weights,
+    Covariate, Labels, LoggedSample, Missing, SampleError, UNLABELLED_SHARE_MAX, balance, gates,
+    missing_labels, overlap, weight_summary, weights,
 };
 
 /// The trust panel of an evaluation.
@@ -83,7 +83,7 @@ fn weighted(
         .iter()
         .map(|&row| study.table.requests[row])
         .collect();
-    let (chosen, quality) = served(study, &requests);
+    let (chosen, _) = served(study, &requests);
     // Every arm that the log could choose, compared or not.
     let mut target = Array2::zeros((requests.len(), log.arms.len()));
     for (column, arm) in study.table.arms.iter().enumerate() {
@@ -91,27 +91,23 @@ fn weighted(
         let all = all.expect("a compared arm is an arm of the log");
         target.column_mut(all).assign(&probabilities.column(column));
     }
-    let mut sample = LoggedSample {
+    let covariates = Covariate::of_requests(log, &requests);
+    let sample = LoggedSample {
         arms: &log.arms,
         chosen: &chosen,
         propensity: &logged.propensity,
         target: target.view(),
         eligible: None,
-        quality: &quality,
         clusters: &study.test.clusters,
-        covariates: &[],
+        covariates: &covariates,
     };
-    let mut covariates = Covariate::of_requests(log, &requests);
-    covariates.extend(Covariate::of_propensities(&sample));
-    sample.covariates = &covariates;
-    sample
-        .check()
-        .map_err(|e| EvidenceError::engine(e.code(), &e, &e.help()))?;
+    let refused = |e: SampleError| EvidenceError::engine(e.code(), &e, &e.help());
+    sample.check().map_err(refused)?;
     let weights = weights(&sample);
     let summary = weight_summary(&sample, &weights, None);
     let arms = overlap(&sample);
     let balance = balance(&sample);
-    let missing = whole_log_missing(study);
+    let missing = whole_log_missing(study).map_err(refused)?;
     trust.gates = gates(&sample, &arms, &weights, &summary, &balance, &missing);
     trust.overlap = arms;
     trust.weights = Some(summary);
@@ -121,11 +117,9 @@ fn weighted(
 }
 
 /// Missing labels over the whole log: requests without a label are no rows of the table.
-fn whole_log_missing(study: &Study<'_>) -> crate::trust::Missing {
+fn whole_log_missing(study: &Study<'_>) -> Result<Missing, SampleError> {
     let all: Vec<usize> = (0..study.log.requests.len()).collect();
     let (chosen, quality) = served(study, &all);
-    let n = all.len();
-    let target = Array2::zeros((n, study.log.arms.len()));
     let mut session = std::collections::HashMap::new();
     let of = all
         .iter()
@@ -140,21 +134,16 @@ fn whole_log_missing(study: &Study<'_>) -> crate::trust::Missing {
         of,
         count: session.len(),
     };
-    let ones = vec![1.0; n];
-    missing_labels(&LoggedSample {
+    missing_labels(&Labels {
         arms: &study.log.arms,
         chosen: &chosen,
-        propensity: &ones,
-        target: target.view(),
-        eligible: None,
         quality: &quality,
         clusters: &clusters,
-        covariates: &[],
     })
 }
 
 /// The served arm of requests, as an index into the log's arms, and its quality.
-fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<usize>, Vec<Option<f64>>) {
+fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<Option<usize>>, Vec<Option<f64>>) {
     requests
         .iter()
         .map(|&i| {
@@ -162,7 +151,7 @@ fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<usize>, Vec<Option<f64>
                 .served_outcome()
                 .expect("every request of a logged table has a served outcome");
             (
-                outcome.arm as usize,
+                Some(outcome.arm as usize),
                 outcome.quality.map(plimsoll::Quality::get),
             )
         })

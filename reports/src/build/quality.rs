@@ -344,10 +344,10 @@ fn segment_table(e: &Evaluation) -> Table {
                 Cell::estimate(quality(segment.quality, e.floor.quality)),
                 Cell::estimate(change(segment.quality_change)).with(spark),
                 Cell::estimate(percent(segment.savings)),
-                Cell::new(if segment.broken {
-                    "✕ broken"
-                } else {
-                    "not broken"
+                Cell::new(match (segment.broken, segment.waived) {
+                    (true, true) => "✕ broken, waived",
+                    (true, false) => "✕ broken",
+                    _ => "not broken",
                 }),
             ],
         );

@@ -11,6 +11,7 @@ use crate::format::{self, Unit};
 const ARM_ROWS_MAX: usize = 200;
 const WARNINGS_MAX: usize = 30;
 const GATE_ROWS_MAX: usize = 40;
+const JUDGES_MAX: usize = 10;
 
 fn evidence_in_words(e: &Evaluation) -> String {
     match evidence_name(e).as_str() {
@@ -69,6 +70,11 @@ pub(super) fn panel(e: &Evaluation) -> Section {
             ),
         ),
     ];
+    if !e.trust.judges.is_empty() {
+        let judges = e.trust.judges.iter().take(JUDGES_MAX);
+        let judges: Vec<String> = judges.map(|j| label(j)).collect();
+        facts.push(Fact::new("Scored by", judges.join(", ")));
+    }
     if let Some(error) = d.calibration_error {
         facts.push(Fact::new("Calibration error", format::plain(error)));
     }

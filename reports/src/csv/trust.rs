@@ -52,6 +52,9 @@ fn panel(sheet: &mut Sheet, t: &Trust) -> Result<(), ReportError> {
     let largest = t.largest_cluster_share;
     sheet.number("trust", "", "largest_cluster_share", largest)?;
     sheet.count("trust", "", "looks", t.looks)?;
+    for judge in &t.judges {
+        sheet.text("trust", "", "judge", judge)?;
+    }
     for choice in &t.intervals {
         sheet.text("interval", &choice.quantity, "method", &choice.method)?;
         sheet.text("interval", &choice.quantity, "reason", &choice.reason)?;

@@ -283,8 +283,8 @@ pub(crate) fn observational() -> Evaluation {
         "without logged propensities nothing can be claimed; log them, or replay a sample on every arm",
     ));
     let o = e.off_policy.as_mut().unwrap();
-    o.propensities = "estimated".to_owned();
-    o.reason = "doubly robust: right when either model is".to_owned();
+    "estimated".clone_into(&mut o.propensities);
+    "doubly robust: right when either model is".clone_into(&mut o.reason);
     o.confounding = Some(Confounding {
         bounds: [1.0, 1.2, 1.5, 2.0, 3.0]
             .into_iter()
@@ -351,7 +351,8 @@ pub(crate) fn older() -> (Evaluation, String) {
 pub(crate) fn hostile_scenario() -> Evaluation {
     let mut e = observational();
     poison(&mut e, super::HOSTILE);
-    e.off_policy.as_mut().unwrap().propensities = super::HOSTILE.to_owned();
+    let o = e.off_policy.as_mut().unwrap();
+    super::HOSTILE.clone_into(&mut o.propensities);
     e
 }
 

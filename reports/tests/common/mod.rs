@@ -368,6 +368,7 @@ fn segments(count: usize, varied: &mut Varied) -> Vec<Segment> {
                 quality_change: around(change, half),
                 savings: around(0.3 + 0.5 * varied.next(), half),
                 broken: i == 2,
+                waived: false,
             }
         })
         .collect()
