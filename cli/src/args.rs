@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use plimsoll_datasets::Logging;
 
+mod learning;
+
+pub(crate) use learning::LearningArgs;
+
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
 /// recorded traffic what that saves.
 #[derive(Debug, Parser)]
@@ -77,6 +81,8 @@ pub(crate) enum Verb {
     Simulate(SimulateArgs),
     /// Judge a policy on the recorded requests it has not seen
     Replay(ReplayArgs),
+    /// Find the cheapest policy that is proven to keep the line, and certify it
+    Tune(TuneArgs),
     /// Judge several policies on the same requests
     Compare(CompareArgs),
     /// Render a saved evaluation or comparison again
@@ -230,7 +236,7 @@ pub(crate) struct SimulateArgs {
     /// Days from the first to the last request
     #[arg(long, value_name = "N")]
     pub(crate) days: Option<u32>,
-    /// Write no prompts: ten million requests take minutes, not an hour
+    /// Write no prompts: a large log is smaller, and written faster
     #[arg(long)]
     pub(crate) no_text: bool,
     /// Also write the truth: every arm's chance of a good answer
@@ -246,8 +252,80 @@ pub(crate) struct ReplayArgs {
     /// Policy file [default: keep 98 % of the best single arm's quality on average]
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// Hold a certificate of `plimsoll tune` against this newer log, instead of judging a policy
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "train_share", "split", "invoice_usd", "show_text", "segments", "waived"])]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Write the look into the certificate
+    #[arg(long, requires = "certificate")]
+    pub(crate) record: bool,
     #[command(flatten)]
     pub(crate) judge: JudgeArgs,
+    #[command(flatten)]
+    pub(crate) learning: LearningArgs,
+}
+
+/// `tune`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TuneArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Policy file to start from: objective, predictor, arms
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// The line as a mean quality from 0 to 1
+    #[arg(long, value_name = "Q", value_parser = number, conflicts_with_all = ["retain", "relative_to"])]
+    pub(crate) quality: Option<f64>,
+    /// The line as a share of an arm's mean quality [default: 0.98]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) retain: Option<f64>,
+    /// That arm [default: best-single]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) relative_to: Option<String>,
+    /// Confidence of the certificate [default: 0.95]
+    #[arg(long, value_name = "C", value_parser = share)]
+    pub(crate) confidence: Option<f64>,
+    /// Shares of the requests to fit, choose and certify on
+    #[arg(long, value_name = "F,C,C", default_value = "0.5,0.2,0.3")]
+    pub(crate) parts: String,
+    /// Only this rule [default: both]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<RuleArg>,
+    /// What savings are measured against: an arm of the log, or best-single
+    #[arg(long, value_name = "MODEL", default_value = "best-single")]
+    pub(crate) baseline: String,
+    /// A column whose values are segments, besides task and tenant; may be repeated
+    #[arg(long = "segment", value_name = "COLUMN")]
+    pub(crate) segments: Vec<String>,
+    /// Whether a segment below the line vetoes, or every segment must be proven
+    #[arg(long = "segments", value_name = "MODE", default_value = "veto")]
+    pub(crate) segment_mode: SegmentArg,
+    /// Accept quality below the line in one segment, for instance task=chat; may be repeated
+    #[arg(long = "waive", value_name = "COLUMN=VALUE")]
+    pub(crate) waived: Vec<String>,
+    /// Bootstrap resamples per interval, at least 2,000 [default: 2000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2000..=1_000_000))]
+    pub(crate) resamples: Option<u32>,
+    /// Format of the report
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Form>,
+}
+
+/// A rule to tune.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RuleArg {
+    /// The mean quality stays above the line
+    AverageFloor,
+    /// Every request by itself reaches a threshold
+    PerRequestFloor,
+}
+
+/// What is asked of segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SegmentArg {
+    /// None may be shown to be below its line
+    Veto,
+    /// Each must be proven
+    Prove,
 }
 
 /// `compare`.

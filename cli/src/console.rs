@@ -71,6 +71,14 @@ impl Console {
         finished(io::copy(&mut from, &mut out).and_then(|_| out.flush()))
     }
 
+    /// How reports on stdout look.
+    pub(crate) const fn style(self) -> plimsoll_reports::Style {
+        plimsoll_reports::Style {
+            color: self.color,
+            width: self.width,
+        }
+    }
+
     /// A remark on stderr.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {

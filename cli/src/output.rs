@@ -97,7 +97,7 @@ pub(crate) fn deliver(context: &Context, text: &str) -> Result<(), Failure> {
     }
 }
 
-const fn format_of(form: Form) -> Format {
+pub(crate) const fn format_of(form: Form) -> Format {
     match form {
         Form::Terminal => Format::Terminal,
         Form::Json => Format::Json,

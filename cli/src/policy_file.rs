@@ -98,19 +98,20 @@ impl Policy {
 
     fn of(name: &str, objective: ObjectiveConfig) -> Result<Self, Failure> {
         let config = PolicyConfig::new(objective);
-        let toml = toml::to_string(&config).map_err(|error| {
-            Failure::plain(
-                Exit::Error,
-                "P0725",
-                error.to_string(),
-                "please report this",
-            )
-        })?;
+        let toml = Self::text_of(&config)?;
         Ok(Self {
             name: name.to_owned(),
             file: name.to_owned(),
             config,
             toml,
+        })
+    }
+
+    /// A policy made here, as its file reads.
+    pub(crate) fn text_of(config: &PolicyConfig) -> Result<String, Failure> {
+        toml::to_string(config).map_err(|error| {
+            let help = "please report this";
+            Failure::plain(Exit::Error, "P0725", error.to_string(), help)
         })
     }
 

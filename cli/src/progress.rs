@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plimsoll_harness::Stage;
+use plimsoll_harness::certificate::TuneStage;
 
 use crate::console::Console;
 
@@ -31,6 +32,43 @@ impl Progress {
     pub(crate) fn requests(&self, done: u64, total: u64) {
         self.0
             .set_message(format!("wrote {done} of {total} requests"));
+    }
+
+    /// Runs of a learning replay.
+    pub(crate) fn runs(&self, runs: usize) {
+        self.0
+            .set_message(format!("replaying a learning policy under {runs} seeds"));
+    }
+
+    /// Where tuning is.
+    pub(crate) fn tuning(&self, stage: TuneStage) {
+        let bar = &self.0;
+        match stage {
+            TuneStage::Predictors { done, total } => {
+                self.counted(done, total, "fitting predictors");
+            }
+            TuneStage::Certifying { done, total } => {
+                self.counted(done, total, "certifying on untouched rows");
+            }
+            TuneStage::Features => bar.set_message("reading features from prompts"),
+            TuneStage::Choosing => {
+                bar.set_message("comparing predictors, rules and thresholds");
+            }
+            _ => bar.set_message("working"),
+        }
+    }
+
+    fn counted(&self, done: usize, total: usize, what: &'static str) {
+        let bar = &self.0;
+        if bar.length() != Some(total as u64) {
+            bar.set_length(total as u64);
+            bar.set_style(
+                ProgressStyle::with_template("{bar:24} {pos}/{len} {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+        }
+        bar.set_position(done as u64);
+        bar.set_message(what);
     }
 
     /// Where a replay is.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 
-use polars::prelude::{FileMetadataRef, ParallelStrategy, ParquetReader, SerReader};
+use polars::prelude::{FileMetadata, FileMetadataRef, ParallelStrategy, ParquetReader, SerReader};
 
 use crate::assemble::{REJECTS_KEPT_MAX, Tally};
 use crate::column::Column;
@@ -19,6 +19,9 @@ use crate::stream_batch::LoggedBatch;
 
 /// Rows of a batch, at most; files with larger row groups are cut.
 const BATCH_ROWS: usize = 1 << 17;
+
+/// Row groups are joined until they have so many rows; joining copies.
+const JOINED_ROWS: usize = 1 << 15;
 
 /// What a streamed log may hold that is read.
 const READ: [Column; 9] = [
@@ -86,6 +89,9 @@ struct Part {
     file: usize,
     offset: usize,
     rows: usize,
+    /// Its first row group, and the row of the file at which that begins.
+    group: usize,
+    group_row: usize,
 }
 
 /// What became of the rows of a streamed log; merged batch by batch.
@@ -165,12 +171,7 @@ impl LoggedFiles {
             };
             let names = shape.fields.iter().map(|field| field.name.clone());
             let columns = names.filter(|name| wanted(name)).collect();
-            let groups: Vec<usize> = shape
-                .metadata
-                .row_groups
-                .iter()
-                .map(|group| group.num_rows())
-                .collect();
+            let groups = group_rows(&shape.metadata);
             opened.add_parts(&groups);
             opened.files.push(ParquetFile {
                 name: source.name.clone(),
@@ -189,12 +190,18 @@ impl LoggedFiles {
             file,
             offset: 0,
             rows: 0,
+            group: 0,
+            group_row: 0,
         };
-        for &rows in groups {
+        let mut group_row = 0;
+        for (group, &rows) in groups.iter().enumerate() {
             self.rows += rows as u64;
-            if part.rows > 0 && part.rows + rows > BATCH_ROWS {
+            if part.rows >= JOINED_ROWS || (part.rows > 0 && part.rows + rows > BATCH_ROWS) {
                 self.parts.push(part);
                 part = part.next(0);
+            }
+            if part.rows == 0 {
+                (part.group, part.group_row) = (group, group_row);
             }
             part.rows += rows;
             while part.rows > BATCH_ROWS {
@@ -202,7 +209,9 @@ impl LoggedFiles {
                 part.rows = BATCH_ROWS;
                 self.parts.push(part);
                 part = part.next(rest);
+                (part.group, part.group_row) = (group, group_row);
             }
+            group_row += rows;
         }
         if part.rows > 0 {
             self.parts.push(part);
@@ -253,9 +262,9 @@ impl LoggedFiles {
         let frame = guarded(&file.name, || {
             let mut reader = ParquetReader::new(handle)
                 .with_columns(Some(file.columns.clone()))
-                .with_slice(Some((part.offset, part.rows)))
+                .with_slice(Some((part.offset - part.group_row, part.rows)))
                 .read_parallel(ParallelStrategy::None);
-            reader.set_metadata(file.metadata.clone());
+            reader.set_metadata(file.groups(part).into());
             reader.finish()
         })?;
         if frame.height() != part.rows {
@@ -368,12 +377,40 @@ impl LoggedFiles {
     }
 }
 
+/// Rows of each row group.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the type of a row group has no public name"
+)]
+fn group_rows(metadata: &FileMetadata) -> Vec<usize> {
+    let groups = metadata.row_groups.iter();
+    groups.map(|group| group.num_rows()).collect()
+}
+
+impl ParquetFile {
+    /// The footer as if the file held the part's row groups alone: a slice of the whole would look
+    /// into every group before it.
+    fn groups(&self, part: Part) -> FileMetadata {
+        let mut metadata = FileMetadata::clone(&self.metadata);
+        let mut left = part.offset - part.group_row + part.rows;
+        metadata.row_groups.drain(..part.group);
+        metadata.row_groups.retain(|group| {
+            let is_used = left > 0;
+            left = left.saturating_sub(group.num_rows());
+            is_used
+        });
+        metadata.num_rows = group_rows(&metadata).iter().sum();
+        metadata
+    }
+}
+
 impl Part {
     const fn next(self, rows: usize) -> Self {
         Self {
             file: self.file,
             offset: self.offset + self.rows,
             rows,
+            ..self
         }
     }
 }

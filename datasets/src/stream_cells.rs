@@ -100,7 +100,7 @@ fn each<'t>(texts: &'t StringChunked, mut visit: impl FnMut(usize, Option<&'t st
     let mut row = 0;
     for chunk in texts.downcast_iter() {
         if texts.has_nulls() {
-            for text in chunk.iter() {
+            for text in chunk {
                 visit(row, text);
                 row += 1;
             }

@@ -195,7 +195,7 @@ pub fn broken_p(
 }
 
 /// Cluster means of quality minus line moved to [0, 1], and cluster sizes over the largest.
-fn margins_by_cluster(
+pub(crate) fn margins_by_cluster(
     quality: &Array1<f64>,
     per_request: &Array1<f64>,
     line: Line,

@@ -39,6 +39,7 @@
 pub mod bootstrap;
 pub mod bounds;
 pub mod candidate;
+pub mod certificate;
 mod compare;
 pub mod confounding;
 mod error;

@@ -12,7 +12,8 @@ use plimsoll_datasets::EvidenceKind;
 
 use crate::candidate::{Candidate, Forecasts, Pantry, Recipe, RuleChoice};
 use crate::error::EvidenceError;
-use crate::study::{Side, Study, best_single};
+use crate::propensity::{self, PENALTY, PropensityError, PropensityModel};
+use crate::study::{LoggedSide, Side, Study, best_single};
 
 /// A propensity from which on the log had no choice.
 pub(crate) const CERTAIN: f64 = 1.0 - 1e-9;
@@ -31,12 +32,67 @@ pub(crate) fn score(
     if study.train.logged.is_none() {
         return Ok(());
     }
+    if evidence(study) == EvidenceKind::Observational {
+        estimate_propensities(study)?;
+    }
     let outcome = outcome_predictor(study, section, forecasts)?;
     score_side(&mut study.train, outcome.train, &outcome.name);
     score_side(&mut study.test, outcome.test, &outcome.name);
     study.outcome = Some((outcome.predictor, outcome.calibration));
     study.best = best_single(&study.train);
     Ok(())
+}
+
+/// Fills in propensities that the log does not record: each training row by a model that has not
+/// seen its fold, evaluated rows by one of all training rows.
+fn estimate_propensities(study: &mut Study<'_>) -> Result<(), EvidenceError> {
+    let engine = |e: PropensityError| EvidenceError::engine(e.code(), &e, &e.help());
+    // Arms that are not compared are one class of their own.
+    let arms = study.table.arms.len();
+    let others = |side: &Side| logged(side).chosen.iter().any(Option::is_none);
+    let classes = arms + usize::from(others(&study.train) || others(&study.test));
+    let chosen = |side: &Side| -> Vec<usize> {
+        let chosen = logged(side).chosen.iter();
+        chosen.map(|arm| arm.unwrap_or(arms)).collect()
+    };
+    let (train, test) = (features(&study.train), features(&study.test));
+    let (of_train, of_test) = (chosen(&study.train), chosen(&study.test));
+    let crossed = propensity::cross_fit(train.view(), &of_train, classes, &study.fold, PENALTY);
+    let model = PropensityModel::fit(train.view(), &of_train, classes, PENALTY).map_err(engine)?;
+    let ahead = model.predict(test.view()).map_err(engine)?;
+    let pick = |all: &Array2<f64>, chosen: &[usize]| {
+        let each = chosen.iter().enumerate();
+        each.map(|(row, &arm)| all[[row, arm]])
+            .collect::<Vec<f64>>()
+    };
+    let crossed = pick(&crossed.map_err(engine)?, &of_train);
+    for (side, propensity) in [
+        (&mut study.train, crossed),
+        (&mut study.test, pick(&ahead, &of_test)),
+    ] {
+        let logged = side.logged.as_mut().expect("both sides are logged");
+        logged.propensity = propensity;
+    }
+    Ok(())
+}
+
+/// What the logging policy did on a side of a logged table.
+fn logged(side: &Side) -> &LoggedSide {
+    side.logged
+        .as_ref()
+        .expect("both sides of a logged table are logged")
+}
+
+/// Features of a side's contexts, shape (n, d).
+fn features(side: &Side) -> Array2<f64> {
+    let width = side.contexts.first().map_or(0, |c| c.features.len());
+    let flat: Vec<f64> = side
+        .contexts
+        .iter()
+        .flat_map(|context| context.features.iter().copied())
+        .collect();
+    Array2::from_shape_vec((side.contexts.len(), width), flat)
+        .expect("contexts of one feature map have one width")
 }
 
 /// The candidate with the least squared error on training answers that its fold has not seen.

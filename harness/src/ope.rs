@@ -3,7 +3,8 @@
 //! A [`LoggedRow`] is a logged decision with its importance weight, outcome and predictions. An
 //! [`Estimator`] turns it into [`Terms`]; an [`Accumulator`] sums them exactly, so that streams,
 //! threads and machines give one answer, and [`Joint`] and [`SavingsAccumulator`] do so for several
-//! outcomes with their covariances. [`tune`] picks a clip, τ or λ on rows that are
+//! outcomes with their covariances. [`fused`] does seven estimators in one pass over columns in
+//! memory, [`PoissonBootstrap`] resamples clusters. [`tune`] picks a clip, τ or λ on rows that are
 //! then not used for the estimate.
 //!
 //! ```
@@ -22,7 +23,9 @@
 mod accumulator;
 mod error;
 mod estimator;
+pub mod fused;
 pub mod lower;
+mod poisson;
 mod row;
 mod sum;
 pub mod tune;
@@ -33,6 +36,7 @@ pub use accumulator::{
 };
 pub use error::OpeError;
 pub use estimator::{Estimator, Family, Setting, Sums, Terms};
+pub use poisson::PoissonBootstrap;
 pub use row::{LoggedRow, MAGNITUDE_MAX};
 pub use sum::ExactSum;
 

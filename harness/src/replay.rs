@@ -274,7 +274,7 @@ pub(crate) fn fit<'a>(
     })
 }
 
-fn line(study: &Study<'_>, options: &ReplayOptions) -> Result<Line, EvidenceError> {
+pub(crate) fn line(study: &Study<'_>, options: &ReplayOptions) -> Result<Line, EvidenceError> {
     let objective = &options.policy.objective;
     match (objective.quality, &objective.relative_to, objective.retain) {
         (Some(quality), _, _) => Ok(Line::Absolute(quality)),
@@ -357,7 +357,7 @@ fn cheapest_candidate(candidates: &[(Candidate, Option<Tuned>)]) -> usize {
     (0..candidates.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
 }
 
-fn router(
+pub(crate) fn router(
     study: &Study<'_>,
     candidate: &Candidate,
     tuned: Option<Tuned>,
@@ -433,7 +433,7 @@ fn rule(study: &Study<'_>, tuned: Option<Tuned>) -> Rule {
 }
 
 /// Probabilities of the router on the evaluated rows, shape (n, K).
-fn served(study: &Study<'_>, router: &Router) -> Result<Array2<f64>, EvidenceError> {
+pub(crate) fn served(study: &Study<'_>, router: &Router) -> Result<Array2<f64>, EvidenceError> {
     let rows: Vec<Vec<f64>> = study
         .test
         .contexts

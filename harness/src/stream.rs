@@ -31,6 +31,9 @@ pub use sums::BUCKETS;
 /// Logs of more rows than this are streamed.
 pub const STREAM_ROWS_MIN: u64 = 1_000_000;
 
+/// Bootstrap resamples of what rests on the sample, at most.
+const SAMPLE_RESAMPLES: usize = 400;
+
 /// A streamed evaluation, and the policy it judged.
 #[derive(Clone, Debug)]
 pub struct Streamed {
@@ -85,10 +88,12 @@ pub fn replay_stream(
 ) -> Result<Streamed, StreamError> {
     progress(StreamStage::Survey);
     let mut survey = survey::Survey::new(files, options)?;
+    let split = survey.sample_split();
     let log = std::mem::take(&mut survey.log);
     let sample_options = ReplayOptions {
-        split: survey.sample_split(),
+        split,
         invoice_usd: None,
+        resamples: options.resamples.min(SAMPLE_RESAMPLES),
         ..options.clone()
     };
     let input = ReplayInput {

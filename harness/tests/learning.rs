@@ -64,7 +64,7 @@ fn table(rows: &[Vec<(f64, &str)>]) -> OutcomeLog {
 
 /// A number in [0, 1) that depends on its arguments only.
 fn uniform(i: usize, what: u64) -> f64 {
-    let mut x = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (what << 48) ^ 77;
+    let mut x = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (what << 48) ^ 0x4d;
     for _ in 0..3 {
         x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         x ^= x >> 27;
@@ -334,8 +334,10 @@ fn labels_that_are_not_due_influence_nothing() {
             &options,
         )
         .expect("a report");
-        let seen = seen.lock().expect("done").clone();
-        seen
+        Arc::into_inner(seen)
+            .expect("one owner")
+            .into_inner()
+            .expect("done")
     };
     let (a, b) = (chances(&plain), chances(&turned));
     let first = (0..200)
@@ -580,17 +582,19 @@ fn arms_appear_and_vanish() {
         for point in &learner.series {
             // n = 3200: a appears at 960, b vanishes at 2400; the points lie on both.
             if point.request <= 960 {
-                assert_eq!(
-                    point.shares[0].high, 0.0,
+                assert!(
+                    point.shares[0].high <= 0.0,
                     "{} {}",
-                    learner.name, point.request
+                    learner.name,
+                    point.request
                 );
             }
             if point.request > 2454 {
-                assert_eq!(
-                    point.shares[1].high, 0.0,
+                assert!(
+                    point.shares[1].high <= 0.0,
                     "{} {}",
-                    learner.name, point.request
+                    learner.name,
+                    point.request
                 );
             }
         }

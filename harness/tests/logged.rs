@@ -202,5 +202,8 @@ fn o02_without_propensities_nothing_ships() {
         let e = run(&log.log(), &options(proof(0.8))).expect("evaluates");
         assert_eq!(e.evidence, EvidenceKind::Observational);
         assert_eq!(e.verdict.decision, Decision::InsufficientEvidence);
+        let off = e.off_policy.expect("an off-policy section");
+        assert_eq!(off.propensities, "estimated");
+        assert!(off.confounding.is_some() && off.worst_case.is_some());
     }
 }

@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_owned());
     let folder = Path::new(&folder);
     let style = Style::default();
-    let evaluations = [
+    let evaluations = vec![
         ("two", common::fixture(2, 3)),
         ("eleven", common::fixture(11, 7)),
         ("fifty", common::fixture(50, 500)),

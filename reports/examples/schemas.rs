@@ -10,6 +10,10 @@ fn main() -> std::io::Result<()> {
         ("evaluation", SchemaOf::Evaluation),
         ("comparison", SchemaOf::Comparison),
         ("explanation", SchemaOf::Explanation),
+        ("learning", SchemaOf::Learning),
+        ("certificate", SchemaOf::Certificate),
+        ("shortfall", SchemaOf::Shortfall),
+        ("check", SchemaOf::Check),
     ] {
         std::fs::write(folder.join(format!("{name}.schema.json")), schema_json(of))?;
     }

@@ -1,9 +1,11 @@
 //! Documents from data: one builder per kind of report.
 
+mod certificate;
 mod comparison;
 mod evaluation;
 mod explanation;
 mod headline;
+mod learning;
 mod methods;
 mod money;
 mod off_policy;
@@ -12,9 +14,11 @@ mod quality;
 mod sensitivity;
 mod trust;
 
+pub(crate) use certificate::{certificate_document, check_document, shortfall_document};
 pub(crate) use comparison::comparison_document;
 pub(crate) use evaluation::evaluation_document;
 pub(crate) use explanation::explanation_document;
+pub(crate) use learning::learning_document;
 
 use plimsoll_harness::{Decision, Evaluation, Gate, Interval};
 

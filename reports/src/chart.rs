@@ -10,6 +10,7 @@ mod fan;
 mod forest;
 mod frontier;
 mod gauge;
+mod series;
 mod tornado;
 
 pub(crate) use calibration::Calibration;
@@ -17,6 +18,7 @@ pub(crate) use fan::Fan;
 pub(crate) use forest::{Forest, ForestRow};
 pub(crate) use frontier::{Frontier, FrontierMark};
 pub(crate) use gauge::Gauge;
+pub(crate) use series::{CURVES_MAX, Curve, CurvePoint, Series};
 pub(crate) use tornado::{Tornado, TornadoBar};
 
 /// A drawing with its words.
@@ -28,6 +30,7 @@ pub(crate) enum Chart {
     Calibration(Calibration),
     Forest(Forest),
     Tornado(Tornado),
+    Series(Series),
 }
 
 /// How much room a drawing has.
@@ -56,6 +59,7 @@ impl Chart {
             Self::Calibration(_) => "calibration",
             Self::Forest(c) => c.id,
             Self::Tornado(_) => "tornado",
+            Self::Series(c) => c.id,
         }
     }
 
@@ -67,6 +71,7 @@ impl Chart {
             Self::Calibration(c) => &c.title,
             Self::Forest(c) => &c.title,
             Self::Tornado(c) => &c.title,
+            Self::Series(c) => &c.title,
         }
     }
 
@@ -79,6 +84,7 @@ impl Chart {
             Self::Calibration(c) => &c.description,
             Self::Forest(c) => &c.description,
             Self::Tornado(c) => &c.description,
+            Self::Series(c) => &c.description,
         }
     }
 
@@ -91,6 +97,7 @@ impl Chart {
             Self::Calibration(c) => &c.description,
             Self::Forest(c) => &c.caption,
             Self::Tornado(c) => &c.caption,
+            Self::Series(c) => &c.caption,
         }
     }
 
@@ -116,6 +123,7 @@ impl Chart {
             Self::Calibration(c) => c.draw(size),
             Self::Forest(c) => c.draw(size),
             Self::Tornado(c) => c.draw(size),
+            Self::Series(c) => c.draw(size),
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Numbers stand as they are in the JSON; text cells are quoted against formulas.
 
+mod learning;
+
+pub(crate) use learning::learning;
 use plimsoll_harness::{
     Comparison, Evaluation, Explanation, Interval, Manifest, Metrics, Reference,
 };

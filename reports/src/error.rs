@@ -88,7 +88,9 @@ impl ReportError {
                 "run `plimsoll replay --json` again: the command is in the file's manifest"
                     .to_owned()
             }
-            Self::UnsupportedFormat { .. } => "choose terminal, json, markdown or csv".to_owned(),
+            Self::UnsupportedFormat { .. } => {
+                "choose another format: terminal, json and markdown always work".to_owned()
+            }
             Self::Renderer { .. } => "please report this with the command that led here".to_owned(),
         }
     }

@@ -1,5 +1,7 @@
 //! The data itself, and the schema it keeps to.
 
+use plimsoll_harness::certificate::{Certificate, Check, Shortfall};
+use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::{Comparison, Evaluation, Explanation};
 use serde::Serialize;
 
@@ -18,6 +20,14 @@ pub enum SchemaOf {
     Comparison,
     /// [`Explanation`].
     Explanation,
+    /// [`LearningReport`].
+    Learning,
+    /// [`Certificate`].
+    Certificate,
+    /// [`Shortfall`].
+    Shortfall,
+    /// [`Check`].
+    Check,
 }
 
 /// The JSON schema of what [`Format::Json`] writes, derived from the types.
@@ -37,10 +47,22 @@ pub fn schema_json(of: SchemaOf) -> String {
         SchemaOf::Evaluation => schemars::schema_for!(Evaluation),
         SchemaOf::Comparison => schemars::schema_for!(Comparison),
         SchemaOf::Explanation => schemars::schema_for!(Explanation),
+        SchemaOf::Learning => schemars::schema_for!(LearningReport),
+        SchemaOf::Certificate => schemars::schema_for!(Certificate),
+        SchemaOf::Shortfall => schemars::schema_for!(Shortfall),
+        SchemaOf::Check => schemars::schema_for!(Check),
     };
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is plain JSON");
     text.push('\n');
     text
+}
+
+/// A certificate as its file holds it.
+///
+/// # Errors
+/// [`ReportError::Renderer`] when it cannot be written, which is a defect.
+pub fn certificate_json(certificate: &Certificate) -> Result<String, ReportError> {
+    render(certificate)
 }
 
 pub(crate) fn render<T: Serialize>(data: &T) -> Result<String, ReportError> {

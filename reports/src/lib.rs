@@ -50,6 +50,9 @@ mod render;
 mod terminal;
 
 pub use error::ReportError;
-pub use json::{SchemaOf, schema_json};
-pub use read::{parse_comparison, parse_evaluation};
-pub use render::{Format, Style, render_comparison, render_evaluation, render_explanation};
+pub use json::{SchemaOf, certificate_json, schema_json};
+pub use read::{parse_certificate, parse_comparison, parse_evaluation, parse_learning};
+pub use render::{
+    Format, Style, render_certificate, render_check, render_comparison, render_evaluation,
+    render_explanation, render_learning, render_shortfall,
+};

@@ -1,5 +1,7 @@
 //! Saved evaluations and comparisons, read back.
 
+use plimsoll_harness::certificate::{CERTIFICATE_SCHEMA, Certificate};
+use plimsoll_harness::learning::{LEARNING_SCHEMA_VERSION, LearningReport};
 use plimsoll_harness::{Comparison, Evaluation, SCHEMA_VERSION};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +23,7 @@ use crate::{ReportError, exact};
 /// # Errors
 /// [`ReportError::NotJson`], [`ReportError::WrongShape`] or [`ReportError::SchemaVersion`].
 pub fn parse_evaluation(json: &[u8]) -> Result<Evaluation, ReportError> {
-    parse("evaluation", json)
+    parse("evaluation", SCHEMA_VERSION, json)
 }
 
 /// Reads a comparison that [`Format::Json`](crate::Format::Json) wrote.
@@ -29,7 +31,7 @@ pub fn parse_evaluation(json: &[u8]) -> Result<Evaluation, ReportError> {
 /// # Errors
 /// As [`parse_evaluation`]; the evaluations within are held to the same version.
 pub fn parse_comparison(json: &[u8]) -> Result<Comparison, ReportError> {
-    let comparison: Comparison = parse("comparison", json)?;
+    let comparison: Comparison = parse("comparison", SCHEMA_VERSION, json)?;
     match comparison
         .evaluations
         .iter()
@@ -40,13 +42,33 @@ pub fn parse_comparison(json: &[u8]) -> Result<Comparison, ReportError> {
     }
 }
 
+/// Reads a learning replay that [`Format::Json`](crate::Format::Json) wrote.
+///
+/// # Errors
+/// As [`parse_evaluation`].
+pub fn parse_learning(json: &[u8]) -> Result<LearningReport, ReportError> {
+    parse("learning replay", LEARNING_SCHEMA_VERSION, json)
+}
+
+/// Reads a certificate that `plimsoll tune` wrote.
+///
+/// # Errors
+/// As [`parse_evaluation`].
+pub fn parse_certificate(json: &[u8]) -> Result<Certificate, ReportError> {
+    parse("certificate", CERTIFICATE_SCHEMA, json)
+}
+
 /// The version comes first: another layout is best named as that, not as a missing field.
 #[derive(Deserialize)]
 struct Probe {
     schema: Option<u64>,
 }
 
-fn parse<T: DeserializeOwned>(kind: &'static str, json: &[u8]) -> Result<T, ReportError> {
+fn parse<T: DeserializeOwned>(
+    kind: &'static str,
+    version: u32,
+    json: &[u8],
+) -> Result<T, ReportError> {
     let probe: Probe = serde_json::from_slice(json).map_err(|e| read_error(kind, &e))?;
     match probe.schema {
         None => Err(ReportError::WrongShape {
@@ -55,7 +77,7 @@ fn parse<T: DeserializeOwned>(kind: &'static str, json: &[u8]) -> Result<T, Repo
             column: 1,
             what: "there is no `schema`".to_owned(),
         }),
-        Some(found) if found != u64::from(SCHEMA_VERSION) => Err(version_error(kind, found)),
+        Some(found) if found != u64::from(version) => Err(version_error(kind, found)),
         Some(_) => {
             // The first reading finds and places errors, the second reads every float exactly.
             let read = serde_json::from_slice(json).map_err(|e| read_error(kind, &e))?;

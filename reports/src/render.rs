@@ -2,9 +2,15 @@
 
 use std::fmt;
 
+use plimsoll_harness::certificate::{Certificate, Check, Shortfall};
+use plimsoll_harness::learning::LearningReport;
 use plimsoll_harness::{Comparison, Evaluation, Explanation};
 
-use crate::build::{comparison_document, evaluation_document, explanation_document};
+use crate::build::{
+    certificate_document, check_document, comparison_document, evaluation_document,
+    explanation_document, learning_document, shortfall_document,
+};
+use crate::document::Document;
 use crate::{ReportError, csv, html, json, markdown, terminal};
 
 /// The form of a report.
@@ -117,5 +123,75 @@ pub fn render_explanation(
             kind: "an explanation",
             format,
         }),
+    }
+}
+
+/// The report of a learning replay.
+///
+/// # Errors
+/// As [`render_evaluation`].
+pub fn render_learning(
+    report: &LearningReport,
+    format: Format,
+    style: &Style,
+) -> Result<String, ReportError> {
+    let document = || learning_document(report);
+    match format {
+        Format::Terminal => Ok(terminal::render(&document(), *style)),
+        Format::Json => json::render(report),
+        Format::Markdown => Ok(markdown::render(&document())),
+        Format::Csv => csv::learning(report),
+        Format::Html => html::render(&document(), &json::island(report)?),
+    }
+}
+
+/// What a certificate certifies, and on what evidence.
+///
+/// # Errors
+/// [`ReportError::UnsupportedFormat`] for [`Format::Csv`]; else as [`render_evaluation`].
+pub fn render_certificate(
+    certificate: &Certificate,
+    format: Format,
+    style: &Style,
+) -> Result<String, ReportError> {
+    let document = || certificate_document(certificate);
+    render_record(certificate, "a certificate", document, format, style)
+}
+
+/// Why nothing was certified, and what to collect.
+///
+/// # Errors
+/// As [`render_certificate`].
+pub fn render_shortfall(
+    shortfall: &Shortfall,
+    format: Format,
+    style: &Style,
+) -> Result<String, ReportError> {
+    let document = || shortfall_document(shortfall);
+    render_record(shortfall, "a refusal", document, format, style)
+}
+
+/// Whether a certificate stands.
+///
+/// # Errors
+/// As [`render_certificate`].
+pub fn render_check(check: &Check, format: Format, style: &Style) -> Result<String, ReportError> {
+    let document = || check_document(check);
+    render_record(check, "a check", document, format, style)
+}
+
+fn render_record<T: serde::Serialize>(
+    data: &T,
+    kind: &'static str,
+    document: impl Fn() -> Document,
+    format: Format,
+    style: &Style,
+) -> Result<String, ReportError> {
+    match format {
+        Format::Terminal => Ok(terminal::render(&document(), *style)),
+        Format::Json => json::render(data),
+        Format::Markdown => Ok(markdown::render(&document())),
+        Format::Csv => Err(ReportError::UnsupportedFormat { kind, format }),
+        Format::Html => html::render(&document(), &json::island(data)?),
     }
 }

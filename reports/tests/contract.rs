@@ -28,6 +28,15 @@ fn r06_the_published_schemas_are_the_derived_ones() {
             include_str!("../schema/explanation.schema.json"),
             SchemaOf::Explanation,
         ),
+        (
+            include_str!("../schema/certificate.schema.json"),
+            SchemaOf::Certificate,
+        ),
+        (
+            include_str!("../schema/shortfall.schema.json"),
+            SchemaOf::Shortfall,
+        ),
+        (include_str!("../schema/check.schema.json"), SchemaOf::Check),
     ] {
         assert_eq!(
             published,

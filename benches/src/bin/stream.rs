@@ -27,7 +27,7 @@ const NUMBERS: [&str; 4] = ["quality", "cost_usd", "propensity", "input_tokens"]
 const TEXTS: [&str; 5] = ["request_id", "model", "task", "tenant", "session_id"];
 
 /// Runs of each side.
-const RUNS: usize = 5;
+const RUNS: usize = 3;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -122,13 +122,18 @@ fn measured(work: impl FnOnce() -> Result<()>) -> Result<()> {
         .and_then(|kib| kib.trim().strip_suffix(" kB"))
         .unwrap_or("0")
         .parse()?;
+    println!("{wall} {} {}", cpu_seconds()?, peak / 1024.0);
+    Ok(())
+}
+
+/// Processor time of this process so far.
+fn cpu_seconds() -> Result<f64> {
     // utime and stime are the 14th and 15th field, in ticks of 10 ms.
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
     let ticks = after_name.split(' ').skip(11).take(2);
     let ticks: f64 = ticks.map_while(|word| word.parse::<f64>().ok()).sum();
-    println!("{wall} {} {}", ticks / 100.0, peak / 1024.0);
-    Ok(())
+    Ok(ticks / 100.0)
 }
 
 /// Streams the log through the default policy.
@@ -142,7 +147,11 @@ fn replay(log: &Path) -> Result<()> {
     let files = LoggedFiles::open(&input, &options)?.ok_or("this log is not streamed")?;
     let policy = PolicyConfig::new(ObjectiveConfig::retain(0.98));
     let options = ReplayOptions::new(policy, Split::parse("hash:0.7")?, Seed(1));
-    let stage = |stage: StreamStage| eprintln!("{:.2} s: {stage:?}", began.elapsed().as_secs_f64());
+    let stage = |stage: StreamStage| {
+        let wall = began.elapsed().as_secs_f64();
+        let cpu = cpu_seconds().unwrap_or(f64::NAN);
+        eprintln!("{wall:.2} s, {cpu:.2} CPU-s: {stage:?}");
+    };
     let streamed = replay_stream(&files, None, &options, &stage)?;
     let evaluation = streamed.evaluation;
     println!(

@@ -47,7 +47,7 @@ pub(crate) fn options(
 }
 
 /// Waivers as `column=value`; blanks around the sign do not matter.
-fn waived(segments: &[String]) -> Result<Vec<String>, Failure> {
+pub(super) fn waived(segments: &[String]) -> Result<Vec<String>, Failure> {
     let parse = |text: &String| {
         let (column, value) = text.split_once('=')?;
         let (column, value) = (column.trim(), value.trim());
@@ -94,6 +94,7 @@ fn invoice(text: &str) -> Result<Usd, Failure> {
 }
 
 /// A command that gives the same evaluation again: files by name, nothing that does not matter.
+#[derive(Default)]
 pub(crate) struct Command(String);
 
 impl Command {
@@ -120,13 +121,14 @@ impl Command {
             .fold(self, |command, path| command.option(name, &file_name(path)))
     }
 
-    /// Everything about reading and judging that changes the result.
-    pub(crate) fn judging(
-        mut self,
-        context: &Context,
-        reading: &ReadingArgs,
-        args: &JudgeArgs,
-    ) -> String {
+    /// `--name`.
+    pub(crate) fn flag(mut self, name: &str) -> Self {
+        self.0 = format!("{} --{name}", self.0);
+        self
+    }
+
+    /// Everything about reading that changes the result.
+    pub(crate) fn reading(mut self, context: &Context, reading: &ReadingArgs) -> Self {
         let settings = &context.settings;
         self = self.files("prices", settings.prices.as_deref());
         if settings.max_reject != plimsoll_datasets::ReadOptions::MAX_REJECT {
@@ -135,6 +137,23 @@ impl Command {
         if let Some(unit) = reading.timestamp_unit {
             self = self.option("timestamp-unit", unit_name(unit));
         }
+        self
+    }
+
+    /// The seed, and the command as a whole.
+    pub(crate) fn seeded(self, context: &Context) -> String {
+        self.option("seed", &context.settings.seed.to_string()).0
+    }
+
+    /// Everything about reading and judging that changes the result.
+    pub(crate) fn judging(
+        mut self,
+        context: &Context,
+        reading: &ReadingArgs,
+        args: &JudgeArgs,
+    ) -> String {
+        let settings = &context.settings;
+        self = self.reading(context, reading);
         if args.baseline != BEST_SINGLE {
             self = self.option("baseline", &args.baseline);
         }
@@ -154,7 +173,7 @@ impl Command {
         if args.show_text {
             self.0.push_str(" --show-text");
         }
-        self.option("seed", &settings.seed.to_string()).0
+        self.seeded(context)
     }
 }
 

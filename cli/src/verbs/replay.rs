@@ -3,6 +3,7 @@
 use plimsoll_datasets::Input;
 use plimsoll_reports::render_evaluation;
 
+use super::certified;
 use super::judging::{Command, options, policy};
 use super::names;
 use crate::app::Context;
@@ -14,6 +15,12 @@ use crate::problem::Failure;
 use crate::progress::Progress;
 
 pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure> {
+    if args.learning.learning {
+        return super::learning::run(context, args);
+    }
+    if let Some(certificate) = &args.certificate {
+        return certified::run(context, args, certificate);
+    }
     let output = Output::new(context, args.judge.format)?;
     let policy_path = args.policy.as_deref();
     let policy = policy(context, policy_path)?;

@@ -1,8 +1,9 @@
-//! `plimsoll report`: render a saved evaluation or comparison again.
+//! `plimsoll report`: render a saved evaluation, comparison or learning replay again.
 
 use plimsoll_harness::Evaluation;
 use plimsoll_reports::{
-    ReportError, parse_comparison, parse_evaluation, render_comparison, render_evaluation,
+    ReportError, parse_comparison, parse_evaluation, parse_learning, render_comparison,
+    render_evaluation, render_learning,
 };
 use serde::Deserialize;
 
@@ -33,7 +34,14 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         }
         failure
     };
-    let evaluations: Vec<Evaluation> = if is_comparison(&bytes) {
+    let holds = Probe::of(&bytes);
+    if holds.learners.is_some() {
+        let report = parse_learning(&bytes).map_err(located)?;
+        output.write(|form, style| render_learning(&report, form, style))?;
+        context.console.next(&report.manifest.command);
+        return Ok(Exit::Done);
+    }
+    let evaluations: Vec<Evaluation> = if holds.evaluations.is_some() {
         let comparison = parse_comparison(&bytes).map_err(located)?;
         output.write(|form, style| render_comparison(&comparison, form, style))?;
         comparison.evaluations
@@ -53,11 +61,17 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     Ok(Exit::of_evaluations(&evaluations))
 }
 
-/// A comparison holds evaluations; an evaluation does not.
-fn is_comparison(bytes: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Probe {
-        evaluations: Option<serde::de::IgnoredAny>,
+/// What tells the kinds of saved files apart.
+#[derive(Default, Deserialize)]
+struct Probe {
+    /// A comparison's.
+    evaluations: Option<serde::de::IgnoredAny>,
+    /// A learning replay's.
+    learners: Option<serde::de::IgnoredAny>,
+}
+
+impl Probe {
+    fn of(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
     }
-    serde_json::from_slice::<Probe>(bytes).is_ok_and(|probe| probe.evaluations.is_some())
 }

@@ -318,7 +318,7 @@ fn other_types_are_the_same_row_for_row() {
 fn large_row_groups_are_cut_and_small_ones_joined() {
     let folder = tempfile::tempdir().unwrap();
     let rows = 300_000;
-    for (group, batches) in [(1_000, 3), (rows, 3), (140_000, 4)] {
+    for (group, batches) in [(1_000, 10), (rows, 3), (140_000, 5)] {
         let path = folder.path().join("groups.parquet");
         let columns = vec![ids(rows), models(rows), propensities(rows)];
         let columns: Vec<Column> = columns.into_iter().map(IntoColumn::into_column).collect();

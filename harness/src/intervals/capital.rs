@@ -7,6 +7,8 @@ const PLUG_IN_SHARE: f64 = 0.7;
 /// Constant bets, as fractions of m: what the plug-in bet misses while rare large values are
 /// still unseen. Geometric, because the best fraction is m·√(2 ln(1/α)/n)/σ of an unknown σ.
 const FRACTIONS: [f64; 5] = [0.5, 0.17, 0.06, 0.02, 0.007];
+/// Width at which the bisection in m stops, relative to values above 1.
+const PRECISION: f64 = 1e-10;
 /// c: at most this share of the capital is ever at stake.
 const STAKE_MAX: f64 = 0.75;
 /// Outcomes that the prior (mean ½ above 0, variance ¼) counts for at first.
@@ -96,12 +98,9 @@ pub(super) fn mixture_lower(
         .reduce(f64::max)?;
     let rounds = rounds(streams, weights, alpha, looks);
     let (mut low, mut high) = (floor, top.max(floor));
-    // 60 halvings reach the spacing of floats; the lower end is the safe one.
-    for _ in 0..60 {
+    // The lower end is the safe one, at any precision.
+    while high - low > PRECISION * high.abs().max(1.0) {
         let middle = low.midpoint(high);
-        if middle <= low || middle >= high {
-            break;
-        }
         if reaches(streams, &rounds, middle, alpha) {
             low = middle;
         } else {

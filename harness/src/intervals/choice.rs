@@ -164,6 +164,11 @@ fn too_thin(facts: &Facts) -> Option<&'static str> {
         Some("too few independent clusters for an asymptotic interval: a finite-sample bound")
     } else if facts.weighted && facts.ess < ESS_MIN {
         Some("too small an effective sample for an asymptotic interval: a finite-sample bound")
+    } else if facts.weighted && facts.support == Support::Doubtful {
+        Some(
+            "the mean weight is barely compatible with 1: a finite-sample bound that holds \
+             without full support",
+        )
     } else if facts.contributions < CONTRIBUTIONS_MIN {
         Some(
             "the spread rests on too few rows (rare failures or large weights) for an asymptotic \
@@ -336,6 +341,13 @@ mod tests {
         check(
             Facts {
                 ess: 30.0,
+                ..weighted
+            },
+            Method::WeightedBetting,
+        );
+        check(
+            Facts {
+                support: Support::Doubtful,
                 ..weighted
             },
             Method::WeightedBetting,

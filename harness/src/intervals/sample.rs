@@ -146,9 +146,7 @@ impl<'a> Sample<'a> {
         }
         for weights in weights {
             facts.ess = facts.ess.min(effective(weights));
-            if Support::of(weights, clusters) == Support::Broken {
-                facts.support = Support::Broken;
-            }
+            facts.support = facts.support.and(Support::of(weights, clusters));
             let spread = Robust::mean(weights, clusters).filter(|mean| mean.standard_error > 0.0);
             if let Some(mean) = spread {
                 facts.contributions = facts.contributions.min(mean.contributions);
@@ -279,7 +277,7 @@ impl<'a> Sample<'a> {
             Self::ValueRatio(rewards) => rewards.ratio(RATIO_MAX, alpha, looks)?,
         };
         // Two bounds that crossed say that the assumptions do not hold.
-        (low <= high).then_some(Interval {
+        (low <= high).then(|| Interval {
             point: point.unwrap_or(low).clamp(low, high),
             low,
             high,

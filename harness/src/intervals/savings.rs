@@ -93,12 +93,14 @@ impl WeightedRewards<'_> {
     /// `None` without a baseline, and as there.
     #[must_use]
     pub fn ratio(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
-        self.margin_excludes_zero(1.0, alpha, looks)?;
-        let excludes = |ratio: f64| self.margin_excludes_zero(ratio, alpha, looks);
+        self.margin_excludes_zero(1.0, true, alpha, looks)?;
+        let excludes = |ratio: f64, above: bool| {
+            self.margin_excludes_zero(ratio, above, alpha, looks) == Some(true)
+        };
         Some(search(
             ratio_max,
-            |ratio| excludes(ratio).is_some_and(|(below, _)| below),
-            |ratio| excludes(ratio).is_some_and(|(_, above)| above),
+            |ratio| excludes(ratio, false),
+            |ratio| excludes(ratio, true),
         ))
     }
 }

@@ -3,31 +3,50 @@
 use super::robust::Robust;
 use crate::judge::Clusters;
 
-/// Confidence of the interval of the mean weight.
-const CONFIDENCE: f64 = 0.99;
+/// Confidence at which an interval of mean(w) without 1 breaks support.
+const BROKEN_AT: f64 = 0.99;
+/// Confidence at which it makes support doubtful.
+const DOUBTFUL_AT: f64 = 0.9;
 
 /// Whether a log covers a target policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
-    /// The interval of mean(w) contains 1, as it must; this does not prove support.
+    /// The 90 % interval of mean(w) contains 1, as it should; this does not prove support.
     Plausible,
-    /// It does not: arms that the policy plays were never logged, or propensities are wrong.
+    /// Only the 99 % interval does. Asymptotic intervals are off by whatever is missing; the
+    /// finite-sample bounds of weighted rewards hold without support.
+    Doubtful,
+    /// Neither does: arms that the policy plays were never logged, or propensities are wrong.
     Broken,
 }
 
 impl Support {
-    /// By the 99 % cluster-robust interval of mean(w), whose mean is 1 with full support.
+    /// By cluster-robust intervals of mean(w), whose mean is 1 with full support.
     ///
     /// Weights of 0 alone are no support at all.
     #[must_use]
     pub fn of(weights: &[f64], clusters: Option<&Clusters>) -> Self {
-        let contains = Robust::mean(weights, clusters)
-            .and_then(|mean| mean.interval(CONFIDENCE))
-            .is_some_and(|interval| interval.low <= 1.0 + 1e-9 && interval.high >= 1.0 - 1e-9);
-        if contains {
+        let mean = Robust::mean(weights, clusters);
+        let contains = |confidence| {
+            mean.and_then(|mean| mean.interval(confidence))
+                .is_some_and(|interval| interval.low <= 1.0 + 1e-9 && interval.high >= 1.0 - 1e-9)
+        };
+        if contains(DOUBTFUL_AT) {
             Self::Plausible
+        } else if contains(BROKEN_AT) {
+            Self::Doubtful
         } else {
             Self::Broken
+        }
+    }
+
+    /// The worse of two.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Broken, _) | (_, Self::Broken) => Self::Broken,
+            (Self::Doubtful, _) | (_, Self::Doubtful) => Self::Doubtful,
+            _ => Self::Plausible,
         }
     }
 }
@@ -45,6 +64,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(Support::of(&weights(1.0), None), Support::Plausible);
+        assert_eq!(Support::of(&weights(0.83), None), Support::Doubtful);
         assert_eq!(Support::of(&weights(0.6), None), Support::Broken);
         assert_eq!(Support::of(&weights(1.5), None), Support::Broken);
         assert_eq!(Support::of(&[0.0; 50], None), Support::Broken);

@@ -172,21 +172,20 @@ impl WeightedRewards<'_> {
         })?
     }
 
-    /// Whether a margin of 0 at `retain` is rejected as too high, and as too low: whether
-    /// `margin_upper` lies below 0 and whether `margin_lower` lies above.
+    /// Whether a margin of 0 at `retain` is rejected: because the margin lies above
+    /// (`margin_lower` > 0), or because it lies below (`margin_upper` < 0).
     pub(super) fn margin_excludes_zero(
         &self,
         retain: f64,
+        above: bool,
         alpha: f64,
         looks: Looks,
-    ) -> Option<(bool, bool)> {
-        let sought = self.margin(retain)?;
-        let positive = |sought| {
-            self.with_streams(sought, alpha, looks, |streams, weights| {
-                rejects(streams, weights, 0.0, alpha, looks)
-            })
-        };
-        Some((positive(sought.mirrored())?, positive(sought)?))
+    ) -> Option<bool> {
+        let margin = self.margin(retain)?;
+        let sought = if above { margin } else { margin.mirrored() };
+        self.with_streams(sought, alpha, looks, |streams, weights| {
+            rejects(streams, weights, 0.0, alpha, looks)
+        })
     }
 
     /// What `judge` makes of φ, and of φ_k where there are predictions.
@@ -214,7 +213,8 @@ impl WeightedRewards<'_> {
         let plain = terms.iter().map(|(_, phi)| *phi).collect();
         let mut columns: Vec<(Vec<f64>, f64)> = vec![(plain, floor)];
         if let Some(predictions) = self.predictions {
-            for cap in caps(groups, alpha, looks) {
+            let natural = predictions.natural_cap(sought);
+            for cap in caps(natural, groups, alpha, looks) {
                 columns.push((predictions.robust(&terms, sought, cap)?, floor - cap));
             }
         }
@@ -239,14 +239,16 @@ impl WeightedRewards<'_> {
 }
 
 /// Sizes of k. A capital may stake about √(2 ln(1/α)/n)/σ of itself, which a cap of the order of
-/// √(n/(2 ln(1/α))) does not hinder; with looks to come n is unknown, and k must not change.
-fn caps(groups: usize, alpha: f64, looks: Looks) -> [f64; 2] {
+/// √(n/(2 ln(1/α))) does not hinder unless σ is small; with looks to come n is unknown, and k must
+/// not change. `natural` is the least k that cuts nothing: more of it would only hinder.
+fn caps(natural: f64, groups: usize, alpha: f64, looks: Looks) -> [f64; 2] {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     let scale = match looks {
         Looks::Once => (groups as f64 / (2.0 * alpha.recip().ln())).sqrt(),
         Looks::Anytime => 12.0,
     };
-    [0.5 * scale, scale]
+    let most = scale.min(natural);
+    [0.5 * most, most]
 }
 
 impl Predictions<'_> {
@@ -260,22 +262,47 @@ impl Predictions<'_> {
                 .all(|m| m.dim() == shape && m.iter().all(|x| (0.0..=1.0).contains(x)))
     }
 
+    /// The least k at which h is q̂ everywhere: the largest |s| q̂/p̃, or |s|(1 − q̂)/p̃. It looks at
+    /// no outcome.
+    fn natural_cap(&self, sought: Sought) -> f64 {
+        let mut largest = 0.0_f64;
+        for i in 0..self.rewards.nrows() {
+            for arm in 0..self.rewards.ncols() {
+                let predicted = self.paid(sought, i, arm);
+                if predicted > 0.0 {
+                    largest = largest.max(predicted / self.propensities[[i, arm]]);
+                }
+            }
+        }
+        largest
+    }
+
+    /// |s| q̂, or |s| (1 − q̂) where s < 0.
+    fn paid(&self, sought: Sought, row: usize, arm: usize) -> f64 {
+        let s = self.coefficient(sought, row, arm);
+        let q = self.rewards[[row, arm]];
+        s.abs() * if s >= 0.0 { q } else { 1.0 - q }
+    }
+
+    /// s(x, a).
+    fn coefficient(&self, sought: Sought, row: usize, arm: usize) -> f64 {
+        let baseline = if arm == self.baseline {
+            sought.baseline
+        } else {
+            0.0
+        };
+        sought.policy * self.policy[[row, arm]] + baseline
+    }
+
     /// φ_k of every row from its (u, φ); `None` where p̃ exceeds the logged propensity.
     fn robust(&self, terms: &[(f64, f64)], sought: Sought, cap: f64) -> Option<Vec<f64>> {
         let mut robust = Vec::with_capacity(terms.len());
         for (i, &(u, phi)) in terms.iter().enumerate() {
             let (mut expected, mut logged) = (0.0, 0.0);
             for arm in 0..self.rewards.ncols() {
-                let s = sought.policy * self.policy[[i, arm]]
-                    + if arm == self.baseline {
-                        sought.baseline
-                    } else {
-                        0.0
-                    };
-                let q = self.rewards[[i, arm]];
-                let predicted = if s >= 0.0 { q } else { 1.0 - q };
+                let s = self.coefficient(sought, i, arm);
                 // |s| h, written without a division by s.
-                let paid = (s.abs() * predicted).min(cap * self.propensities[[i, arm]]);
+                let paid = (self.paid(sought, i, arm)).min(cap * self.propensities[[i, arm]]);
                 expected += paid;
                 if arm == self.logged[i] && s != 0.0 {
                     logged = u.abs() * paid / s.abs();

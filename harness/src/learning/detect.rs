@@ -71,7 +71,8 @@ impl PageHinkley {
 /// `max(level, 0) + band`; `None` when it does not.
 ///
 /// `regret` is per request, `shock` and `end` are positions in it, and `level` is the mean of the
-/// `window` requests before the shock (of fewer, where there are fewer).
+/// `window` requests before the shock (of fewer, where there are fewer). Less than a window before
+/// the end counts as not.
 #[must_use]
 pub fn recovered(
     regret: &[f64],
@@ -95,7 +96,8 @@ pub fn recovered(
     let outside = (shock + 1..=end).rev().find(|t| !within(t));
     match outside {
         None => Some(0),
-        Some(last) if last < end => Some(last + 1 - shock),
+        // A whole window within the band, or the last one was luck.
+        Some(last) if last + window <= end => Some(last + 1 - shock),
         Some(_) => None,
     }
 }

@@ -191,7 +191,11 @@ impl EngineLearner {
         }
         // Rows of arms that come later are unknown: a constant, which no error counts.
         let quality = known.quality.mapv(|q| q.unwrap_or(0.5));
-        let fold: Vec<u8> = (0..FOLDS as u8).cycle().take(quality.nrows()).collect();
+        let fold: Vec<u8> = (0..FOLDS)
+            .map(|fold| u8::try_from(fold).expect("there are few folds"))
+            .cycle()
+            .take(quality.nrows())
+            .collect();
         let training = Training {
             contexts: known.contexts,
             quality: quality.view(),

@@ -97,14 +97,14 @@ fn live(seed: u64) -> (f64, f64) {
         let arm = distribution.sample(rng.random());
         let r = f64::from(u8::from(rng.random::<f64>() < QUALITY[kind][arm]));
         let paid = COST[arm] * (1.0 + float(kind));
-        let seen = Observation {
+        let shown = Observation {
             arm,
             propensity: Propensity::new(distribution.probabilities()[arm]).expect("positive"),
             quality: Quality::new(r).ok(),
             cost: Usd::from_f64(paid),
             output_tokens: None,
         };
-        learner.feedback(&context, &seen).expect("learned");
+        learner.feedback(&context, &shown).expect("learned");
         quality += r / float(ROUNDS);
         cost += paid / float(ROUNDS);
     }

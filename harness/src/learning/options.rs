@@ -20,7 +20,7 @@ use super::error::LearningError;
 /// | `censor_after` | never | | labels that take longer never arrive |
 /// | `injections` | none | | what happens on the way |
 /// | `prices_announced` | true | | whether learners are told of price changes, or must notice |
-/// | `window` | n/20 in 50..=500 | 10.. | requests over which shares and regret are averaged |
+/// | `window` | n/20 in 100..=500 | 10.. | requests over which shares and regret are averaged |
 /// | `quality_band` | 0.05 | > 0 | how near its former level regret must stay to be recovered |
 /// | `horizon` | all | 1.. | logged events to accept at most |
 /// | `multiplier_quantile` | 0 | [0, 0.5] | q of DR-ns: 0 is unbiased, more accepts more |
@@ -158,7 +158,7 @@ impl LearningOptions {
     /// The window for a stream of `n` requests.
     #[must_use]
     pub fn window_of(&self, n: usize) -> usize {
-        self.window.unwrap_or_else(|| (n / 20).clamp(50, 500))
+        self.window.unwrap_or_else(|| (n / 20).clamp(100, 500))
     }
 
     /// Checks every range.

@@ -117,11 +117,15 @@ fn full(
     }
     let first = ready(input, &table, factory, options, options.seed)?;
     let one = |ready: &Ready, seed: Seed| -> Result<Vec<Summary>, LearningError> {
-        let walk = |learner: &Box<dyn LearningPolicy>| {
+        let walk = |learner: &dyn LearningPolicy| {
             let run = run(&ready.stream, options, seed, learner.fork())?;
             Ok(summarise(&ready.stream, options, &run))
         };
-        ready.learners.iter().map(walk).collect()
+        ready
+            .learners
+            .iter()
+            .map(|learner| walk(learner.as_ref()))
+            .collect()
     };
     let runs: Vec<Vec<Summary>> = (0..options.seeds)
         .into_par_iter()
@@ -537,7 +541,7 @@ fn estimate<'a>(runs: impl Iterator<Item = &'a LoggedRun>) -> LoggedEstimate {
         .iter()
         .map(|r| float(r.cut) / float(r.events.max(1)))
         .sum();
-    let over = |of: &dyn Fn(&LoggedRun) -> f64| band(runs.iter().map(|r| of(r)));
+    let over = |of: &dyn Fn(&LoggedRun) -> f64| band(runs.iter().map(of));
     LoggedEstimate {
         quality: over_seeds(&runs, |r| r.quality, |r| r.quality_error),
         cost_usd: over_seeds(&runs, |r| r.cost_usd, |r| r.cost_error),

@@ -57,8 +57,8 @@ impl PropensityError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NeverChosen { .. } => "P0343",
-            _ => "P0342",
+            Self::NeverChosen { .. } => "P0348",
+            _ => "P0347",
         }
     }
 

@@ -3,11 +3,11 @@
 use ndarray::{Array2, ArrayView2};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::evaluation::{EstimatorRow, Interval, LoggedValue, OffPolicy, WorstCase};
+use crate::confounding::{Outcome, Question, Sensitivity, confounding, worst_case};
+use crate::evaluation::{Confounding, EstimatorRow, Interval, LoggedValue, OffPolicy, WorstCase};
 use crate::judge::{Clusters, paired};
 use crate::ope::tune::{DELTA, Rule, choose};
 use crate::ope::{Estimate, Estimator, Family, LoggedRow, OutcomeRows, SavingsAccumulator};
-use crate::promise::mean;
 use crate::replay::{Baseline, Fitted, Judged, tuned_probabilities};
 use crate::study::{LoggedSide, Side};
 
@@ -39,8 +39,8 @@ pub(crate) fn off_policy(fitted: &Fitted<'_>, judged: &Judged) -> Option<OffPoli
             .into_iter()
             .map(|estimator| row(estimator, &rows, &study.test.clusters, judged.confidence))
             .collect(),
-        confounding: None,
-        worst_case: estimated.then(|| worst_case(logged, &judged.probabilities)),
+        confounding: estimated.then(|| confounded(fitted, judged, logged)),
+        worst_case: estimated.then(|| worst_case_of(logged, &judged.probabilities)),
         logging: LoggedValue {
             quality: served.quality,
             cost_usd: served.cost_usd,
@@ -225,15 +225,36 @@ fn interval(estimate: &Estimate, confidence: f64) -> Interval {
     }
 }
 
-/// Whatever the answers were that nobody saw: Manski's bounds (1990).
-fn worst_case(logged: &LoggedSide, target: &Array2<f64>) -> WorstCase {
-    let shared: ndarray::Array1<f64> = (0..logged.chosen.len())
-        .map(|i| logged.chosen[i].map_or(0.0, |arm| target[[i, arm]]))
-        .collect();
-    let low = mean((&shared * &logged.served.quality).view());
-    let observed_share = mean(shared.view());
-    WorstCase {
-        observed_share,
-        quality: [low, (low + 1.0 - observed_share).min(1.0)],
-    }
+/// What a reason for the choice that is in no column could do.
+fn confounded(fitted: &Fitted<'_>, judged: &Judged, logged: &LoggedSide) -> Confounding {
+    let served = (logged.served.quality.to_vec(), logged.served.cost.to_vec());
+    let dearest = served.1.iter().copied().fold(0.0, f64::max);
+    let outcome = |outcome, predicted, range| {
+        Sensitivity::new(&Outcome {
+            chosen: &logged.chosen,
+            propensity: &logged.propensity,
+            outcome,
+            predicted,
+            range,
+        })
+    };
+    let test = &fitted.study.test;
+    confounding(
+        &outcome(&served.0, logged.predicted.view(), [0.0, 1.0]),
+        &outcome(&served.1, test.expected_cost.view(), [0.0, dearest]),
+        &Question {
+            target: judged.probabilities.view(),
+            line: fitted.line,
+            baseline: match judged.against {
+                Baseline::Arm(arm) => Some(arm),
+                Baseline::Logged => None,
+            },
+        },
+    )
+}
+
+/// Whatever the answers were that nobody saw.
+fn worst_case_of(logged: &LoggedSide, target: &Array2<f64>) -> WorstCase {
+    let quality: Vec<Option<f64>> = logged.served.quality.iter().map(|q| Some(*q)).collect();
+    worst_case(&logged.chosen, &quality, target.view())
 }

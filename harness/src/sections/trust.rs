@@ -3,9 +3,12 @@
 use ndarray::Array2;
 
 use super::{count, judges};
+use plimsoll_datasets::EvidenceKind;
+
 use crate::error::EvidenceError;
 use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust};
 use crate::judge::Clusters;
+use crate::logged;
 use crate::promise::mean;
 use crate::replay::{Fitted, Judged};
 use crate::study::{LoggedSide, Study};
@@ -33,9 +36,25 @@ pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, Evide
         None => full_information(fitted, judged, &mut trust),
         Some(logged) => weighted(study, logged, &judged.probabilities, &mut trust)?,
     }
+    if logged::evidence(study) == EvidenceKind::Observational {
+        trust.gates.insert(0, scenario_only());
+    }
     trust.gates.extend(judges::gates(study, &judges));
     trust.judges = judges;
     Ok(trust)
+}
+
+/// What is estimated from a log without propensities is a scenario.
+fn scenario_only() -> Gate {
+    Gate {
+        name: "logged propensities".to_owned(),
+        measured: "none: they are estimated".to_owned(),
+        passed: false,
+        about: "This is a scenario, adjusted for what the log's columns tell; a reason for the \
+                choice that is in no column may have made it. Log each choice's propensity, with \
+                a small share of choices at random."
+            .to_owned(),
+    }
 }
 
 /// Nothing is weighted, every arm was seen everywhere.
@@ -67,6 +86,18 @@ fn full_information(fitted: &Fitted<'_>, judged: &Judged, trust: &mut Trust) {
                 the hard ones; collect them, or leave out the arms that lack them."
             .to_owned(),
     });
+}
+
+/// Why probabilities on the evaluated rows must not be trusted, where only served answers are known.
+pub(crate) fn logged_doubts(
+    study: &Study<'_>,
+    probabilities: &Array2<f64>,
+) -> Result<Vec<String>, EvidenceError> {
+    let mut trust = Trust::default();
+    if let Some(logged) = &study.test.logged {
+        weighted(study, logged, probabilities, &mut trust)?;
+    }
+    Ok(failed_gates(&trust))
 }
 
 /// Only served answers are known: weights, and tests of the propensities behind them.

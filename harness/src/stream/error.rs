@@ -39,8 +39,8 @@ impl StreamError {
         match self {
             Self::Read(error) => error.code(),
             Self::Evidence(error) => error.code(),
-            Self::MissingPropensities { .. } => "P0320",
-            Self::Options { .. } => "P0321",
+            Self::MissingPropensities { .. } => "P0350",
+            Self::Options { .. } => "P0351",
         }
     }
 

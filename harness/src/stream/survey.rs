@@ -13,8 +13,12 @@ use super::error::StreamError;
 use crate::replay::ReplayOptions;
 use crate::study::TRAIN_ROWS_MAX;
 
+/// Training requests of the sample of a log without prompts, whose few features need no more;
+/// with prompts, [`TRAIN_ROWS_MAX`]. With the evaluated ones too many for nearest neighbours, whose
+/// time grows with the square.
+const PLAIN_TRAIN_MAX: usize = 16_000;
 /// Evaluated requests of the sample: for references and frontier, which need all answers at once.
-pub(super) const SAMPLE_EVALUATED_MAX: usize = 10_000;
+const SAMPLE_EVALUATED_MAX: usize = 6_000;
 /// Logs of at most this many rows keep their columns between the passes, about 50 bytes a row.
 const KEPT_ROWS_MAX: u64 = 12_000_000;
 
@@ -214,7 +218,7 @@ impl Survey {
         survey.tenants = tenants.into_iter().collect();
         kept.par_iter_mut().for_each(|batch| survey.recode(batch));
         survey.kept = kept;
-        survey.fill_log(sample);
+        survey.fill_log(sample, train_max(files));
         Ok(survey)
     }
 
@@ -226,11 +230,11 @@ impl Survey {
     }
 
     /// The sample as a log: training requests first, both sides in the order of their keys.
-    fn fill_log(&mut self, sample: Vec<Sampled>) {
+    fn fill_log(&mut self, sample: Vec<Sampled>, train_max: usize) {
         let (mut train, mut evaluated): (Vec<Sampled>, Vec<Sampled>) =
             sample.into_iter().partition(|drawn| drawn.is_train);
         for (side, most) in [
-            (&mut train, TRAIN_ROWS_MAX),
+            (&mut train, train_max),
             (&mut evaluated, SAMPLE_EVALUATED_MAX),
         ] {
             side.sort_by_key(|drawn| drawn.key);
@@ -270,6 +274,15 @@ impl Survey {
     }
 }
 
+/// Training requests of the sample, at most.
+fn train_max(files: &LoggedFiles) -> usize {
+    if files.reads_prompts() {
+        TRAIN_ROWS_MAX
+    } else {
+        PLAIN_TRAIN_MAX
+    }
+}
+
 /// How the sample is drawn.
 struct Draw {
     sides: Sides,
@@ -290,7 +303,7 @@ impl Draw {
         Self {
             sides: Sides::new(options),
             seed: options.seed.0,
-            train: part(TRAIN_ROWS_MAX, share),
+            train: part(train_max(files), share),
             evaluated: part(SAMPLE_EVALUATED_MAX, 1.0 - share),
             keep: files.rows() <= KEPT_ROWS_MAX && !files.reads_prompts(),
         }

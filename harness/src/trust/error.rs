@@ -46,8 +46,8 @@ impl SampleError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Empty | Self::Length { .. } => "P0340",
-            Self::Arm { .. } | Self::Value { .. } => "P0341",
+            Self::Empty | Self::Length { .. } => "P0345",
+            Self::Arm { .. } | Self::Value { .. } => "P0346",
         }
     }
 
