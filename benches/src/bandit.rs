@@ -1,9 +1,9 @@
 //! Full-information tables turned into bandit logs by a known policy, so that every off-policy
 //! estimate can be held against the exact value.
 //!
-//! A [`Population`] is a table with a fitted target policy. A draw takes as many rows of it with
-//! replacement as it has, lets a [`Logging`] policy choose one arm on each, and forgets the others:
-//! an independent sample of contexts and one answer each, whose exact values are the table's means.
+//! A [`Population`] is a table with a fitted target policy. A draw takes rows of it with
+//! replacement, lets a [`Logging`] policy choose one arm on each, and forgets the others: an
+//! independent sample of contexts and one answer each, whose exact values are the table's means.
 //! [`Experiment::run`] fits outcome predictors on each draw alone, asks every estimator, and gives
 //! [`Score`]s: bias, spread, root mean squared error and coverage.
 
@@ -15,7 +15,7 @@ mod outcome;
 mod population;
 
 pub use draw::Draw;
-pub use estimates::{Method, Spread};
+pub use estimates::{Figure, Method};
 pub use experiment::{Experiment, Score, Scores};
 pub use logging::Logging;
 pub use outcome::Outcome;

@@ -23,7 +23,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// The draw numbered `index` of a seed.
+    /// `n` rows, by seed and number of the draw.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -31,11 +31,16 @@ impl Draw {
         clippy::cast_precision_loss,
         reason = "positions below n"
     )]
-    pub fn new(population: &Population, logging: &Array2<f64>, seed: u64, index: u64) -> Self {
-        let n = population.rows();
+    pub fn new(
+        population: &Population,
+        logging: &Array2<f64>,
+        n: usize,
+        [seed, index]: [u64; 2],
+    ) -> Self {
+        let all = population.rows();
         let chance = |purpose: &str, row: usize| unit(seed, purpose, [index, row as u64]);
         let rows: Vec<usize> = (0..n)
-            .map(|i| ((chance("row", i) * n as f64) as usize).min(n - 1))
+            .map(|i| ((chance("row", i) * all as f64) as usize).min(all - 1))
             .collect();
         let sample = |table: &Array2<f64>, purpose: &str, i: usize| {
             cumulated(table.row(rows[i]).iter().copied(), chance(purpose, i))

@@ -3,11 +3,21 @@
 use std::error::Error;
 use std::fmt;
 
+use ndarray::{Array2, Axis};
+use plimsoll_harness::bootstrap::Bootstrap;
+use plimsoll_harness::intervals::{
+    Predictions, Purpose, Question, Sample, WeightedRewards, interval,
+};
 use plimsoll_harness::ope::{
     Estimate, Estimator, Family, LoggedRow, OutcomeRows, SavingsAccumulator, tune,
 };
 
 use super::{Draw, Outcome, Population};
+
+/// Confidence of every interval, two-sided.
+const CONFIDENCE: f64 = 0.95;
+/// Normal quantile of such an interval.
+const Z: f64 = 1.959_963_984_540_054;
 
 /// How a value is estimated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,15 +26,32 @@ pub enum Method {
     Plain(Estimator),
     /// A family whose setting is chosen for each half of the rows on the other half.
     Tuned(Family, tune::Rule),
+    /// The doubly robust estimate of quality with the interval that is chosen by what the data
+    /// are: Student's t, or bets on weighted rewards where the sample is too thin for it.
+    Chosen,
 }
 
-/// A point and its standard error.
+/// A point and its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
+pub struct Figure {
     /// The estimate.
     pub point: f64,
-    /// Its standard error.
-    pub standard_error: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// A draw as estimators see it.
+pub(crate) struct Logged<'a> {
+    pub(crate) rows: Vec<OutcomeRows>,
+    draw: &'a Draw,
+    /// q̂, shape (n, K).
+    predicted: &'a Array2<f64>,
+    /// π, shape (n, K).
+    pub(crate) target: Array2<f64>,
+    /// The logging policy, shape (n, K).
+    logging: Array2<f64>,
 }
 
 impl Method {
@@ -42,6 +69,7 @@ impl Method {
             Self::Plain(Estimator::Snips),
             Self::Plain(Estimator::Dm),
             Self::Plain(Estimator::Dr),
+            Self::Chosen,
             Self::Plain(Estimator::Sndr),
             Self::Tuned(Family::SwitchDr, slope),
             Self::Tuned(Family::Dros, slope),
@@ -64,36 +92,38 @@ impl Method {
     ///
     /// # Errors
     /// When a row cannot be used.
-    pub fn estimate(
+    pub(crate) fn estimate(
         self,
-        rows: &[OutcomeRows],
-        half: &[bool],
-    ) -> Result<[Option<Spread>; 3], Box<dyn Error>> {
+        logged: &Logged<'_>,
+    ) -> Result<[Option<Figure>; 3], Box<dyn Error>> {
         let estimate = match self {
+            Self::Chosen => return Ok([logged.chosen_interval(), None, None]),
             Self::Plain(estimator) => {
                 let mut sums = SavingsAccumulator::new(estimator);
-                rows.iter().for_each(|row| sums.push(row));
+                logged.rows.iter().for_each(|row| sums.push(row));
                 sums.estimate()
             }
             Self::Tuned(family, rule) => {
                 let mut sums = SavingsAccumulator::new(Estimator::Ips);
-                for row in tuned_terms(family, rule, rows, half)? {
+                for row in tuned_terms(family, rule, &logged.rows, &logged.draw.half)? {
                     sums.push(&row);
                 }
                 sums.estimate()
             }
         };
-        let spread = |value: Estimate| {
-            Some(Spread {
+        let figure = |value: Estimate| {
+            let half = Z * value.standard_error?;
+            Some(Figure {
                 point: value.point,
-                standard_error: value.standard_error?,
+                low: value.point - half,
+                high: value.point + half,
             })
         };
         Ok(estimate.map_or([None; 3], |e| {
             [
-                spread(e.quality),
-                spread(e.cost),
-                e.savings.and_then(spread),
+                figure(e.quality),
+                figure(e.cost),
+                e.savings.and_then(figure),
             ]
         }))
     }
@@ -137,19 +167,18 @@ fn tuned_terms(
         .collect())
 }
 
-/// A draw as estimators see it.
-///
-/// # Errors
-/// When a row cannot be used.
-pub(crate) fn logged_rows(
-    population: &Population,
-    draw: &Draw,
-    outcome: &Outcome,
-) -> Result<Vec<OutcomeRows>, Box<dyn Error>> {
-    let mut baseline = vec![0.0; population.arms.len()];
-    baseline[population.baseline] = 1.0;
-    (0..draw.len())
-        .map(|i| {
+impl<'a> Logged<'a> {
+    /// # Errors
+    /// When a row cannot be used.
+    pub(crate) fn new(
+        population: &Population,
+        logging: &Array2<f64>,
+        draw: &'a Draw,
+        outcome: &'a Outcome,
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut baseline = vec![0.0; population.arms.len()];
+        baseline[population.baseline] = 1.0;
+        let row = |i: usize| -> Result<OutcomeRows, Box<dyn Error>> {
             let (row, arm, p) = (draw.rows[i], draw.chosen[i], draw.propensity[i]);
             let target = population.target.row(row).to_vec();
             let (q, c) = (
@@ -164,8 +193,56 @@ pub(crate) fn logged_rows(
                 cost: LoggedRow::of(&target, &c, arm, p, cost)?.matching(matched),
                 baseline_cost: LoggedRow::of(&baseline, &c, arm, p, cost)?,
             })
+        };
+        Ok(Self {
+            rows: (0..draw.len()).map(row).collect::<Result<_, _>>()?,
+            draw,
+            predicted: &outcome.quality,
+            target: population.target.select(Axis(0), &draw.rows),
+            logging: logging.select(Axis(0), &draw.rows),
         })
-        .collect()
+    }
+
+    fn chosen_interval(&self) -> Option<Figure> {
+        let of = |pick: fn(&LoggedRow) -> f64| -> Vec<f64> {
+            self.rows.iter().map(|row| pick(&row.quality)).collect()
+        };
+        let (rewards, weights) = (of(LoggedRow::outcome), of(LoggedRow::weight));
+        let terms = of(|row| Estimator::Dr.terms(row).direct);
+        let sample = Sample::Value {
+            rewards: WeightedRewards {
+                rewards: &rewards,
+                policy: &weights,
+                baseline: None,
+                clusters: None,
+                predictions: Some(Predictions {
+                    rewards: self.predicted.view(),
+                    policy: self.target.view(),
+                    propensities: self.logging.view(),
+                    logged: &self.draw.chosen,
+                    baseline: 0,
+                }),
+            },
+            terms: Some(&terms),
+        };
+        let question = Question {
+            purpose: Purpose::Description,
+            confidence: CONFIDENCE,
+            looked_before: false,
+            bootstrap: Bootstrap {
+                resamples: 0,
+                seed: 0,
+            },
+        };
+        let bound = interval(&sample, &question).bound?;
+        #[expect(clippy::cast_precision_loss, reason = "few rows")]
+        let point = terms.iter().sum::<f64>() / terms.len() as f64;
+        Some(Figure {
+            point,
+            low: bound.low,
+            high: bound.high,
+        })
+    }
 }
 
 /// `DRos by SLOPE`.
@@ -173,6 +250,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain(estimator) => f.write_str(estimator.name()),
+            Self::Chosen => f.write_str("DR, chosen interval"),
             Self::Tuned(family, rule) => {
                 let by = match rule {
                     tune::Rule::Slope { .. } => "SLOPE",

@@ -6,11 +6,13 @@ use std::error::Error;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::estimates::logged_rows;
-use super::{Draw, Logging, Method, Outcome, Population, Spread};
+use plimsoll_harness::judge::Clusters;
+use plimsoll_harness::trust::{
+    CLIPPED_MASS_MAX, ESS_MIN, LoggedSample, WEIGHT_SHARE_MAX, weight_summary, weights,
+};
 
-/// Normal quantile of a two-sided 95 % interval.
-const Z: f64 = 1.959_963_984_540_054;
+use super::estimates::Logged;
+use super::{Draw, Figure, Logging, Method, Outcome, Population};
 
 /// What is drawn, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +21,8 @@ pub struct Experiment<'a> {
     pub population: &'a Population,
     /// The logging policy.
     pub logging: Logging,
+    /// Rows of a draw.
+    pub rows: usize,
     /// Number of draws.
     pub draws: u64,
     /// The seed.
@@ -51,19 +55,23 @@ pub struct Scores {
     pub quality_by: BTreeMap<String, u64>,
     /// How often each predictor of costs was chosen.
     pub cost_by: BTreeMap<&'static str, u64>,
-    /// Mean share of rows that the target's weights are worth: (Σw)²/(n Σw²).
-    pub effective_share: f64,
+    /// Mean number of rows that the target's weights are worth: (Σw)²/Σw².
+    pub effective_rows: f64,
     /// Largest weight of any draw.
     pub weight_max: f64,
+    /// Share of draws whose weights pass the gates of a verdict: effective sample size, largest
+    /// share and clipped mass.
+    pub passed: f64,
 }
 
 /// One draw's estimates.
 struct Estimates {
-    methods: Vec<[Option<Spread>; 3]>,
+    methods: Vec<[Option<Figure>; 3]>,
     quality_by: String,
     cost_by: &'static str,
-    effective_share: f64,
+    effective_rows: f64,
     weight_max: f64,
+    passed: bool,
 }
 
 impl Experiment<'_> {
@@ -88,7 +96,7 @@ impl Experiment<'_> {
         }
         let scored = methods.iter().enumerate().map(|(m, method)| {
             let scores = std::array::from_fn(|value| {
-                let all: Vec<Spread> = draws.iter().filter_map(|d| d.methods[m][value]).collect();
+                let all: Vec<Figure> = draws.iter().filter_map(|d| d.methods[m][value]).collect();
                 Score::new(&all, exact[value])
             });
             (*method, scores)
@@ -97,8 +105,9 @@ impl Experiment<'_> {
             methods: scored.collect(),
             quality_by,
             cost_by,
-            effective_share: mean(draws.iter().map(|d| d.effective_share)),
+            effective_rows: mean(draws.iter().map(|d| d.effective_rows)),
             weight_max: draws.iter().map(|d| d.weight_max).fold(0.0, f64::max),
+            passed: mean(draws.iter().map(|d| f64::from(u8::from(d.passed)))),
         })
     }
 
@@ -108,41 +117,53 @@ impl Experiment<'_> {
         methods: &[Method],
         index: u64,
     ) -> Result<Estimates, Box<dyn Error>> {
-        let draw = Draw::new(self.population, logging, self.seed, index);
-        let outcome = Outcome::new(self.population, &draw)?;
-        let rows = logged_rows(self.population, &draw, &outcome)?;
-        let weights = rows.iter().map(|row| row.quality.weight());
-        let (sum, squares, weight_max) = weights.fold((0.0, 0.0, 0.0), |(s, t, max), w| {
-            (s + w, t + w * w, f64::max(max, w))
-        });
-        #[expect(clippy::cast_precision_loss, reason = "few rows")]
-        let n = rows.len() as f64;
+        let population = self.population;
+        let draw = Draw::new(population, logging, self.rows, [self.seed, index]);
+        let outcome = Outcome::new(population, &draw)?;
+        let logged = Logged::new(population, logging, &draw, &outcome)?;
+        let chosen: Vec<Option<usize>> = draw.chosen.iter().copied().map(Some).collect();
+        let sample = LoggedSample {
+            arms: &population.arms,
+            chosen: &chosen,
+            propensity: &draw.propensity,
+            target: logged.target.view(),
+            eligible: None,
+            clusters: &Clusters {
+                of: (0..draw.len()).collect(),
+                count: draw.len(),
+            },
+            covariates: &[],
+        };
+        let weights = weights(&sample);
+        let summary = weight_summary(&sample, &weights, None);
         Ok(Estimates {
             methods: methods
                 .iter()
-                .map(|method| method.estimate(&rows, &draw.half))
+                .map(|method| method.estimate(&logged))
                 .collect::<Result<_, _>>()?,
             quality_by: outcome.quality_by,
             cost_by: outcome.cost_by,
-            effective_share: sum * sum / (n * f64::max(squares, f64::MIN_POSITIVE)),
-            weight_max,
+            effective_rows: summary.ess,
+            weight_max: weights.weight.iter().copied().fold(0.0, f64::max),
+            passed: summary.ess.min(weights.ess_expected) >= ESS_MIN
+                && summary.weight_max_share <= WEIGHT_SHARE_MAX
+                && summary.clipped_mass <= CLIPPED_MASS_MAX,
         })
     }
 }
 
 impl Score {
-    fn new(all: &[Spread], exact: f64) -> Self {
+    fn new(all: &[Figure], exact: f64) -> Self {
         let centre = mean(all.iter().map(|s| s.point));
         let around = |c: f64| mean(all.iter().map(|s| (s.point - c).powi(2))).sqrt();
-        let covers =
-            |s: &Spread| f64::from(u8::from((s.point - exact).abs() <= Z * s.standard_error));
+        let covers = |s: &Figure| f64::from(u8::from(s.low <= exact && exact <= s.high));
         Self {
             draws: all.len() as u64,
             bias: centre - exact,
             deviation: around(centre),
             rmse: around(exact),
             coverage: mean(all.iter().map(covers)),
-            width: Z * mean(all.iter().map(|s| s.standard_error)),
+            width: mean(all.iter().map(|s| (s.high - s.low) / 2.0)),
         }
     }
 }
