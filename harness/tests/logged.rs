@@ -114,9 +114,10 @@ fn proof(retain: f64) -> ObjectiveConfig {
 #[test]
 fn a_log_with_propensities_is_evaluated_and_ships_what_saves() {
     let mut options = options(proof(0.9));
+    options.policy.predictor.kind = PredictorChoice::Tasks;
     // The slack of an average floor is spent where it buys most: on hard requests.
     options.waived = vec!["task=hard".to_owned()];
-    let e = run(&FAIR.log(), &options).expect("evaluates");
+    let e = run(&Recipe { n: 20_000, ..FAIR }.log(), &options).expect("evaluates");
     assert_eq!(e.evidence, EvidenceKind::LoggedWithPropensities);
     assert_eq!(e.verdict.decision, Decision::Ship, "{:#?}", e.verdict);
     // Sending easy requests to the cheap arm saves half of 95 %; the truth lies in the interval.
