@@ -30,6 +30,9 @@ pub const LOGGED: &str = "logged";
 pub const RESAMPLES: usize = 2000;
 /// Default confidence of two-sided intervals.
 pub const INTERVAL_CONFIDENCE: f64 = 0.95;
+/// How much wider the bound on weighted rewards is than the one on observed answers, in standard
+/// errors of the doubly robust margin: measured on simulated logs of 2,400 to 8,000 requests.
+const WEIGHTED_WIDTH: f64 = 1.4;
 /// Share of samples in which a policy that aims at proof is to be proven.
 const PROOF_POWER: f64 = 0.8;
 /// Largest relative difference between the logged cost and an invoice.
@@ -340,7 +343,10 @@ pub(crate) fn standard_errors(study: &Study<'_>, confidence: f64, aim: Aim) -> f
     let z = normal_quantile(confidence);
     match aim {
         Aim::Proof => {
-            let width = (2.0 * (1.0 / (1.0 - confidence)).ln()).sqrt();
+            let mut width = (2.0 * (1.0 / (1.0 - confidence)).ln()).sqrt();
+            if study.train.logged.is_some() {
+                width *= WEIGHTED_WIDTH;
+            }
             let (train, test) = (study.train.clusters.count, study.test.clusters.count);
             #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
             let ratio = (train as f64 / test as f64).sqrt();
