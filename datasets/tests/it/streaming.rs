@@ -318,7 +318,8 @@ fn other_types_are_the_same_row_for_row() {
 fn large_row_groups_are_cut_and_small_ones_joined() {
     let folder = tempfile::tempdir().unwrap();
     let rows = 300_000;
-    for (group, batches) in [(1_000, 10), (rows, 3), (140_000, 5)] {
+    let mut before: Option<Vec<u64>> = None;
+    for (group, batches) in [(1_000, 10), (rows, 3), (140_000, 4)] {
         let path = folder.path().join("groups.parquet");
         let columns = vec![ids(rows), models(rows), propensities(rows)];
         let columns: Vec<Column> = columns.into_iter().map(IntoColumn::into_column).collect();
@@ -334,12 +335,20 @@ fn large_row_groups_are_cut_and_small_ones_joined() {
             "{group}"
         );
         let mut seen = 0;
+        let mut requests = Vec::new();
         for index in 0..files.batches() {
             let batch = files.batch(index).unwrap();
+            requests.extend_from_slice(&batch.request);
             assert_eq!(batch.first_row, seen + 1);
             seen += batch.len() as u64;
         }
         assert_eq!(seen, rows as u64);
+        // However they are cut, the rows are the same.
+        let before = before.get_or_insert_with(|| requests.clone());
+        assert!(*before == requests, "{group}");
+        requests.sort_unstable();
+        requests.dedup();
+        assert_eq!(requests.len(), rows);
     }
 }
 
