@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use plimsoll_datasets::{
-    Catalogue, Input, OutcomeLog, PricingSummary, ReadError, ReadOptions, Reject, TimestampUnit,
-    ValidationReport, read_with_progress, write_rejects,
+    Catalogue, Input, LoggedFiles, OutcomeLog, PricingSummary, ReadError, ReadOptions, Reject,
+    StreamOptions, TimestampUnit, ValidationReport, read_with_progress, write_rejects,
 };
-use plimsoll_harness::{ReplayInput, RowCounts};
+use plimsoll_harness::stream::is_streamed;
+use plimsoll_harness::{ReplayInput, ReplayOptions, RowCounts};
 
 use crate::app::Context;
 use crate::args::{ReadingArgs, Unit};
@@ -27,6 +28,41 @@ pub(crate) struct Loaded {
 /// The value of `--prices` that means the catalogue in the binary.
 pub(crate) const BUILT_IN: &str = "built-in";
 
+/// How the command line wants a log to be read.
+fn read_options(context: &Context, args: &ReadingArgs) -> ReadOptions {
+    ReadOptions {
+        max_reject: context.settings.max_reject,
+        timestamp_unit: args.timestamp_unit.map(unit),
+        ..ReadOptions::default()
+    }
+}
+
+/// The log's files when it is so large that it is streamed; `None`: it is held in memory.
+///
+/// A log that must be priced first is held in memory.
+pub(crate) fn streamed(
+    context: &Context,
+    input: &Input,
+    args: &ReadingArgs,
+    options: &ReplayOptions,
+) -> Result<Option<LoggedFiles>, Failure> {
+    if context.settings.prices.is_some() || args.rejects.is_some() {
+        return Ok(None);
+    }
+    let how = StreamOptions {
+        read: read_options(context, args),
+        prompts: false,
+    };
+    let files = LoggedFiles::open(input, &how)?.filter(|files| is_streamed(files, options));
+    if let Some(files) = files.as_ref().filter(|files| files.has_prompts()) {
+        context.console.note(&format!(
+            "streaming {} rows: prompts of a log this large are not read",
+            files.rows()
+        ));
+    }
+    Ok(files)
+}
+
 impl Loaded {
     /// Reads and prices a log.
     pub(crate) fn read(
@@ -43,11 +79,7 @@ impl Loaded {
             .as_deref()
             .map(catalogue)
             .transpose()?;
-        let options = ReadOptions {
-            max_reject: context.settings.max_reject,
-            timestamp_unit: args.timestamp_unit.map(unit),
-            ..ReadOptions::default()
-        };
+        let options = read_options(context, args);
         let progress = Progress::new(context.console);
         let read = read_with_progress(input, &options, &|rows| progress.rows(rows));
         drop(progress);

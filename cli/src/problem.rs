@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use plimsoll_datasets::{ReadError, SimulateError, WriteError};
 use plimsoll_harness::EvidenceError;
+use plimsoll_harness::stream::StreamError;
 use plimsoll_reports::ReportError;
 
 use crate::console::printable;
@@ -134,6 +135,22 @@ impl From<EvidenceError> for Failure {
                 ..Problem::default()
             },
         )
+    }
+}
+
+impl From<StreamError> for Failure {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Read(error) => error.into(),
+            StreamError::Evidence(error) => error.into(),
+            other => {
+                let exit = match &other {
+                    StreamError::Options { .. } => Exit::Usage,
+                    _ => Exit::Evidence,
+                };
+                Self::plain(exit, other.code(), other.to_string(), other.help())
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plimsoll_harness::Stage;
 use plimsoll_harness::certificate::TuneStage;
+use plimsoll_harness::stream::StreamStage;
 
 use crate::console::Console;
 
@@ -69,6 +70,15 @@ impl Progress {
         }
         bar.set_position(done as u64);
         bar.set_message(what);
+    }
+
+    /// Where a streaming replay is.
+    pub(crate) fn streaming(&self, stage: StreamStage) {
+        match stage {
+            StreamStage::Survey => self.0.set_message("surveying the log"),
+            StreamStage::Fit(stage) => self.stage(stage),
+            _ => self.0.set_message("judging every untouched row"),
+        }
     }
 
     /// Where a replay is.

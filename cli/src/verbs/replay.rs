@@ -1,6 +1,7 @@
 //! `plimsoll replay`: judge a policy on the recorded requests it has not seen.
 
 use plimsoll_datasets::Input;
+use plimsoll_harness::stream::replay_stream;
 use plimsoll_reports::render_evaluation;
 
 use super::certified;
@@ -9,7 +10,7 @@ use super::names;
 use crate::app::Context;
 use crate::args::ReplayArgs;
 use crate::exit::Exit;
-use crate::log_input::Loaded;
+use crate::log_input::{Loaded, streamed};
 use crate::output::{Output, next_after, verdict_line};
 use crate::problem::Failure;
 use crate::progress::Progress;
@@ -28,14 +29,18 @@ pub(crate) fn run(context: &Context, args: &ReplayArgs) -> Result<Exit, Failure>
         .files("policy", policy_path)
         .judging(context, &args.log.reading, &args.judge);
     let options = options(context, &policy, &args.judge, command)?;
-    let loaded = Loaded::read(context, &Input::parse(&args.log.log), &args.log.reading)?;
-    names::check(context, &loaded, &args.judge, std::slice::from_ref(&policy))?;
-    let progress = Progress::new(context.console);
-    let replayed = plimsoll_harness::replay(&loaded.replay_input(), &options, &|stage| {
-        progress.stage(stage);
-    });
-    drop(progress);
-    let evaluation = replayed?.evaluation;
+    let input = Input::parse(&args.log.log);
+    let progress = || Progress::new(context.console);
+    let evaluation = if let Some(files) = streamed(context, &input, &args.log.reading, &options)? {
+        let progress = progress();
+        replay_stream(&files, None, &options, &|stage| progress.streaming(stage))?.evaluation
+    } else {
+        let loaded = Loaded::read(context, &input, &args.log.reading)?;
+        names::check(context, &loaded, &args.judge, std::slice::from_ref(&policy))?;
+        let progress = progress();
+        let stage = |stage| progress.stage(stage);
+        plimsoll_harness::replay(&loaded.replay_input(), &options, &stage)?.evaluation
+    };
     output.write(|form, style| render_evaluation(&evaluation, form, style))?;
     if output.file().is_some() {
         context.console.note(&verdict_line(&evaluation));
