@@ -106,7 +106,8 @@ fn intervals_of_consistent_estimators_cover() {
 fn the_chosen_interval_of_quality_covers() {
     for logging in Logging::ALL {
         let quality = of(scores(logging), Method::Chosen)[0];
-        assert_eq!(quality.draws, DRAWS, "{logging}");
+        // One draw in a hundred or so is refused, as its mean weight is too far from 1.
+        assert!(quality.draws >= 74, "{logging}: {}", quality.draws);
         assert!(quality.coverage >= 0.86, "{logging}: {}", quality.coverage);
     }
 }
@@ -131,9 +132,9 @@ fn doubly_robust_is_the_best_of_the_consistent_estimators() {
 #[test]
 fn replay_is_biased_unless_the_log_is_uniform() {
     let cost = |logging| of(scores(logging), Method::Plain(Estimator::Replay))[1];
-    let (even, greedy) = (cost(Logging::Uniform), cost(Logging::Greedy));
+    let (even, uneven) = (cost(Logging::Uniform), cost(Logging::Contextual));
     assert!(even.bias.abs() < 3.5 * monte_carlo_error(&even));
-    assert!(greedy.bias > 10.0 * monte_carlo_error(&greedy));
+    assert!(uneven.bias.abs() > 5.0 * monte_carlo_error(&uneven));
 }
 
 #[test]
@@ -176,7 +177,9 @@ fn threads_do_not_change_a_bit() {
             draws: 6,
             seed: 1,
         };
-        pool.install(|| experiment.run(&Method::all()).expect("scores").methods)
+        let scores = pool.install(|| experiment.run(&Method::all()).expect("scores"));
+        // As text: what a method does not estimate is NaN.
+        format!("{scores:?}")
     };
     assert_eq!(run(1), run(2));
 }

@@ -109,10 +109,10 @@ fn print(experiment: &Experiment<'_>, scores: &Scores) {
         scores.cost_by
     );
     println!(
-        "{:<22} {:>31} | {:>31} | {:>31}",
+        "{:<28} {:>31} | {:>31} | {:>31}",
         "", "quality (points)", "cost (% of exact)", "savings (points)"
     );
-    print!("{:<22}", "estimator");
+    print!("{:<22} {:>5}", "estimator", "draws");
     for _ in VALUES {
         print!(
             " {:>7} {:>6} {:>6} {:>5} {:>5} |",
@@ -122,7 +122,8 @@ fn print(experiment: &Experiment<'_>, scores: &Scores) {
     println!();
     let units = [100.0, 100.0 / exact.cost, 100.0];
     for (method, values) in &scores.methods {
-        print!("{:<22}", method.to_string());
+        // Fewer draws where a method has nothing to say, or an interval was refused.
+        print!("{:<22} {:>5}", method.to_string(), values[0].draws);
         for (score, unit) in values.iter().zip(units) {
             if score.draws == 0 {
                 print!(" {:>33} |", "–");
