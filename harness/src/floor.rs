@@ -2,8 +2,12 @@
 
 use ndarray::{Array2, Axis};
 
+use crate::bootstrap::Bootstrap;
 use crate::bounds::Looks;
-use crate::intervals::{Baseline, Predictions, WeightedRewards};
+use crate::evaluation::Interval;
+use crate::intervals::{
+    Baseline, Chosen, Predictions, Purpose, Question, Sample, WeightedRewards, interval,
+};
 use crate::judge::{Clusters, FloorBound, floor_bound};
 use crate::promise::{Line, mean};
 use crate::study::{LoggedSide, Study};
@@ -37,17 +41,15 @@ pub(crate) fn bound(
     match &side.logged {
         None => floor_bound(&policy.quality, &per_row, line, &clusters, confidence),
         Some(logged) => {
-            let margin = mean(policy.quality.view()) - mean(per_row.view());
-            weighted(
-                study,
-                logged,
-                probabilities,
-                line,
-                rows,
-                &clusters,
-                margin,
-                confidence,
-            )
+            let arm = match line {
+                Line::Absolute(_) => None,
+                Line::Relative { arm, .. } => Some(arm),
+            };
+            let weighed = WeightedRows::new(study, logged, probabilities, arm, rows);
+            FloorBound {
+                margin: mean(policy.quality.view()) - mean(per_row.view()),
+                ..weighted(&weighed, line, &clusters, confidence)
+            }
         }
     }
 }
@@ -98,62 +100,9 @@ fn known_propensities(
 }
 
 /// The bound where only served answers are known: bets on importance-weighted rewards.
-fn weighted(
-    study: &Study<'_>,
-    logged: &LoggedSide,
-    probabilities: &Array2<f64>,
-    line: Line,
-    rows: &[usize],
-    clusters: &Clusters,
-    margin: f64,
-    confidence: f64,
-) -> FloorBound {
+fn weighted(rows: &WeightedRows, line: Line, clusters: &Clusters, confidence: f64) -> FloorBound {
     let alpha = 1.0 - confidence;
-    let inverse = |i: usize, arm: usize| {
-        let served = logged.chosen[i] == Some(arm);
-        f64::from(u8::from(served)) / logged.propensity[i]
-    };
-    let rewards: Vec<f64> = rows.iter().map(|&i| logged.served.quality[i]).collect();
-    let policy: Vec<f64> = rows
-        .iter()
-        .map(|&i| logged.chosen[i].map_or(0.0, |arm| probabilities[[i, arm]] * inverse(i, arm)))
-        .collect();
-    let (arm_weights, agreement): (Vec<f64>, Vec<f64>) = match line {
-        Line::Absolute(_) => (Vec::new(), Vec::new()),
-        Line::Relative { arm, .. } => rows
-            .iter()
-            .map(|&i| (inverse(i, arm), probabilities[[i, arm]].clamp(0.0, 1.0)))
-            .unzip(),
-    };
-    let predicted = logged
-        .predicted
-        .select(Axis(0), rows)
-        .mapv(|q| q.clamp(0.0, 1.0));
-    let target = probabilities.select(Axis(0), rows);
-    let known = known_propensities(study, logged, rows);
-    let chosen: Vec<usize> = rows
-        .iter()
-        .map(|&i| logged.chosen[i].unwrap_or(0))
-        .collect();
-    let weighted = WeightedRewards {
-        rewards: &rewards,
-        policy: &policy,
-        baseline: matches!(line, Line::Relative { .. }).then_some(Baseline {
-            weights: &arm_weights,
-            agreement: &agreement,
-        }),
-        clusters: Some(clusters),
-        predictions: known.as_ref().map(|known| Predictions {
-            rewards: predicted.view(),
-            policy: target.view(),
-            propensities: known.view(),
-            logged: &chosen,
-            baseline: match line {
-                Line::Relative { arm, .. } => arm,
-                Line::Absolute(_) => usize::MAX,
-            },
-        }),
-    };
+    let weighted = rows.view(clusters);
     let (low, high) = match line {
         Line::Absolute(line) => (
             weighted.value_lower(alpha, Looks::Once).map(|v| v - line),
@@ -166,11 +115,122 @@ fn weighted(
     };
     let (least, most) = line.margin_range();
     FloorBound {
-        margin,
+        margin: 0.0,
         low: low.unwrap_or(least),
         high: high.unwrap_or(most),
         method: "betting on weighted rewards",
         reason: "rewards are weighted by 1/propensity, which has no upper end: a finite-sample \
                  betting bound that needs none",
+    }
+}
+
+/// The two-sided intervals of the policy's quality, and of its difference to one arm, that logged
+/// choices allow; `None` where every answer is known.
+pub(crate) fn quality_intervals(
+    study: &Study<'_>,
+    probabilities: &Array2<f64>,
+    scores: &[f64],
+    arm: Option<usize>,
+    bootstrap: Bootstrap,
+    confidence: f64,
+) -> Option<(Chosen<Interval>, Option<Interval>)> {
+    let logged = study.test.logged.as_ref()?;
+    let all: Vec<usize> = (0..study.test.rows.len()).collect();
+    let clusters = &study.test.clusters;
+    let alone = WeightedRows::new(study, logged, probabilities, None, &all);
+    let question = Question {
+        purpose: Purpose::Description,
+        confidence,
+        looked_before: false,
+        bootstrap,
+    };
+    let sample = Sample::Value {
+        rewards: alone.view(clusters),
+        terms: Some(scores),
+    };
+    let quality = interval(&sample, &question);
+    let tail = (1.0 - confidence) / 2.0;
+    let change = arm.and_then(|arm| {
+        let rows = WeightedRows::new(study, logged, probabilities, Some(arm), &all);
+        let view = rows.view(clusters);
+        Some(Interval {
+            point: 0.0,
+            low: view.margin_lower(1.0, tail, Looks::Once)?,
+            high: view.margin_upper(1.0, tail, Looks::Once)?,
+        })
+    });
+    Some((quality, change))
+}
+
+/// Logged rewards as a policy, and an arm to compare it with, weigh them.
+struct WeightedRows {
+    rewards: Vec<f64>,
+    policy: Vec<f64>,
+    /// The arm, its weights, and how likely the policy plays it.
+    arm: Option<(usize, Vec<f64>, Vec<f64>)>,
+    predicted: Array2<f64>,
+    target: Array2<f64>,
+    known: Option<Array2<f64>>,
+    chosen: Vec<usize>,
+}
+
+impl WeightedRows {
+    fn new(
+        study: &Study<'_>,
+        logged: &LoggedSide,
+        probabilities: &Array2<f64>,
+        arm: Option<usize>,
+        rows: &[usize],
+    ) -> Self {
+        let inverse = |i: usize, arm: usize| {
+            let served = logged.chosen[i] == Some(arm);
+            f64::from(u8::from(served)) / logged.propensity[i]
+        };
+        let weight = |i: usize| {
+            let chosen = logged.chosen[i];
+            chosen.map_or(0.0, |arm| probabilities[[i, arm]] * inverse(i, arm))
+        };
+        Self {
+            rewards: rows.iter().map(|&i| logged.served.quality[i]).collect(),
+            policy: rows.iter().map(|&i| weight(i)).collect(),
+            arm: arm.map(|arm| {
+                let each = rows.iter();
+                let (weights, agreement) = each
+                    .map(|&i| (inverse(i, arm), probabilities[[i, arm]].clamp(0.0, 1.0)))
+                    .unzip();
+                (arm, weights, agreement)
+            }),
+            predicted: logged
+                .predicted
+                .select(Axis(0), rows)
+                .mapv(|q| q.clamp(0.0, 1.0)),
+            target: probabilities
+                .select(Axis(0), rows)
+                .mapv(|p| p.clamp(0.0, 1.0)),
+            known: known_propensities(study, logged, rows),
+            chosen: rows
+                .iter()
+                .map(|&i| logged.chosen[i].unwrap_or(0))
+                .collect(),
+        }
+    }
+
+    fn view<'a>(&'a self, clusters: &'a Clusters) -> WeightedRewards<'a> {
+        WeightedRewards {
+            rewards: &self.rewards,
+            policy: &self.policy,
+            baseline: self
+                .arm
+                .as_ref()
+                .map(|(_, weights, agreement)| Baseline { weights, agreement }),
+            clusters: Some(clusters),
+            predictions: self.known.as_ref().map(|known| Predictions {
+                rewards: self.predicted.view(),
+                policy: self.target.view(),
+                propensities: known.view(),
+                logged: &self.chosen,
+                baseline: self.arm.as_ref().map_or(usize::MAX, |(arm, ..)| *arm),
+            }),
+        }
     }
 }
