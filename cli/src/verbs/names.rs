@@ -2,6 +2,7 @@
 
 use plimsoll::BEST_SINGLE;
 use plimsoll_datasets::Warning;
+use plimsoll_harness::LOGGED;
 
 use crate::app::Context;
 use crate::args::JudgeArgs;
@@ -35,7 +36,8 @@ pub(crate) fn check(
         .map(plimsoll::ArmId::as_str)
         .collect();
     let mut problems = Vec::new();
-    if args.baseline != BEST_SINGLE && !arms.contains(&args.baseline.as_str()) {
+    let known = |name: &str| [BEST_SINGLE, LOGGED].contains(&name) || arms.contains(&name);
+    if !known(&args.baseline) {
         problems.push(unknown_arm("--baseline: ", &args.baseline, &arms));
     }
     for policy in policies {

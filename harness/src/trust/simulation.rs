@@ -516,7 +516,7 @@ fn parts_that_do_not_fit_are_named() {
         refused.to_string(),
         "`propensity` of row 0 is 0, allowed is above 0, at most 1"
     );
-    assert_eq!(refused.code(), "P0341");
+    assert_eq!(refused.code(), "P0346");
     let far = vec![Some(2); 50];
     let far = LoggedSample {
         chosen: &far,
@@ -530,7 +530,7 @@ fn parts_that_do_not_fit_are_named() {
         chosen: &[],
         ..log.sample()
     };
-    assert_eq!(error(empty).code(), "P0340");
+    assert_eq!(error(empty).code(), "P0345");
     let doubled = &log.target * 2.0;
     let doubled = LoggedSample {
         target: doubled.view(),
