@@ -243,11 +243,11 @@ fn rows_without_propensities_and_other_splits_are_refused() {
     }
     writer.finish().unwrap();
     let error = stream(&path, &options()).unwrap_err();
-    assert_eq!(error.code(), "P0320");
+    assert_eq!(error.code(), "P0350");
     assert_eq!(error.to_string(), "5 of 500 rows have no propensity");
     let by_time = ReplayOptions {
         split: Split::parse("time:0.7").unwrap(),
         ..options()
     };
-    assert_eq!(stream(&path, &by_time).unwrap_err().code(), "P0321");
+    assert_eq!(stream(&path, &by_time).unwrap_err().code(), "P0351");
 }
