@@ -29,7 +29,9 @@
 //! };
 //! let objective = ObjectiveConfig { aim: Aim::Proof, ..ObjectiveConfig::retain(0.95) };
 //! let policy = PolicyConfig::new(objective);
-//! let options = ReplayOptions::new(policy, Split::parse("hash:0.7")?, Seed(1));
+//! let mut options = ReplayOptions::new(policy, Split::parse("hash:0.7")?, Seed(1));
+//! // An average floor spends its slack on hard requests; that has to be accepted by name.
+//! options.waived = vec!["task=hard".to_owned()];
 //! let evaluation = replay(&input, &options, &|_| ())?.evaluation;
 //! assert_ne!(evaluation.verdict.decision, Decision::Hold);
 //! assert!(evaluation.savings.fraction.low > 0.4);

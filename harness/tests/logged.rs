@@ -163,9 +163,18 @@ fn o01_a_log_without_a_choice_is_refused_with_bounds() {
         claim: Some(|hard| if hard { 0.0 } else { 1.0 }),
         ..FAIR
     };
+    let log = log.log();
+    let outcomes = || log.requests.iter().flat_map(|r| &r.outcomes);
+    let cheap: Vec<f64> = outcomes()
+        .filter(|o| o.arm == 0)
+        .filter_map(|o| o.quality.map(Quality::get))
+        .collect();
+    #[expect(clippy::cast_precision_loss, reason = "few rows")]
+    let naive = cheap.iter().sum::<f64>() / cheap.len() as f64;
+    assert!((naive - 0.95).abs() < 0.02, "{naive}");
     let mut options = options(ObjectiveConfig::floor(RuleKind::AverageFloor, 0.7));
     options.policy.predictor.kind = PredictorChoice::Beta;
-    match run(&log.log(), &options) {
+    match run(&log, &options) {
         Err(EvidenceError::NoOverlap { share, quality }) => {
             assert!(share > 0.3, "{share}");
             assert!(quality[0] < 0.725 && 0.725 < quality[1], "{quality:?}");
@@ -212,4 +221,82 @@ fn o02_without_propensities_nothing_ships() {
         assert_eq!(off.propensities, "estimated");
         assert!(off.confounding.is_some() && off.worst_case.is_some());
     }
+}
+
+/// The verdict of a log whose requests are changed before it is read.
+fn verdict(recipe: &Recipe, change: impl Fn(usize, &mut Request)) -> Evaluation {
+    let mut log = recipe.log();
+    for (i, request) in log.requests.iter_mut().enumerate() {
+        change(i, request);
+    }
+    let mut options = options(proof(0.8));
+    options.policy.predictor.kind = PredictorChoice::Tasks;
+    run(&log, &options).expect("evaluates")
+}
+
+fn assert_refused(e: &Evaluation, gate: &str) {
+    assert_eq!(e.verdict.decision, Decision::InsufficientEvidence);
+    let failed = e.trust.gates.iter().find(|g| !g.passed && g.name == gate);
+    assert!(failed.is_some(), "{gate}: {:#?}", e.trust.gates);
+}
+
+#[test]
+fn o03_few_heavy_requests_are_not_enough_evidence() {
+    let thin = Recipe {
+        cheap: |_| 0.015,
+        claim: Some(|_| 0.015),
+        ..FAIR
+    };
+    assert_refused(&verdict(&thin, |_, _| ()), "effective sample size");
+}
+
+#[test]
+fn o07_labels_that_are_missing_by_arm_are_not_enough_evidence() {
+    // One in five failures of the cheap arm is never labelled.
+    let e = verdict(&FAIR, |i, request| {
+        let outcome = &mut request.outcomes[0];
+        let failed = outcome.quality.is_some_and(|q| q.get() < 0.5);
+        if outcome.arm == 0 && failed && i % 5 == 0 {
+            outcome.quality = None;
+        }
+    });
+    assert_refused(&e, "labels");
+    let bounds = e.trust.missing.iter().find(|m| m.model == "cheap");
+    let bounds = bounds.expect("the arm lacks labels");
+    assert!(bounds.quality_low < bounds.quality_high);
+}
+
+#[test]
+fn o08_a_changed_or_partial_judge_is_no_evidence() {
+    let judged = |version: fn(usize) -> &'static str| {
+        verdict(&FAIR, move |i, request| {
+            request
+                .extra
+                .insert("judge".to_owned(), version(i).to_owned());
+        })
+    };
+    assert_refused(&judged(|i| if i < 3000 { "v1" } else { "v2" }), "one judge");
+    assert_refused(&judged(|_| "dear"), "independent judge");
+    let sound = judged(|_| "v1");
+    assert_eq!(sound.trust.judges, ["v1"]);
+    assert!(sound.trust.gates.iter().all(|gate| gate.passed));
+}
+
+#[test]
+fn o17_every_call_that_was_paid_counts() {
+    // A cascade: on every tenth request the cheap arm's answer was followed by a dear call.
+    let cascade = |i: usize, request: &mut Request| {
+        let outcome = &mut request.outcomes[0];
+        if outcome.arm == 0 && i % 10 == 0 {
+            outcome.cost = Some("0.021".parse().expect("money"));
+        }
+    };
+    let (alone, paid) = (verdict(&FAIR, |_, _| ()), verdict(&FAIR, cascade));
+    let cheap = |e: &Evaluation| {
+        let row = e.mix.iter().find(|row| row.model == "cheap");
+        row.expect("an arm").cost_usd
+    };
+    assert!((cheap(&alone) - 0.001).abs() < 1e-9, "{}", cheap(&alone));
+    assert!((cheap(&paid) - 0.003).abs() < 0.0005, "{}", cheap(&paid));
+    assert!(paid.savings.fraction.point < alone.savings.fraction.point);
 }

@@ -113,11 +113,11 @@ fn streaming_and_in_memory_agree() {
             same("segment savings", all.savings.point, sample.savings.point);
             assert_eq!(all.broken, sample.broken, "{}", all.value);
         }
-        // Bets of other clusters in another order: as wide, not the same.
+        // Bets of other clusters, in another order, and without predictions: never narrower by much.
         let width = |low: f64, margin: f64| margin - low;
         let ratio = width(all.floor.margin_low, all.floor.margin)
             / width(sample.floor.margin_low, sample.floor.margin);
-        assert!((0.7..1.4).contains(&ratio), "{ratio}");
+        assert!((0.7..2.5).contains(&ratio), "{ratio}");
         assert_eq!(all.verdict.decision, sample.verdict.decision);
     }
 }
