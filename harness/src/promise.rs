@@ -2,6 +2,7 @@
 //! that keeps it on the training rows.
 
 use ndarray::{Array1, Array2, ArrayView1};
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 /// The line that mean quality must clear.
@@ -107,58 +108,45 @@ pub fn cheapest(
     z: f64,
 ) -> Option<Selection> {
     let margins: Vec<Margins> = plays
-        .iter()
+        .par_iter()
         .map(|play| Margins::new(&play.quality, line, cluster, clusters))
         .collect();
     let costs: Vec<f64> = plays.iter().map(|play| mean(play.cost.view())).collect();
     let pair = |i: usize, j: usize| Pair::new(&margins[i], &margins[j], line.len());
 
-    let mut best: Option<Selection> = None;
-    let mut offer = |selection: Selection| {
-        // Strictly cheaper: among equals the first, so the result does not depend on float noise
-        // in a comparison.
-        if best.as_ref().is_none_or(|b| selection.cost < b.cost) {
-            best = Some(selection);
-        }
-    };
     let kept: Vec<bool> = (0..margins.len())
         .map(|i| pair(i, i).bound(1.0, z) >= 0.0)
         .collect();
-    for (i, margin) in margins.iter().enumerate() {
+    let offers = |i: usize| -> Vec<Selection> {
         if kept[i] {
-            offer(Selection {
+            return vec![Selection {
                 option: i,
                 share: 1.0,
                 partner: i,
                 cost: costs[i],
-                margin: margin.mean,
-            });
-            continue;
+                margin: margins[i].mean,
+            }];
         }
-        for &j in partners.iter().filter(|&&j| kept[j] && costs[j] > costs[i]) {
-            // The bound is concave in the share, 0-feasible at share 0: bisect for the last zero.
-            let mix = pair(i, j);
-            let (mut low, mut high) = (0.0_f64, 1.0_f64);
-            for _ in 0..30 {
-                let middle = low.midpoint(high);
-                if mix.bound(middle, z) >= 0.0 {
-                    low = middle;
-                } else {
-                    high = middle;
-                }
-            }
-            if low > 0.0 {
-                offer(Selection {
+        let dearer = partners.iter().filter(|&&j| kept[j] && costs[j] > costs[i]);
+        dearer
+            .filter_map(|&j| {
+                let share = pair(i, j).largest_share(z)?;
+                Some(Selection {
                     option: i,
-                    share: low,
+                    share,
                     partner: j,
-                    cost: low * costs[i] + (1.0 - low) * costs[j],
-                    margin: low * margin.mean + (1.0 - low) * margins[j].mean,
-                });
-            }
-        }
-    }
-    best
+                    cost: share * costs[i] + (1.0 - share) * costs[j],
+                    margin: share * margins[i].mean + (1.0 - share) * margins[j].mean,
+                })
+            })
+            .collect()
+    };
+    let all: Vec<Vec<Selection>> = (0..margins.len()).into_par_iter().map(offers).collect();
+    // Strictly cheaper: among equals the first, so that the result does not depend on float noise
+    // in a comparison.
+    all.into_iter()
+        .flatten()
+        .reduce(|best, next| if next.cost < best.cost { next } else { best })
 }
 
 /// Lower confidence bound of one option's mean margin, as [`cheapest`] uses it.
@@ -214,6 +202,22 @@ impl Pair {
             squares,
             scale,
         }
+    }
+
+    /// The largest share of the first option whose bound is at least 0; `None` when there is none.
+    ///
+    /// The bound is concave in the share and at least 0 at share 0: bisect for the last zero.
+    fn largest_share(&self, z: f64) -> Option<f64> {
+        let (mut low, mut high) = (0.0_f64, 1.0_f64);
+        for _ in 0..30 {
+            let middle = low.midpoint(high);
+            if self.bound(middle, z) >= 0.0 {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        (low > 0.0).then_some(low)
     }
 
     /// Mean − z·se of the mix that uses the first option with probability `share`.
