@@ -282,6 +282,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of reference values")]
     fn bounds_equal_the_outside_reference() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),

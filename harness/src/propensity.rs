@@ -71,7 +71,7 @@ impl PropensityModel {
         let z = (&features - &center) / &scale;
         let mut objective = |theta: ArrayView1<'_, f64>| {
             let (weights, bias) = split(theta, d, arms);
-            let mut p = softmax(&(z.dot(&weights) + &bias));
+            let mut p = softmax(&(z.dot(&weights) + bias));
             let mut loss = 0.0;
             for (mut row, &arm) in p.rows_mut().into_iter().zip(chosen) {
                 loss -= row[arm].max(f64::MIN_POSITIVE).ln();

@@ -158,7 +158,7 @@ pub fn render_certificate(
     if format == Format::Csv {
         return csv::certificate(certificate);
     }
-    render_record(certificate, "a certificate", document, format, style)
+    render_record(certificate, "a certificate", document, format, *style)
 }
 
 /// Why nothing was certified, and what to collect.
@@ -171,7 +171,7 @@ pub fn render_shortfall(
     style: &Style,
 ) -> Result<String, ReportError> {
     let document = || shortfall_document(shortfall);
-    render_record(shortfall, "a refusal", document, format, style)
+    render_record(shortfall, "a refusal", document, format, *style)
 }
 
 /// Whether a certificate stands.
@@ -180,7 +180,7 @@ pub fn render_shortfall(
 /// As [`render_shortfall`].
 pub fn render_check(check: &Check, format: Format, style: &Style) -> Result<String, ReportError> {
     let document = || check_document(check);
-    render_record(check, "a check", document, format, style)
+    render_record(check, "a check", document, format, *style)
 }
 
 fn render_record<T: serde::Serialize>(
@@ -188,10 +188,10 @@ fn render_record<T: serde::Serialize>(
     kind: &'static str,
     document: impl Fn() -> Document,
     format: Format,
-    style: &Style,
+    style: Style,
 ) -> Result<String, ReportError> {
     match format {
-        Format::Terminal => Ok(terminal::render(&document(), *style)),
+        Format::Terminal => Ok(terminal::render(&document(), style)),
         Format::Json => json::render(data),
         Format::Markdown => Ok(markdown::render(&document())),
         Format::Csv => Err(ReportError::UnsupportedFormat { kind, format }),

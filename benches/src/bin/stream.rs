@@ -52,16 +52,12 @@ struct Run {
 }
 
 fn compare(log: Option<PathBuf>, requests: u64) -> Result<()> {
-    let log = match log {
-        Some(log) => log,
-        None => {
-            let log = std::env::temp_dir().join(format!("plimsoll-stream-{requests}.parquet"));
-            if !log.exists() {
-                generate(&log, requests)?;
-            }
-            log
-        }
-    };
+    let given = log.is_some();
+    let own = || std::env::temp_dir().join(format!("plimsoll-stream-{requests}.parquet"));
+    let log = log.unwrap_or_else(own);
+    if !given && !log.exists() {
+        generate(&log, requests)?;
+    }
     let (mut scans, mut replays) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
         scans.push(child("--scan", &log)?);

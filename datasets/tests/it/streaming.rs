@@ -1,4 +1,10 @@
 //! The streaming reader against the one that reads whole logs.
+#![expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::too_many_lines,
+    reason = "row numbers of small tables; one table of bad rows"
+)]
 
 use std::path::Path;
 
@@ -59,17 +65,17 @@ fn check_same(path: &Path) -> StreamTally {
             };
             same(
                 batch.quality[row],
-                outcome.quality.map(|x| x.get()),
+                outcome.quality.map(plimsoll::Quality::get),
                 "quality",
             );
             same(
                 batch.cost_usd[row],
-                outcome.cost.map(|x| x.as_f64()),
+                outcome.cost.map(plimsoll::Usd::as_f64),
                 "cost",
             );
             same(
                 batch.propensity[row],
-                outcome.propensity.map(|x| x.get()),
+                outcome.propensity.map(plimsoll::Propensity::get),
                 "propensity",
             );
             let tokens = Some(batch.input_tokens[row]).filter(|t| *t != NO_TOKENS);

@@ -235,6 +235,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
     fn each_fact_moves_the_choice() {
         let check = |facts: Facts, method| {
             let choice = choose(&facts);

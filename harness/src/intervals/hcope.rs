@@ -105,6 +105,6 @@ mod tests {
         assert_eq!(hcope_lower(&[-1.0; 70], 0.05), None);
         assert_eq!(hcope_lower(&[f64::NAN; 70], 0.05), None);
         assert_eq!(hcope_lower(&[0.0; 70], 0.05), Some(0.0));
-        assert!(hcope_lower(&[1.0; 7000], 0.05).expect("bound") > 0.99);
+        assert!(hcope_lower(&vec![1.0; 7000], 0.05).expect("bound") > 0.99);
     }
 }

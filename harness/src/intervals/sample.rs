@@ -241,7 +241,6 @@ impl<'a> Sample<'a> {
         };
         let point = self.robust().map(|robust| robust.point);
         let (low, high) = match self {
-            Self::Unbounded { .. } => return None,
             Self::Bounded {
                 values,
                 low,
@@ -268,7 +267,7 @@ impl<'a> Sample<'a> {
                 };
                 (back(lower), back(upper))
             }
-            Self::Bounded { .. } => return None,
+            Self::Bounded { .. } | Self::Unbounded { .. } => return None,
             Self::Value { rewards, .. } => (
                 rewards.value_lower(alpha, looks)?,
                 rewards.value_upper(alpha, looks)?,

@@ -23,7 +23,7 @@ use crate::trust::{
 /// [`EvidenceError::Engine`] when the log's parts do not fit together.
 pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, EvidenceError> {
     let study = &fitted.study;
-    let judges = judges::judges(study);
+    let scored_by = judges::judges(study);
     let mut trust = Trust {
         clusters: study.test.clusters.count as u64,
         cluster_by: study.table.cluster_by.to_owned(),
@@ -39,8 +39,8 @@ pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, Evide
     if logged::evidence(study) == EvidenceKind::Observational {
         trust.gates.insert(0, scenario_only());
     }
-    trust.gates.extend(judges::gates(study, &judges));
-    trust.judges = judges;
+    trust.gates.extend(judges::gates(study, &scored_by));
+    trust.judges = scored_by;
     Ok(trust)
 }
 

@@ -143,8 +143,8 @@ fn add(
         };
         let tokens = batch.input_tokens[index];
         let prompt = batch.prompt(index);
-        let scored = scorer.scores(task, tokens, prompt, scratch)?;
-        sums.push(&row, &scored, target);
+        let scores_of_row = scorer.scores(task, tokens, prompt, scratch)?;
+        sums.push(&row, &scores_of_row, target);
     }
     Ok(())
 }

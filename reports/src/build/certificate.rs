@@ -34,7 +34,7 @@ pub(crate) fn certificate_document(c: &Certificate) -> Document {
 }
 
 fn certified(c: &Certificate) -> Headline {
-    let saves = c.savings.fraction.low > 0.0;
+    let has_savings = c.savings.fraction.low > 0.0;
     let saved = percent(c.savings.fraction);
     let money = usd(c.savings.usd);
     let value = quality(c.quality, c.line.quality);
@@ -60,8 +60,12 @@ fn certified(c: &Certificate) -> Headline {
         reasons.push(format!("Waived by name: {}.", waived.join(", ")));
     }
     Headline {
-        tone: if saves { Tone::Good } else { Tone::Neutral },
-        word: if saves {
+        tone: if has_savings {
+            Tone::Good
+        } else {
+            Tone::Neutral
+        },
+        word: if has_savings {
             "Certified".to_owned()
         } else {
             "Certified, saves nothing".to_owned()
