@@ -80,7 +80,7 @@ pub(crate) enum Verb {
     /// Write a synthetic log whose truth is known
     Simulate(SimulateArgs),
     /// Judge a policy on the recorded requests it has not seen
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Find the cheapest policy that is proven to keep the line, and certify it
     Tune(TuneArgs),
     /// Judge several policies on the same requests

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::fs;
 
 use common::{code, folder, names, run, stderr, stdout};
@@ -15,8 +16,8 @@ fn logs(past: usize, newer: usize) -> TempDir {
         let mut text = String::from("request_id,model,task,quality,cost_usd\n");
         for i in 0..count {
             let (task, cheap) = if i % 2 == 0 { ("easy", 1) } else { ("hard", 0) };
-            text += &format!("{name}{i},cheap,{task},{cheap},0.001\n");
-            text += &format!("{name}{i},dear,{task},1,0.010\n");
+            let _ = writeln!(text, "{name}{i},cheap,{task},{cheap},0.001");
+            let _ = writeln!(text, "{name}{i},dear,{task},1,0.010");
         }
         fs::write(folder.path().join(format!("{name}.csv")), text).expect("written");
     };

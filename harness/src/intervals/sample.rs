@@ -46,7 +46,7 @@ pub enum Sample<'a> {
         /// `None`: w·r.
         terms: Option<&'a [f64]>,
     },
-    /// E[C_π]/E[C_b] where both costs are known of each row.
+    /// E\[C_π\]/E\[C_b\] where both costs are known of each row.
     CostRatio(PairedCosts<'a>),
     /// V_π/V_b of logged outcomes.
     ValueRatio(WeightedRewards<'a>),

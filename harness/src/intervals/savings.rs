@@ -26,7 +26,7 @@ pub struct PairedCosts<'a> {
 const GRID: u32 = 48;
 
 impl PairedCosts<'_> {
-    /// Bounds, each at level `alpha`, for ρ = E[C_π]/E[C_b]; savings are 1 − ρ.
+    /// Bounds, each at level `alpha`, for ρ = E\[C_π\]/E\[C_b\]; savings are 1 − ρ.
     ///
     /// ρ is kept unless a capital rejects "E[ρ C_b − C_π] ≤ 0" (then ρ is too high: the policy is
     /// cheaper) or "E[C_π − ρ C_b] ≤ 0" (too low). Both variables have a known lower end,
