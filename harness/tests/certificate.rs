@@ -52,7 +52,7 @@ fn log(n: usize, seed: u64, world: &World) -> OutcomeLog {
 }
 
 fn request(n: usize, i: usize, seed: u64, world: &World) -> Request {
-    let hard = i % 3 == 0;
+    let hard = i.is_multiple_of(3);
     let right = |chances: (f64, f64), what: u64| {
         let chance = if hard { chances.1 } else { chances.0 };
         f64::from(u8::from(uniform(seed, i, what) < chance))

@@ -20,13 +20,16 @@ fn uniform(seed: u64, i: usize, what: u64) -> f64 {
 const QUALITY: [[f64; 2]; 2] = [[0.95, 0.5], [0.96, 0.93]];
 const COST: [&str; 2] = ["0.001", "0.02"];
 
+/// The probability of the cheap arm, given whether a request is hard.
+type Chance = fn(bool) -> f64;
+
 /// What a log is made of: `cheap(hard)` is the true probability of the cheap arm, `claim(hard)`
 /// the one that is written down (`None`: none is).
 struct Recipe {
     n: usize,
     seed: u64,
-    cheap: fn(bool) -> f64,
-    claim: Option<fn(bool) -> f64>,
+    cheap: Chance,
+    claim: Option<Chance>,
     /// Whether the task column says which requests are hard.
     visible: bool,
 }
@@ -185,7 +188,7 @@ fn o01_a_log_without_a_choice_is_refused_with_bounds() {
 
 #[test]
 fn o04_wrong_propensities_never_ship() {
-    let cases: [(fn(bool) -> f64, fn(bool) -> f64); 3] = [
+    let cases: [(Chance, Chance); 3] = [
         // Twice as likely as written down.
         (|_| 0.5, |_| 0.25),
         // Decided by hardness, written down as a coin.
@@ -287,7 +290,7 @@ fn o17_every_call_that_was_paid_counts() {
     // A cascade: on every tenth request the cheap arm's answer was followed by a dear call.
     let cascade = |i: usize, request: &mut Request| {
         let outcome = &mut request.outcomes[0];
-        if outcome.arm == 0 && i % 10 == 0 {
+        if outcome.arm == 0 && i.is_multiple_of(10) {
             outcome.cost = Some("0.021".parse().expect("money"));
         }
     };
