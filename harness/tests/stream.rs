@@ -94,11 +94,21 @@ fn streaming_and_in_memory_agree() {
         );
         same("line", all.floor.quality, sample.floor.quality);
         same("margin", all.floor.margin, sample.floor.margin);
-        close("quality", all.policy.quality, sample.policy.quality);
+        // In memory, 14,000 requests of few effective rows get a finite-sample interval of quality;
+        // a stream's is asymptotic.
+        same(
+            "quality",
+            all.policy.quality.point,
+            sample.policy.quality.point,
+        );
         close("cost", all.policy.cost_usd, sample.policy.cost_usd);
         close("savings", all.savings.fraction, sample.savings.fraction);
         close("saved dollars", all.savings.usd, sample.savings.usd);
-        close("quality change", all.quality_change, sample.quality_change);
+        same(
+            "quality change",
+            all.quality_change.point,
+            sample.quality_change.point,
+        );
         for (all, sample) in all.mix.iter().zip(&sample.mix) {
             assert_eq!(all.model, sample.model);
             same("share", all.after, sample.after);
