@@ -8,7 +8,7 @@ use plimsoll_datasets::{
     StreamOptions, simulate,
 };
 use plimsoll_harness::stream::{StreamError, Streamed, replay_stream};
-use plimsoll_harness::{Interval, ReplayOptions};
+use plimsoll_harness::{Decision, Interval, ReplayOptions};
 
 const REQUESTS: u64 = 14_000;
 
@@ -128,7 +128,10 @@ fn streaming_and_in_memory_agree() {
         let ratio = width(all.floor.margin_low, all.floor.margin)
             / width(sample.floor.margin_low, sample.floor.margin);
         assert!((0.7..2.5).contains(&ratio), "{ratio}");
-        assert_eq!(all.verdict.decision, sample.verdict.decision);
+        // One label in twenty is missing: the sample cannot know, the survey does.
+        assert_eq!(all.verdict.decision, Decision::InsufficientEvidence);
+        let labels = all.trust.gates.iter().find(|gate| gate.name == "labels");
+        assert!(labels.is_some_and(|gate| !gate.passed));
     }
 }
 

@@ -15,7 +15,7 @@ use super::survey::{Sides, Survey};
 use crate::bounds::Looks;
 use crate::error::EvidenceError;
 use crate::evaluation::{
-    ArmOverlap, ArmValue, EstimatorRow, Evaluation, Interval, IntervalChoice, LoggedValue,
+    ArmOverlap, ArmValue, EstimatorRow, Evaluation, Gate, Interval, IntervalChoice, LoggedValue,
     MissingLabels, OffPolicy, Savings, Segment, WeightSummary,
 };
 use crate::intervals::betting_lower_above;
@@ -25,6 +25,7 @@ use crate::promise::{Line, normal_quantile};
 use crate::replay::{Fitted, INVOICE_TOLERANCE, Judged, ReplayOptions, column};
 use crate::sections;
 use crate::table::UNPRICED_SHARE_MAX;
+use crate::trust::{UNLABELLED_GAP_MAX, UNLABELLED_SHARE_MAX};
 
 /// Batches are dealt to so many sums, which are merged in order: equal bits on any threads.
 const LANES: usize = 16;
@@ -358,6 +359,9 @@ pub(super) fn evaluation(
     let timed = (survey.timed > 0).then_some((survey.first_us, survey.last_us, survey.timed));
     all.projection = timed
         .and_then(|(first, last, count)| sections::projection(first, last, count, &all.savings));
+    // The sample holds labelled rows only: what is missing is counted over the whole log.
+    all.trust.gates.retain(|gate| gate.name != LABELS);
+    all.trust.gates.push(labels(survey));
     let mut doubts = sections::failed_gates(&all.trust);
     doubts.extend(invoice_doubt(survey, options));
     let vetoes = all.segments.iter().filter(|s| s.broken && !s.waived);
@@ -387,6 +391,34 @@ pub(super) fn evaluation(
     all.manifest.split.clone_from(&options.split_text);
     METHOD.clone_into(&mut all.manifest.interval_method);
     all
+}
+
+/// Name of the gate that missing labels must pass.
+const LABELS: &str = "labels";
+
+/// Missing labels over the whole log: few, and as many for one arm as for another.
+fn labels(survey: &Survey) -> Gate {
+    let rows: u64 = survey.seen.iter().map(|seen| seen.rows).sum();
+    let labelled: u64 = survey.seen.iter().map(|seen| seen.labelled).sum();
+    let missing = 1.0 - share(labelled, rows);
+    let differs = survey.seen.iter().filter(|seen| seen.rows > 0).any(|seen| {
+        let own = 1.0 - share(seen.labelled, seen.rows);
+        // Four standard errors: chance does not exceed them for any number of arms.
+        let noise = 4.0 * (missing * (1.0 - missing) * share(1, seen.rows)).sqrt();
+        (own - missing).abs() > UNLABELLED_GAP_MAX + noise
+    });
+    Gate {
+        name: LABELS.to_owned(),
+        measured: format!(
+            "{:.2} % missing, at most {:.0} %{}",
+            missing * 100.0,
+            UNLABELLED_SHARE_MAX * 100.0,
+            if differs { "; more for some arms" } else { "" }
+        ),
+        passed: missing <= UNLABELLED_SHARE_MAX && !differs,
+        about: "Answers without a label may be the bad ones; label them, or a random part of them."
+            .to_owned(),
+    }
 }
 
 fn invoice_doubt(survey: &Survey, options: &ReplayOptions) -> Option<String> {
