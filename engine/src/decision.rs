@@ -17,8 +17,8 @@ pub struct Decision {
     pub distribution: Vec<(ArmId, f64)>,
     /// Expected cost of the arm in US dollars; `None`: unpriced.
     pub expected_cost: Option<f64>,
-    /// Expected quality of the arm.
-    pub expected_quality: f64,
+    /// Expected quality of the arm; `None`: the policy predicts none.
+    pub expected_quality: Option<f64>,
     /// Why, as data and as a sentence.
     pub reason: Reason,
     /// Outcomes the router had learned when it decided: names the state that made the propensity.
@@ -69,6 +69,13 @@ pub enum Reason {
     },
     /// The rule names one arm.
     Fixed,
+    /// Drawn from the distribution of a policy that says no more.
+    Drawn {
+        /// Name of the policy.
+        policy: String,
+        /// Probability of this arm.
+        probability: f64,
+    },
     /// Drawn from fixed shares.
     Mixed {
         /// Probability of this arm.
@@ -132,6 +139,10 @@ impl fmt::Display for Reason {
                 "one of the {:.1} % of requests that this arm answers to hold the average quality",
                 share * 100.0
             ),
+            Self::Drawn {
+                policy,
+                probability,
+            } => write!(f, "drawn by {policy} with probability {probability:.4}"),
             Self::Fixed => f.write_str("the rule sends every request to this arm"),
             Self::Mixed { share } => {
                 write!(

@@ -114,19 +114,7 @@ impl Distribution {
     /// The arm at `u` ∈ [0, 1) of the cumulated probabilities; never one of probability 0.
     #[must_use]
     pub fn sample(&self, u: f64) -> usize {
-        let mut left = u;
-        let mut last = 0;
-        for (arm, &p) in self.probabilities.iter().enumerate() {
-            if p > 0.0 {
-                // Rounding may leave a sliver above the last arm: it belongs to that arm.
-                last = arm;
-                if left < p {
-                    break;
-                }
-                left -= p;
-            }
-        }
-        last
+        sample(&self.probabilities, u)
     }
 
     /// The arm that `seed` draws for the request `key`: the same on every machine and thread.
@@ -134,4 +122,21 @@ impl Distribution {
     pub fn draw(&self, key: &str, seed: Seed) -> usize {
         self.sample(unit_interval_of(key, seed))
     }
+}
+
+/// The arm at `u` ∈ [0, 1) of cumulated probabilities; never one of probability 0.
+pub(crate) fn sample(probabilities: &[f64], u: f64) -> usize {
+    let mut left = u;
+    let mut last = 0;
+    for (arm, &p) in probabilities.iter().enumerate() {
+        if p > 0.0 {
+            // Rounding may leave a sliver above the last arm: it belongs to that arm.
+            last = arm;
+            if left < p {
+                break;
+            }
+            left -= p;
+        }
+    }
+    last
 }

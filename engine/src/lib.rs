@@ -65,6 +65,7 @@ mod feedback;
 mod linalg;
 mod math;
 mod money;
+mod policy;
 mod predictor;
 mod random;
 mod router;
@@ -93,15 +94,19 @@ pub use features::{
 };
 pub use feedback::Feedback;
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
+pub use policy::{
+    ArmPrior, Drawn, Estimate, Fixed, Outcome, Policy, PolicyError, Random, Request, RuleParts,
+    RulePolicy, Workspace, decode_state, encode_state,
+};
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
     Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
     TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
 };
-pub use router::{Router, RouterParts};
+pub use router::{Call, Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
     ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
 };
-pub use snapshot::{SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
+pub use snapshot::{PolicyLoader, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};

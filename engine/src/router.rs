@@ -1,20 +1,22 @@
 //! The router: a policy as it runs. It decides, learns, and can be stored and resumed.
 
-use serde::{Deserialize, Serialize};
-
 use crate::arm::ArmSpec;
 use crate::calibration::Calibration;
 use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
-use crate::decision::{Decision, Reason, Saving};
-use crate::distribution::Distribution;
-use crate::exploration::{Exploration, ExplorationKind};
+use crate::decision::Decision;
+use crate::distribution::{Distribution, sample};
+use crate::exploration::Exploration;
 use crate::features::{FeatureMap, RawContext};
 use crate::feedback::Feedback;
 use crate::money::Usd;
-use crate::predictor::{Detail, Prediction, Predictor};
+use crate::policy::{
+    Drawn, Estimate, Outcome, Policy, PolicyError, Request, RuleParts, RulePolicy, Workspace,
+};
+use crate::predictor::Predictor;
+use crate::random::unit_interval_of;
 use crate::router_error::{DecideError, FeedbackError, RouterError};
-use crate::rule::{ArmScore, LambdaControl, Rule, Verdict};
+use crate::rule::{ArmScore, LambdaControl, Rule};
 use crate::units::{ArmId, Propensity, Seed};
 
 /// What a router is made of. [`Router::new`] checks that the parts fit together.
@@ -39,29 +41,64 @@ pub struct RouterParts {
 }
 
 /// A policy as it runs: equal state, context, key and seed give an equal decision, anywhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// A router owns what every policy needs around it: the arms with their prices and windows, the
+/// feature map, the predictor of costs. To share one between threads, see
+/// [`SharedRouter`](crate::SharedRouter).
+#[derive(Debug)]
 pub struct Router {
-    arms: Vec<ArmSpec>,
-    features: Option<FeatureMap>,
-    predictor: Predictor,
-    calibration: Vec<Calibration>,
-    cost: CostPredictor,
-    rule: Rule,
-    exploration: Exploration,
-    control: Option<LambdaControl>,
+    pub(crate) arms: Vec<ArmSpec>,
+    /// The arms' names, shape (K): what decisions hand out.
+    pub(crate) names: Vec<ArmId>,
+    pub(crate) features: Option<FeatureMap>,
+    pub(crate) cost: CostPredictor,
+    pub(crate) policy: Box<dyn Policy>,
     /// Outcomes learned.
-    epoch: u64,
+    pub(crate) epoch: u64,
 }
 
-/// What the rule and the exploration make of one request.
-struct Plan {
-    scores: Vec<ArmScore>,
-    verdict: Verdict,
-    distribution: Distribution,
+/// One request to decide, with what this request alone asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What is known about the request.
+    pub context: &'a Context,
+    /// The request's key: randomness is a function of key and seed, and feedback names it.
+    pub key: &'a str,
+    /// The seed.
+    pub seed: Seed,
+    /// Quality floor for this request in place of the policy's; `None`: the policy's.
+    pub floor: Option<f64>,
+    /// Most that the request may be expected to cost, in US dollars; `None`: any.
+    pub cost_max_usd: Option<f64>,
+}
+
+/// The arm that answers, by its index.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// Index of the arm.
+    pub arm: usize,
+    /// Exact probability with which this arm was chosen.
+    pub propensity: Propensity,
+    /// Outcomes the router had learned when it decided.
+    pub epoch: u64,
+}
+
+impl<'a> Call<'a> {
+    /// A request without wishes of its own.
+    #[must_use]
+    pub const fn new(context: &'a Context, key: &'a str, seed: Seed) -> Self {
+        Self {
+            context,
+            key,
+            seed,
+            floor: None,
+            cost_max_usd: None,
+        }
+    }
 }
 
 impl Router {
-    /// The router of these parts.
+    /// The router of a rule over a predictor: [`RulePolicy`] in a router.
     ///
     /// # Errors
     /// [`RouterError`] when the parts do not fit together, a parameter is out of range, or the
@@ -77,20 +114,35 @@ impl Router {
             exploration,
             control,
         } = parts;
-        let calibration = if calibration.is_empty() {
-            vec![Calibration::None; arms.len()]
-        } else {
-            calibration
-        };
-        let router = Self {
-            arms,
-            features,
+        let names = names(&arms)?;
+        let policy = RulePolicy::new(RuleParts {
+            arms: names,
             predictor,
             calibration,
-            cost,
             rule,
             exploration,
             control,
+        })?;
+        Self::with_policy(arms, features, cost, Box::new(policy))
+    }
+
+    /// A router around any policy.
+    ///
+    /// # Errors
+    /// [`RouterError`] when the parts count other arms or features than the policy, or an arm
+    /// that the policy needs a price of has none.
+    pub fn with_policy(
+        arms: Vec<ArmSpec>,
+        features: Option<FeatureMap>,
+        cost: CostPredictor,
+        policy: Box<dyn Policy>,
+    ) -> Result<Self, RouterError> {
+        let router = Self {
+            names: names(&arms)?,
+            arms,
+            features,
+            cost,
+            policy,
             epoch: 0,
         };
         router.check()?;
@@ -99,16 +151,6 @@ impl Router {
 
     fn check(&self) -> Result<(), RouterError> {
         let expected = self.arms.len();
-        if expected == 0 {
-            return Err(RouterError::NoArms);
-        }
-        let mut names: Vec<ArmId> = self.arms.iter().map(|a| a.id.clone()).collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(RouterError::DuplicateArm {
-                arm: pair[0].clone(),
-            });
-        }
         let fits = |part, got: usize, expected: usize| {
             if got == expected {
                 Ok(())
@@ -120,22 +162,12 @@ impl Router {
                 })
             }
         };
-        fits("arms of the predictor", self.predictor.arms(), expected)?;
+        fits("arms of the policy", self.policy.arms(), expected)?;
         fits("arms of the cost predictor", self.cost.arms(), expected)?;
-        fits("number of calibrations", self.calibration.len(), expected)?;
-        if let Some(map) = &self.features {
-            fits(
-                "features of the map",
-                map.dimensions(),
-                self.predictor.dimensions(),
-            )?;
+        if let (Some(map), Some(needed)) = (&self.features, self.policy.dimensions()) {
+            fits("features of the map", map.dimensions(), needed)?;
         }
-        self.rule.check(&names)?;
-        self.exploration.validate()?;
-        if let Some(control) = &self.control {
-            control.check()?;
-        }
-        if self.rule.needs_costs() {
+        if self.policy.needs_costs() {
             let unpriced =
                 (0..expected).find(|&arm| !self.arms[arm].archived && !self.cost.is_priced(arm));
             if let Some(arm) = unpriced {
@@ -151,9 +183,7 @@ impl Router {
     /// Whether a restored router can be used without running out of bounds.
     pub(crate) fn is_sound(&self) -> bool {
         self.check().is_ok()
-            && self.predictor.is_sound()
             && self.cost.is_sound(self.arms.len())
-            && self.calibration.iter().all(Calibration::is_sound)
             && self.features.as_ref().is_none_or(FeatureMap::is_sound)
     }
 
@@ -192,25 +222,103 @@ impl Router {
         request_key: &str,
         seed: Seed,
     ) -> Result<Decision, DecideError> {
-        let plan = self.plan(context)?;
-        let chosen = plan.distribution.draw(request_key, seed);
-        let probabilities = plan.distribution.probabilities();
-        let score = &plan.scores[chosen];
-        Ok(Decision {
-            arm: score.arm.clone(),
-            propensity: propensity(probabilities[chosen]),
-            distribution: self
-                .arms
-                .iter()
-                .zip(probabilities)
-                .filter(|(_, p)| **p > 0.0)
-                .map(|(arm, p)| (arm.id.clone(), *p))
-                .collect(),
-            expected_cost: score.expected_cost,
-            expected_quality: score.quality,
-            reason: self.reason(&plan, chosen),
+        let mut work = Workspace::default();
+        let call = Call::new(context, request_key, seed);
+        let choice = self.choose(&call, &mut work)?;
+        Ok(self.decision(&call, choice, &work))
+    }
+
+    /// Decides which arm answers, and nothing more: in steady state this allocates nothing.
+    ///
+    /// # Errors
+    /// [`DecideError`] when no arm may answer or the request cannot be used.
+    pub fn choose(&self, call: &Call<'_>, work: &mut Workspace) -> Result<Choice, DecideError> {
+        self.spread(call, work)?;
+        let arm = sample(&work.probabilities, unit_interval_of(call.key, call.seed));
+        Ok(Choice {
+            arm,
+            propensity: propensity(work.probabilities[arm]),
             epoch: self.epoch,
         })
+    }
+
+    /// The decision of a choice, with everything that can be said of it; `work` is as
+    /// [`choose`](Self::choose) left it.
+    #[must_use]
+    pub fn decision(&self, call: &Call<'_>, choice: Choice, work: &Workspace) -> Decision {
+        let request = request(call, &work.eligible, &work.costs);
+        let drawn = Drawn {
+            arm: choice.arm,
+            probabilities: &work.probabilities,
+        };
+        let mut estimates = Vec::new();
+        // What was decided a moment ago can be estimated; a policy that cannot expects nothing.
+        let told = self
+            .policy
+            .estimates(&request, &mut Workspace::default(), &mut estimates);
+        let quality = told.ok().and_then(|()| estimates[choice.arm].quality);
+        Decision {
+            arm: self.names[choice.arm].clone(),
+            propensity: choice.propensity,
+            distribution: self
+                .names
+                .iter()
+                .zip(&work.probabilities)
+                .filter(|(_, p)| **p > 0.0)
+                .map(|(arm, p)| (arm.clone(), *p))
+                .collect(),
+            expected_cost: work.costs[choice.arm],
+            expected_quality: quality.map(|quality| quality.mean),
+            reason: self.policy.reason(&request, &self.names, drawn),
+            epoch: choice.epoch,
+        }
+    }
+
+    /// Eligibility, expected costs and probabilities of one request, into `work`.
+    fn spread(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
+        self.survey(call, work)?;
+        let mut probabilities = std::mem::take(&mut work.probabilities);
+        let (eligible, costs) = (
+            std::mem::take(&mut work.eligible),
+            std::mem::take(&mut work.costs),
+        );
+        probabilities.clear();
+        probabilities.resize(self.arms.len(), 0.0);
+        let request = request(call, &eligible, &costs);
+        let spread = self.policy.distribution(&request, work, &mut probabilities);
+        (work.probabilities, work.eligible, work.costs) = (probabilities, eligible, costs);
+        spread.map_err(|error| self.refusal(error))
+    }
+
+    /// Who may answer, and at what expected cost, into `work`.
+    fn survey(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
+        let context = call.context;
+        context.validate()?;
+        self.cost.expected_all(context, &mut work.costs);
+        work.eligible.clear();
+        let most = call.cost_max_usd;
+        let may = |(arm, cost): (&ArmSpec, &Option<f64>)| {
+            let affordable = most.is_none_or(|most| cost.is_some_and(|cost| cost <= most));
+            affordable && arm.may_answer(context)
+        };
+        work.eligible
+            .extend(self.arms.iter().zip(&work.costs).map(may));
+        if work.eligible.contains(&true) {
+            Ok(())
+        } else {
+            Err(DecideError::NoEligibleArm {
+                arms: self.arms.len(),
+            })
+        }
+    }
+
+    fn refusal(&self, error: PolicyError) -> DecideError {
+        match error {
+            PolicyError::NothingEligible => DecideError::NoEligibleArm {
+                arms: self.arms.len(),
+            },
+            error => error.into(),
+        }
     }
 
     /// The probability of each arm, shape (K).
@@ -218,7 +326,10 @@ impl Router {
     /// # Errors
     /// As [`decide`](Self::decide).
     pub fn distribution(&self, context: &Context) -> Result<Distribution, DecideError> {
-        Ok(self.plan(context)?.distribution)
+        let mut work = Workspace::default();
+        self.spread(&Call::new(context, "", Seed(0)), &mut work)?;
+        let distribution = Distribution::new(work.probabilities);
+        Ok(distribution.expect("policies make probabilities that sum to 1"))
     }
 
     /// What the router expects of each arm, shape (K), archived and ineligible arms included.
@@ -226,44 +337,27 @@ impl Router {
     /// # Errors
     /// [`DecideError`] when the context cannot be used.
     pub fn score(&self, context: &Context) -> Result<Vec<ArmScore>, DecideError> {
-        self.score_as(Detail::Full, context)
-    }
-
-    fn score_as(&self, detail: Detail, context: &Context) -> Result<Vec<ArmScore>, DecideError> {
-        context.validate()?;
-        let mut predictions: Vec<Prediction> = Vec::with_capacity(self.arms.len());
-        self.predictor
-            .predict_as(detail, context, &mut predictions)?;
-        let mut costs = Vec::with_capacity(self.arms.len());
-        self.cost.expected_all(context, &mut costs);
-        let parts = predictions.iter().zip(&self.calibration).zip(costs);
-        let scores = self
-            .arms
-            .iter()
-            .zip(parts)
-            .map(|(arm, ((prediction, calibration), cost))| {
-                let calibrated = calibration.apply_to(*prediction);
-                ArmScore {
-                    arm: arm.id.clone(),
-                    quality: calibrated.mean,
-                    variance: calibrated.variance,
-                    expected_cost: cost,
-                    eligible: arm.may_answer(context),
-                }
-            });
-        Ok(scores.collect())
-    }
-
-    /// Variances are needed by the per-request floor and by a floor under exploration.
-    fn detail(&self) -> Detail {
-        let floor = matches!(self.rule, Rule::PerRequestFloor(_));
-        let guarded = self.exploration.kind != ExplorationKind::None
-            && self.exploration.quality_min.is_some();
-        if floor || guarded {
-            Detail::Full
-        } else {
-            Detail::Means
+        let mut work = Workspace::default();
+        let call = Call::new(context, "", Seed(0));
+        match self.survey(&call, &mut work) {
+            Ok(()) | Err(DecideError::NoEligibleArm { .. }) => {}
+            Err(error) => return Err(error),
         }
+        let (eligible, costs) = (work.eligible.clone(), work.costs.clone());
+        let mut estimates = Vec::new();
+        let request = request(&call, &eligible, &costs);
+        self.policy.estimates(&request, &mut work, &mut estimates)?;
+        let score = |(arm, estimate): (usize, &Estimate)| {
+            let quality = estimate.quality.unwrap_or_default();
+            ArmScore {
+                arm: self.names[arm].clone(),
+                quality: quality.mean,
+                variance: quality.variance,
+                expected_cost: costs[arm],
+                eligible: eligible[arm],
+            }
+        };
+        Ok(estimates.iter().enumerate().map(score).collect())
     }
 
     /// Learns one outcome: quality, cost and tokens, whatever is known.
@@ -279,25 +373,23 @@ impl Router {
         if let Some(got) = feedback.cost.filter(|cost| *cost < Usd::ZERO) {
             return Err(CostError::Negative { row: 0, got }.into());
         }
-        let chance = self.rule_chance(context, arm);
-        if let Some(quality) = feedback.quality {
-            // The predictor checks the context and the weight before anything changes.
-            self.predictor
-                .update(context, arm, quality, feedback.weight)?;
-        } else {
-            self.predictor
-                .check_outcome(context, arm, feedback.weight)?;
-        }
+        let outcome = Outcome {
+            arm,
+            quality: feedback.quality,
+            cost: feedback.cost,
+            cost_expected: self.cost.expected(context, arm),
+            weight: feedback.weight,
+            propensity: feedback.propensity,
+            rule_chance: self.rule_chance(context, arm),
+        };
+        // The policy checks the context and the weight before anything changes.
+        self.policy.update(context, &outcome)?;
         self.cost.update(&CostRow {
             context,
             arm,
             output_tokens: feedback.output_tokens,
             cost: feedback.cost,
         })?;
-        if let (Some(quality), Some(chance)) = (feedback.quality, chance) {
-            let propensity = feedback.propensity.map_or(1.0, Propensity::get);
-            self.adapt(quality.get(), feedback.weight * chance / propensity);
-        }
         self.epoch += 1;
         Ok(())
     }
@@ -308,7 +400,7 @@ impl Router {
     /// [`FeedbackError::UnknownArm`] when there is no such arm.
     pub fn set_archived(&mut self, arm: &ArmId, archived: bool) -> Result<(), FeedbackError> {
         let index = self.index(arm)?;
-        if !archived && self.rule.needs_costs() && !self.cost.is_priced(index) {
+        if !archived && self.policy.needs_costs() && !self.cost.is_priced(index) {
             return Err(CostError::Unpriced { arm: arm.clone() }.into());
         }
         self.arms[index].archived = archived;
@@ -342,28 +434,28 @@ impl Router {
         &self.arms
     }
 
-    /// The predictor of quality.
+    /// The policy.
     #[must_use]
-    pub fn predictor(&self) -> &Predictor {
-        &self.predictor
+    pub fn policy(&self) -> &dyn Policy {
+        self.policy.as_ref()
+    }
+
+    /// The policy, to be changed.
+    #[must_use]
+    pub fn policy_mut(&mut self) -> &mut dyn Policy {
+        self.policy.as_mut()
+    }
+
+    /// The policy as a [`RulePolicy`]; `None`: it is another.
+    #[must_use]
+    pub fn rule_policy(&self) -> Option<&RulePolicy> {
+        self.policy.as_any().downcast_ref()
     }
 
     /// The predictor of cost.
     #[must_use]
     pub fn cost(&self) -> &CostPredictor {
         &self.cost
-    }
-
-    /// The decision rule.
-    #[must_use]
-    pub fn rule(&self) -> &Rule {
-        &self.rule
-    }
-
-    /// The exploration.
-    #[must_use]
-    pub fn exploration(&self) -> &Exploration {
-        &self.exploration
     }
 
     /// The feature map.
@@ -378,166 +470,68 @@ impl Router {
         self.epoch
     }
 
-    /// The same router under another rule, for sweeps.
-    ///
-    /// # Errors
-    /// [`RouterError`] when the rule does not fit the router.
-    pub fn with_rule(mut self, rule: Rule) -> Result<Self, RouterError> {
-        self.rule = rule;
-        self.check()?;
-        Ok(self)
-    }
-
-    /// The same router without exploration: for serving paths that must not try anything.
-    #[must_use]
-    pub fn without_exploration(mut self) -> Self {
-        self.exploration = Exploration::NONE;
-        self
-    }
-
     fn index(&self, arm: &ArmId) -> Result<usize, FeedbackError> {
         let found = self.arms.iter().position(|spec| spec.id == *arm);
         found.ok_or_else(|| FeedbackError::UnknownArm { arm: arm.clone() })
     }
 
-    fn plan(&self, context: &Context) -> Result<Plan, DecideError> {
-        let scores = self.score_as(self.detail(), context)?;
-        let verdict = self.rule.judge(&scores);
-        let probabilities = match &verdict {
-            Verdict::Nothing => {
-                return Err(DecideError::NoEligibleArm {
-                    arms: self.arms.len(),
-                });
-            }
-            Verdict::Stated(probabilities) => probabilities.clone(),
-            Verdict::Ranked { components, .. } => {
-                let mut mixed = vec![0.0; scores.len()];
-                for component in components {
-                    let part = self.exploration.spread(component, &scores);
-                    crate::linalg::axpy(component.share, &part, &mut mixed);
-                }
-                mixed
-            }
-        };
-        let distribution = Distribution::new(probabilities)
-            .expect("rules and exploration make probabilities that sum to 1");
-        Ok(Plan {
-            scores,
-            verdict,
-            distribution,
-        })
-    }
-
-    /// Probability that the rule alone, without exploration, chooses the arm; `None` when λ is
-    /// not under control or the context cannot be judged.
+    /// See [`Policy::rule_chance`].
     fn rule_chance(&self, context: &Context, arm: usize) -> Option<f64> {
-        self.control?;
-        let scores = self.score_as(self.detail(), context).ok()?;
-        let Verdict::Ranked { components, .. } = self.rule.judge(&scores) else {
-            return None;
-        };
-        let chance = components
-            .iter()
-            .map(|component| component.share * Exploration::NONE.spread(component, &scores)[arm]);
-        Some(chance.sum())
+        let mut work = Workspace::default();
+        let call = Call::new(context, "", Seed(0));
+        self.survey(&call, &mut work).ok()?;
+        let (eligible, costs) = (work.eligible.clone(), work.costs.clone());
+        let request = request(&call, &eligible, &costs);
+        self.policy.rule_chance(&request, &mut work, arm)
     }
+}
 
-    fn adapt(&mut self, quality: f64, weight: f64) {
-        if let (Some(control), Rule::AverageFloor(rule)) = (&mut self.control, &mut self.rule) {
-            let lambda = rule.lambda_low + rule.share_high * (rule.lambda_high - rule.lambda_low);
-            let next = control.step(lambda, quality, weight);
-            (rule.lambda_low, rule.lambda_high, rule.share_high) = (next, next, 0.0);
+impl Clone for Router {
+    fn clone(&self) -> Self {
+        Self {
+            arms: self.arms.clone(),
+            names: self.names.clone(),
+            features: self.features.clone(),
+            cost: self.cost.clone(),
+            policy: self.policy.fork(),
+            epoch: self.epoch,
         }
     }
+}
 
-    fn reason(&self, plan: &Plan, chosen: usize) -> Reason {
-        let probability = plan.distribution.probabilities()[chosen];
-        let Verdict::Ranked {
-            components,
-            infeasible,
-        } = &plan.verdict
-        else {
-            return match self.rule {
-                Rule::Mix(_) => Reason::Mixed { share: probability },
-                _ => Reason::Fixed,
-            };
-        };
-        let wins = |utility: &[f64]| {
-            utility.iter().all(|other| *other <= utility[chosen]) && utility[chosen].is_finite()
-        };
-        let Some(part) = components.iter().position(|c| wins(&c.utility)) else {
-            let utility = &components[0].utility;
-            let best =
-                (0..utility.len()).fold(0, |a, b| if utility[b] > utility[a] { b } else { a });
-            let instead_of = plan.scores[best].arm.clone();
-            return Reason::Explored {
-                instead_of,
-                probability,
-            };
-        };
-        let score = &plan.scores[chosen];
-        let saving = saving(&plan.scores, score);
-        match &self.rule {
-            Rule::PerRequestFloor(rule) => {
-                let (floor, probability) = (rule.quality, rule.probability(score));
-                if *infeasible {
-                    Reason::Infeasible { floor, probability }
-                } else {
-                    Reason::CheapestAboveFloor {
-                        floor,
-                        probability,
-                        saving,
-                    }
-                }
-            }
-            Rule::AverageFloor(rule) => {
-                // With one component, it is the high one exactly when its share is 1.
-                let high = part == 1 || rule.share_high >= 1.0;
-                let lambda = if high {
-                    rule.lambda_high
-                } else {
-                    rule.lambda_low
-                };
-                Reason::BestTrade {
-                    lambda,
-                    quality: score.quality,
-                    saving,
-                }
-            }
-            Rule::Anchored { share, arm, .. }
-                if part + 1 == components.len() && *share > 0.0 && score.arm == *arm =>
-            {
-                Reason::Anchored { share: *share }
-            }
-            Rule::Anchored { rule, .. } => Reason::BestTrade {
-                lambda: rule.lambda_low,
-                quality: score.quality,
-                saving,
-            },
-            Rule::Fixed(_) | Rule::Mix(_) => Reason::Fixed,
-        }
+/// Equal routers decide and learn alike ever after.
+impl PartialEq for Router {
+    fn eq(&self, other: &Self) -> bool {
+        self.snapshot() == other.snapshot()
+    }
+}
+
+fn request<'a>(call: &Call<'a>, eligible: &'a [bool], costs: &'a [Option<f64>]) -> Request<'a> {
+    Request {
+        context: call.context,
+        eligible,
+        costs,
+        floor: call.floor,
+    }
+}
+
+/// The arms' names, each once.
+pub(crate) fn names(arms: &[ArmSpec]) -> Result<Vec<ArmId>, RouterError> {
+    if arms.is_empty() {
+        return Err(RouterError::NoArms);
+    }
+    let names: Vec<ArmId> = arms.iter().map(|a| a.id.clone()).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(RouterError::DuplicateArm {
+            arm: pair[0].clone(),
+        }),
+        None => Ok(names),
     }
 }
 
 /// The probability of an arm that was drawn; rounding may have left it a hair above 1.
 fn propensity(probability: f64) -> Propensity {
     Propensity::new(probability.min(1.0)).expect("an arm that was drawn has a positive probability")
-}
-
-/// What the chosen arm saves against the eligible arm of highest expected quality.
-fn saving(scores: &[ArmScore], chosen: &ArmScore) -> Option<Saving> {
-    let best = scores
-        .iter()
-        .filter(|s| s.eligible)
-        .reduce(|best, s| if s.quality > best.quality { s } else { best })?;
-    let (own, reference) = (chosen.expected_cost?, best.expected_cost?);
-    let share = if reference > 0.0 {
-        1.0 - own / reference
-    } else {
-        0.0
-    };
-    (share > 0.0).then(|| Saving {
-        against: best.arm.clone(),
-        share,
-    })
 }

@@ -2,9 +2,7 @@
 
 use crate::context::ContextError;
 use crate::cost::CostError;
-use crate::exploration::ExplorationError;
-use crate::predictor::PredictorError;
-use crate::rule::RuleError;
+use crate::policy::PolicyError;
 use crate::units::ArmId;
 
 /// Why parts do not make a router.
@@ -33,12 +31,9 @@ pub enum RouterError {
     /// The rule weighs costs, and an arm has none.
     #[error(transparent)]
     Cost(#[from] CostError),
-    /// The rule cannot be used.
+    /// The policy cannot be used.
     #[error(transparent)]
-    Rule(#[from] RuleError),
-    /// The exploration cannot be used.
-    #[error(transparent)]
-    Exploration(#[from] ExplorationError),
+    Policy(#[from] PolicyError),
 }
 
 /// Why no decision was taken.
@@ -56,9 +51,9 @@ pub enum DecideError {
     /// The context cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
-    /// The predictor cannot judge the context.
+    /// The policy cannot judge the request.
     #[error(transparent)]
-    Predictor(#[from] PredictorError),
+    Policy(#[from] PolicyError),
 }
 
 /// Why an outcome was not learned. The router is unchanged.
@@ -71,9 +66,9 @@ pub enum FeedbackError {
         /// The arm as given.
         arm: ArmId,
     },
-    /// The predictor cannot learn it.
+    /// The policy cannot learn it.
     #[error(transparent)]
-    Predictor(#[from] PredictorError),
+    Policy(#[from] PolicyError),
     /// The cost predictor cannot learn it.
     #[error(transparent)]
     Cost(#[from] CostError),
@@ -88,8 +83,7 @@ impl RouterError {
             Self::DuplicateArm { .. } => "P0111",
             Self::Mismatch { .. } => "P0112",
             Self::Cost(error) => error.code(),
-            Self::Rule(error) => error.code(),
-            Self::Exploration(error) => error.code(),
+            Self::Policy(error) => error.code(),
         }
     }
 
@@ -101,8 +95,7 @@ impl RouterError {
             Self::DuplicateArm { .. } => "remove one of the two, or rename it",
             Self::Mismatch { .. } => "fit every part on the same arms and features",
             Self::Cost(error) => error.help(),
-            Self::Rule(error) => error.help(),
-            Self::Exploration(error) => error.help(),
+            Self::Policy(error) => error.help(),
         }
     }
 }
@@ -114,7 +107,7 @@ impl DecideError {
         match self {
             Self::NoEligibleArm { .. } => "P0115",
             Self::Context(error) => error.code(),
-            Self::Predictor(error) => error.code(),
+            Self::Policy(error) => error.code(),
         }
     }
 
@@ -126,7 +119,7 @@ impl DecideError {
                 "relax the request's requirements, or add an arm that meets them"
             }
             Self::Context(error) => error.help(),
-            Self::Predictor(error) => error.help(),
+            Self::Policy(error) => error.help(),
         }
     }
 }
@@ -137,7 +130,7 @@ impl FeedbackError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownArm { .. } => "P0116",
-            Self::Predictor(error) => error.code(),
+            Self::Policy(error) => error.code(),
             Self::Cost(error) => error.code(),
         }
     }
@@ -147,7 +140,7 @@ impl FeedbackError {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::UnknownArm { .. } => "check the arm's spelling, or fit the router again with it",
-            Self::Predictor(error) => error.help(),
+            Self::Policy(error) => error.help(),
             Self::Cost(error) => error.help(),
         }
     }

@@ -3,12 +3,22 @@
 //! Layout, integers little-endian: magic `PLIMSOLL` (8), format version u32 (4), payload length
 //! u64 (8), BLAKE3 of everything before and after this field (32), payload (CBOR).
 
-use crate::router::Router;
+use serde::{Deserialize, Serialize};
+
+use crate::arm::ArmSpec;
+use crate::calibration::Calibration;
+use crate::cost::CostPredictor;
+use crate::exploration::Exploration;
+use crate::features::FeatureMap;
+use crate::policy::{Policy, PolicyError, RuleParts, RulePolicy, built_in};
+use crate::predictor::Predictor;
+use crate::router::{Router, names};
+use crate::rule::{LambdaControl, Rule};
 
 /// First bytes of every snapshot.
 pub const SNAPSHOT_MAGIC: [u8; 8] = *b"PLIMSOLL";
 /// Format version written, and the newest that is read.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 2;
 /// Bytes before the payload.
 const HEADER: usize = 52;
 /// Where the checksum begins.
@@ -49,6 +59,12 @@ pub enum SnapshotError {
         /// Where the checksum stands.
         offset: usize,
     },
+    /// The policy is not built in, and no loader knows it.
+    #[error("snapshot holds policy `{policy}`, which is not built in")]
+    UnknownPolicy {
+        /// Name of the policy.
+        policy: String,
+    },
     /// The payload cannot be read, or holds a state no router can be in.
     #[error("snapshot payload is invalid: {what}")]
     Invalid {
@@ -68,6 +84,7 @@ impl SnapshotError {
             Self::Length { .. } => "P0553",
             Self::Corrupt { .. } => "P0554",
             Self::Invalid { .. } => "P0555",
+            Self::UnknownPolicy { .. } => "P0556",
         }
     }
 
@@ -75,6 +92,9 @@ impl SnapshotError {
     #[must_use]
     pub const fn help(&self) -> &'static str {
         match self {
+            Self::UnknownPolicy { .. } => {
+                "restore with a loader for this policy: `Router::restore_with`"
+            }
             Self::NotSnapshot => "check the path: this file was not written by a router",
             Self::Newer { .. } => "upgrade to the release that wrote it, or a newer one",
             Self::UnknownVersion { .. } | Self::Invalid { .. } => {
@@ -107,13 +127,23 @@ impl Router {
     /// Memory is bounded by a small multiple of the bytes given, whatever they claim.
     ///
     /// # Errors
-    /// [`SnapshotError`] when the bytes are not a whole, undamaged snapshot of a known version.
+    /// [`SnapshotError`] when the bytes are not a whole, undamaged snapshot of a known version, or
+    /// hold a policy that is not built in.
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let payload = payload_of(bytes)?;
-        let router: Self =
-            ciborium::from_reader(payload).map_err(|error| SnapshotError::Invalid {
-                what: describe(&error),
-            })?;
+        Self::restore_with(bytes, &|_, _| None)
+    }
+
+    /// As [`restore`](Self::restore), with a loader for policies of your own: it gets the name and
+    /// the bytes of [`Policy::state`] and answers `None` for names it does not know.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore); and the loader's.
+    pub fn restore_with(bytes: &[u8], loader: &PolicyLoader<'_>) -> Result<Self, SnapshotError> {
+        let (version, payload) = payload_of(bytes)?;
+        let router = match version {
+            1 => read::<First>(payload)?.migrate()?,
+            _ => read::<Record>(payload)?.load(loader)?,
+        };
         if !router.is_sound() {
             let what = "its parts do not fit together".to_owned();
             return Err(SnapshotError::Invalid { what });
@@ -128,14 +158,163 @@ impl Router {
     }
 
     fn payload(&self) -> Vec<u8> {
+        let record = RecordRef {
+            arms: &self.arms,
+            features: &self.features,
+            cost: &self.cost,
+            policy: self.policy.name(),
+            state: &self.policy.state(),
+            epoch: self.epoch,
+        };
         let mut payload = Vec::new();
-        ciborium::into_writer(self, &mut payload).expect("writing to memory cannot fail");
+        ciborium::into_writer(&record, &mut payload).expect("writing to memory cannot fail");
         payload
     }
 }
 
+/// Makes a policy of its name and state; `None`: the name is not known.
+pub type PolicyLoader<'a> =
+    dyn Fn(&str, &[u8]) -> Option<Result<Box<dyn Policy>, PolicyError>> + 'a;
+
+/// A router as stored since version 2.
+#[derive(Deserialize)]
+struct Record {
+    arms: Vec<ArmSpec>,
+    features: Option<FeatureMap>,
+    cost: CostPredictor,
+    policy: String,
+    #[serde(with = "bytes")]
+    state: Vec<u8>,
+    epoch: u64,
+}
+
+/// [`Record`] to write.
+#[derive(Serialize)]
+struct RecordRef<'a> {
+    arms: &'a [ArmSpec],
+    features: &'a Option<FeatureMap>,
+    cost: &'a CostPredictor,
+    policy: &'a str,
+    #[serde(with = "bytes")]
+    state: &'a [u8],
+    epoch: u64,
+}
+
+/// Version 1: every router had a rule over a predictor.
+#[derive(Deserialize)]
+struct First {
+    arms: Vec<ArmSpec>,
+    features: Option<FeatureMap>,
+    predictor: Predictor,
+    calibration: Vec<Calibration>,
+    cost: CostPredictor,
+    rule: Rule,
+    exploration: Exploration,
+    control: Option<LambdaControl>,
+    epoch: u64,
+}
+
+impl Record {
+    fn load(self, loader: &PolicyLoader<'_>) -> Result<Router, SnapshotError> {
+        let known = built_in(&self.policy, &self.state);
+        let policy = known
+            .or_else(|| loader(&self.policy, &self.state))
+            .ok_or_else(|| SnapshotError::UnknownPolicy {
+                policy: self.policy.clone(),
+            })?
+            .map_err(|error| invalid(&error))?;
+        Ok(Router {
+            names: names(&self.arms).map_err(|error| invalid(&error))?,
+            arms: self.arms,
+            features: self.features,
+            cost: self.cost,
+            policy,
+            epoch: self.epoch,
+        })
+    }
+}
+
+impl First {
+    fn migrate(self) -> Result<Router, SnapshotError> {
+        let names = names(&self.arms).map_err(|error| invalid(&error))?;
+        let policy = RulePolicy::new(RuleParts {
+            arms: names.clone(),
+            predictor: self.predictor,
+            calibration: self.calibration,
+            rule: self.rule,
+            exploration: self.exploration,
+            control: self.control,
+        })
+        .map_err(|error| invalid(&error))?;
+        if !policy.is_sound() {
+            let what = "its parts do not fit together".to_owned();
+            return Err(SnapshotError::Invalid { what });
+        }
+        Ok(Router {
+            names,
+            arms: self.arms,
+            features: self.features,
+            cost: self.cost,
+            policy: Box::new(policy),
+            epoch: self.epoch,
+        })
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, SnapshotError> {
+    ciborium::from_reader(payload).map_err(|error| SnapshotError::Invalid {
+        what: describe(&error),
+    })
+}
+
+fn invalid(error: &dyn std::error::Error) -> SnapshotError {
+    SnapshotError::Invalid {
+        what: error.to_string(),
+    }
+}
+
+/// Bytes as one CBOR byte string, not as a list of numbers.
+mod bytes {
+    use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        from.deserialize_byte_buf(Bytes)
+    }
+
+    struct Bytes;
+
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a byte string")
+        }
+
+        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+
+        fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+            Ok(bytes)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
+            let mut bytes = Vec::new();
+            while let Some(byte) = seq.next_element()? {
+                bytes.push(byte);
+            }
+            Ok(bytes)
+        }
+    }
+}
+
 /// The checked payload of a snapshot.
-fn payload_of(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
+fn payload_of(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
     if bytes.get(..8).is_none_or(|magic| magic != SNAPSHOT_MAGIC) {
         return Err(SnapshotError::NotSnapshot);
     }
@@ -164,7 +343,7 @@ fn payload_of(bytes: &[u8]) -> Result<&[u8], SnapshotError> {
     if checksum(&header[..CHECKSUM], payload) != array::<32>(header, CHECKSUM) {
         return Err(SnapshotError::Corrupt { offset: CHECKSUM });
     }
-    Ok(payload)
+    Ok((version, payload))
 }
 
 fn array<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
@@ -180,7 +359,7 @@ fn checksum(header: &[u8], payload: &[u8]) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-fn describe(error: &ciborium::de::Error<std::io::Error>) -> String {
+pub(crate) fn describe(error: &ciborium::de::Error<std::io::Error>) -> String {
     match error {
         ciborium::de::Error::Io(_) => "it ends too early".to_owned(),
         ciborium::de::Error::Syntax(offset) => format!("malformed at byte {offset}"),

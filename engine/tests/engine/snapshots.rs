@@ -38,6 +38,33 @@ fn s03_resumed_routers_are_bit_identical() {
     }
 }
 
+/// Snapshots of every version ever written, and the decisions they led to.
+#[test]
+fn s05_older_versions_migrate() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let expect = std::fs::read_to_string(folder.join("v1/decisions.txt")).expect("golden");
+    let mut checked = 0;
+    for line in expect.lines() {
+        let (kind, digest) = line.split_once(' ').expect("kind and digest");
+        let bytes = std::fs::read(folder.join(format!("v1/{kind}.snapshot"))).expect("golden");
+        let router = Router::restore(&bytes).expect("a snapshot of version 1");
+        let mut hasher = blake3::Hasher::new();
+        for (i, context) in contexts(50, 4, 44).iter().enumerate() {
+            let decision = router
+                .decide(context, &i.to_string(), Seed(2))
+                .expect("decides");
+            let quality = decision.expected_quality.expect("predicted");
+            hasher.update(&quality.to_bits().to_le_bytes());
+            hasher.update(&decision.propensity.get().to_bits().to_le_bytes());
+        }
+        assert_eq!(hasher.finalize().to_hex().as_str(), digest, "{kind}");
+        let again = Router::restore(&router.snapshot()).expect("the newest version");
+        assert_eq!(again, router);
+        checked += 1;
+    }
+    assert_eq!(checked, PredictorKind::ALL.len());
+}
+
 #[test]
 fn s02_every_truncation_and_flipped_bit_is_found() {
     let bytes = plain(PredictorKind::Beta).snapshot();

@@ -1,0 +1,142 @@
+//! Why a policy cannot be made, asked or taught.
+
+use crate::exploration::ExplorationError;
+use crate::predictor::PredictorError;
+use crate::rule::RuleError;
+use crate::units::ArmId;
+
+/// Why a policy could not be made, asked or taught. The policy is unchanged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A parameter is out of range.
+    #[error("policy parameter `{name}` must be in {allowed}, got {got}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// The value as given.
+        got: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// There is no arm to choose from.
+    #[error("a policy needs at least one arm")]
+    NoArms,
+    /// None of the eligible arms may be chosen.
+    #[error("no eligible arm may be chosen")]
+    NothingEligible,
+    /// The arm's index is too large.
+    #[error("arm {got} does not exist, there are {arms}")]
+    Arm {
+        /// The index as given.
+        got: usize,
+        /// Arms of the policy.
+        arms: usize,
+    },
+    /// A part counts other arms than the policy.
+    #[error("{part}: {got}, the policy needs {expected}")]
+    Shape {
+        /// Which part, and what is counted.
+        part: &'static str,
+        /// What the part has.
+        got: usize,
+        /// What is needed.
+        expected: usize,
+    },
+    /// The context has another number of features than the policy's.
+    #[error("context has {got} features, the policy needs {expected}")]
+    Dimensions {
+        /// Features needed.
+        expected: usize,
+        /// Features given.
+        got: usize,
+    },
+    /// A weight is not a usable number.
+    #[error("weight must be in [0, 1e12], got {got}")]
+    Weight {
+        /// The value as given.
+        got: f64,
+    },
+    /// The policy's arms cannot be added to.
+    #[error("policy `{policy}` cannot take another arm")]
+    FixedArms {
+        /// Name of the policy.
+        policy: String,
+    },
+    /// The features are so far apart in scale that a number overflowed.
+    #[error("the features' scales differ too much to score arm {arm}")]
+    Singular {
+        /// The arm.
+        arm: usize,
+    },
+    /// Bytes do not hold a state of this policy.
+    #[error("the state of policy `{policy}` is invalid: {what}")]
+    State {
+        /// Name of the policy.
+        policy: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The rule weighs costs, and the arm has none.
+    #[error("arm `{arm}` is unpriced, and the policy weighs costs")]
+    Unpriced {
+        /// The arm's name.
+        arm: ArmId,
+    },
+    /// The predictor cannot be used.
+    #[error(transparent)]
+    Predictor(#[from] PredictorError),
+    /// The rule cannot be used.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The exploration cannot be used.
+    #[error(transparent)]
+    Exploration(#[from] ExplorationError),
+}
+
+impl PolicyError {
+    /// Stable code of the error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Parameter { .. } => "P0170",
+            Self::NoArms => "P0171",
+            Self::NothingEligible => "P0172",
+            Self::Arm { .. } | Self::Shape { .. } => "P0173",
+            Self::Dimensions { .. } => "P0174",
+            Self::Weight { .. } => "P0175",
+            Self::FixedArms { .. } => "P0176",
+            Self::Singular { .. } => "P0177",
+            Self::State { .. } => "P0178",
+            Self::Unpriced { .. } => "P0179",
+            Self::Predictor(error) => error.code(),
+            Self::Rule(error) => error.code(),
+            Self::Exploration(error) => error.code(),
+        }
+    }
+
+    /// How to fix it.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::Parameter { .. } => "choose a value in the allowed range",
+            Self::NoArms => "name at least one arm",
+            Self::NothingEligible => {
+                "put an arm back in service, or drop a requirement of the request"
+            }
+            Self::Shape { .. } => "give each part one entry per arm, in the arms' order",
+            Self::Arm { .. } => "use the arm's index in the order in which the arms were given",
+            Self::Dimensions { .. } => "make every context with the same feature map",
+            Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
+            Self::FixedArms { .. } => "make the policy again with all arms",
+            Self::Singular { .. } => "scale features to about [-1, 1], or raise the ridge",
+            Self::State { .. } => "restore an earlier generation, or make the policy again",
+            Self::Unpriced { .. } => {
+                "add the arm to the price catalogue, record `cost_usd`, or exclude the arm"
+            }
+            Self::Predictor(error) => error.help(),
+            Self::Rule(error) => error.help(),
+            Self::Exploration(error) => error.help(),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Policies: whatever turns a request into a probability for each arm, and learns from outcomes.
+//!
+//! A [`Policy`] counts arms from 0 to K − 1 and knows nothing of names, prices or windows: the
+//! [`Router`](crate::Router) around it decides who may answer, what each arm is expected to cost,
+//! and draws the arm from the policy's distribution. A policy's randomness is in its distribution
+//! alone, so that every propensity is exact.
+
+mod error;
+mod fixed;
+mod rule;
+mod state;
+
+use std::any::Any;
+use std::fmt;
+
+use crate::context::Context;
+use crate::decision::Reason;
+use crate::money::Usd;
+use crate::predictor::{Prediction, WEIGHT_MAX};
+use crate::units::{ArmId, Propensity, Quality};
+
+pub use error::PolicyError;
+pub use fixed::{Fixed, Random};
+pub use rule::{RuleParts, RulePolicy};
+pub use state::{decode_state, encode_state};
+
+pub(crate) use state::built_in;
+
+/// A policy over K arms.
+///
+/// Implement it to run a policy of your own in a [`Router`](crate::Router): decisions,
+/// propensities, caps, feedback by decision id, snapshots and the journal come with the router.
+pub trait Policy: fmt::Debug + Send + Sync {
+    /// Stable name of the kind, for instance `lin-ucb`: snapshots find their loader by it.
+    fn name(&self) -> &str;
+
+    /// K, the number of arms.
+    fn arms(&self) -> usize;
+
+    /// d, the number of features a context must have; `None`: any.
+    fn dimensions(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether the policy weighs costs, so that every arm in service needs a price.
+    fn needs_costs(&self) -> bool {
+        false
+    }
+
+    /// Writes the probability of each arm to `out`, shape (K), which comes zeroed.
+    ///
+    /// Probabilities sum to 1 within 10⁻¹² and are 0 for arms that are not eligible. The same
+    /// state and request give the same bits. In steady state nothing is allocated: scratch space
+    /// is in `work`.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when no arm may answer or the context cannot be used.
+    fn distribution(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut [f64],
+    ) -> Result<(), PolicyError>;
+
+    /// What the policy expects of each arm, shape (K); `out` is replaced.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when the context cannot be used.
+    fn estimates(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut Vec<Estimate>,
+    ) -> Result<(), PolicyError>;
+
+    /// Why `chosen` was drawn from `probabilities`; arms are named by `arms`.
+    fn reason(&self, request: &Request<'_>, arms: &[ArmId], drawn: Drawn<'_>) -> Reason {
+        let _ = (request, arms);
+        Reason::Drawn {
+            policy: self.name().to_owned(),
+            probability: drawn.probabilities[drawn.arm],
+        }
+    }
+
+    /// Probability that the policy's rule alone, without exploration, chooses the arm; `None`: the
+    /// policy does not learn from it.
+    fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
+        let _ = (request, work, arm);
+        None
+    }
+
+    /// Checks an outcome without learning it: what passes here, [`update`](Self::update) takes.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when anything about it is invalid.
+    fn check(&self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError>;
+
+    /// Learns one outcome.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when anything about the outcome is invalid; nothing is learned then.
+    fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError>;
+
+    /// Adds arm K with a prior; it is arm number K from then on.
+    ///
+    /// # Errors
+    /// [`PolicyError::FixedArms`] when the policy cannot take another arm.
+    fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError>;
+
+    /// The whole state as bytes, of which the loader of this name makes an equal policy; equal
+    /// states give equal bytes. [`encode_state`] does it for any type with serde.
+    fn state(&self) -> Vec<u8>;
+
+    /// An independent copy: what one learns, the other does not.
+    fn fork(&self) -> Box<dyn Policy>;
+
+    /// The policy as its own type, for callers that know it.
+    fn as_any(&self) -> &dyn Any;
+
+    /// The policy as its own type, to be changed.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+/// One request as a policy sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is known about it.
+    pub context: &'a Context,
+    /// Whether each arm may answer, shape (K).
+    pub eligible: &'a [bool],
+    /// Expected cost of each arm in US dollars, shape (K); `None`: unpriced.
+    pub costs: &'a [Option<f64>],
+    /// A floor for this request in place of the policy's own; `None`: the policy's.
+    pub floor: Option<f64>,
+}
+
+/// What one policy expects of one arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// Expected quality in [0, 1] and its variance; `None`: the policy predicts none.
+    pub quality: Option<Prediction>,
+    /// What the policy ranks arms by; larger is better. −∞ for arms that it may not choose.
+    pub score: f64,
+    /// Whether the arm meets the policy's own condition (its floor, its safe set).
+    pub feasible: bool,
+}
+
+/// The arm that was drawn, and from what.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn<'a> {
+    /// The arm.
+    pub arm: usize,
+    /// The probabilities it was drawn from, shape (K).
+    pub probabilities: &'a [f64],
+}
+
+/// What became of one decision, as a policy learns it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The arm that answered.
+    pub arm: usize,
+    /// Quality of the answer; `None`: no label.
+    pub quality: Option<Quality>,
+    /// What the call cost; `None`: unknown.
+    pub cost: Option<Usd>,
+    /// What the call was expected to cost, in US dollars; `None`: unpriced.
+    pub cost_expected: Option<f64>,
+    /// How much the outcome counts, ≥ 0; 1 unless the caller knows better.
+    pub weight: f64,
+    /// Probability with which the arm was chosen; `None`: not known.
+    pub propensity: Option<Propensity>,
+    /// Probability with which the policy's rule, without exploration, would choose the arm;
+    /// `None`: the policy makes no such difference.
+    pub rule_chance: Option<f64>,
+}
+
+/// What is believed of a new arm before it answers anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArmPrior {
+    /// The arm's name.
+    pub id: ArmId,
+    /// Expected quality in [0, 1].
+    pub quality: f64,
+    /// Outcomes this belief is worth, ≥ 0.
+    pub strength: f64,
+    /// An arm whose knowledge is taken over, discounted to `strength` outcomes; `None`: none.
+    pub like: Option<usize>,
+}
+
+/// Scratch space of decisions: reuse one per thread, and nothing is allocated in steady state.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    /// Probabilities of the last decision, shape (K).
+    pub probabilities: Vec<f64>,
+    /// Whether each arm could answer the last request, shape (K).
+    pub eligible: Vec<bool>,
+    /// Expected costs of the last request in US dollars, shape (K).
+    pub costs: Vec<Option<f64>>,
+    /// For policies: predictions per arm.
+    pub predictions: Vec<Prediction>,
+    /// For policies: any numbers.
+    pub floats: Vec<f64>,
+    /// For policies: more numbers.
+    pub more: Vec<f64>,
+    /// For policies: numbers in single precision.
+    pub singles: Vec<f32>,
+}
+
+/// Whether the outcome's arm and weight can be used.
+pub(crate) fn check_arm(policy: &dyn Policy, outcome: &Outcome) -> Result<(), PolicyError> {
+    let arms = policy.arms();
+    if outcome.arm >= arms {
+        return Err(PolicyError::Arm {
+            got: outcome.arm,
+            arms,
+        });
+    }
+    if !(0.0..=WEIGHT_MAX).contains(&outcome.weight) {
+        return Err(PolicyError::Weight {
+            got: outcome.weight,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,426 @@
+//! The policy that Plimsoll is named for: a predictor of quality, a decision rule that draws the
+//! line, and exploration around it.
+
+use std::any::Any;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ArmPrior, Drawn, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state,
+};
+use crate::calibration::Calibration;
+use crate::context::Context;
+use crate::decision::{Reason, Saving};
+use crate::exploration::{Exploration, ExplorationKind};
+use crate::predictor::{Detail, Prediction, Predictor};
+use crate::rule::{ArmScore, LambdaControl, Rule, Verdict};
+use crate::units::{ArmId, Propensity};
+
+/// What a [`RulePolicy`] is made of.
+#[derive(Clone, Debug)]
+pub struct RuleParts {
+    /// The arms' names, shape (K); every other part counts arms in this order.
+    pub arms: Vec<ArmId>,
+    /// Quality per arm.
+    pub predictor: Predictor,
+    /// One calibration per arm, shape (K); empty: none.
+    pub calibration: Vec<Calibration>,
+    /// The decision rule.
+    pub rule: Rule,
+    /// How other arms are tried.
+    pub exploration: Exploration,
+    /// Online control of an average floor's λ; `None`: λ stays.
+    pub control: Option<LambdaControl>,
+}
+
+/// A predictor of quality, one of the rules of [`Rule`], and exploration with exact propensities.
+///
+/// For every request: predictions are calibrated, the rule turns them and the expected costs into
+/// utilities, and [`Exploration`] moves a known share of probability to other safe arms.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RulePolicy {
+    arms: Vec<ArmId>,
+    predictor: Predictor,
+    calibration: Vec<Calibration>,
+    rule: Rule,
+    exploration: Exploration,
+    control: Option<LambdaControl>,
+}
+
+impl RulePolicy {
+    pub(crate) const NAME: &'static str = "rule";
+
+    /// The policy of these parts.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when the parts do not fit together or a parameter is out of range.
+    pub fn new(parts: RuleParts) -> Result<Self, PolicyError> {
+        let RuleParts {
+            arms,
+            predictor,
+            calibration,
+            rule,
+            exploration,
+            control,
+        } = parts;
+        let calibration = if calibration.is_empty() {
+            vec![Calibration::None; arms.len()]
+        } else {
+            calibration
+        };
+        let policy = Self {
+            arms,
+            predictor,
+            calibration,
+            rule,
+            exploration,
+            control,
+        };
+        policy.check_parts()?;
+        Ok(policy)
+    }
+
+    fn check_parts(&self) -> Result<(), PolicyError> {
+        let expected = self.arms.len();
+        if expected == 0 {
+            return Err(PolicyError::NoArms);
+        }
+        let fits = |part, got: usize| {
+            if got == expected {
+                Ok(())
+            } else {
+                Err(PolicyError::Shape {
+                    part,
+                    got,
+                    expected,
+                })
+            }
+        };
+        fits("arms of the predictor", self.predictor.arms())?;
+        fits("number of calibrations", self.calibration.len())?;
+        self.rule.check(&self.arms)?;
+        self.exploration.validate()?;
+        if let Some(control) = &self.control {
+            control.check()?;
+        }
+        Ok(())
+    }
+
+    /// Whether a restored policy can be used without running out of bounds.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.check_parts().is_ok()
+            && self.predictor.is_sound()
+            && self.calibration.iter().all(Calibration::is_sound)
+    }
+
+    /// The predictor of quality.
+    #[must_use]
+    pub fn predictor(&self) -> &Predictor {
+        &self.predictor
+    }
+
+    /// The decision rule.
+    #[must_use]
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// The exploration.
+    #[must_use]
+    pub fn exploration(&self) -> &Exploration {
+        &self.exploration
+    }
+
+    /// Replaces the rule.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when the rule does not fit; the old one stays then.
+    pub fn set_rule(&mut self, rule: Rule) -> Result<(), PolicyError> {
+        rule.check(&self.arms)?;
+        self.rule = rule;
+        Ok(())
+    }
+
+    /// Replaces the exploration.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when a parameter is out of range; the old one stays then.
+    pub fn set_exploration(&mut self, exploration: Exploration) -> Result<(), PolicyError> {
+        exploration.validate()?;
+        self.exploration = exploration;
+        Ok(())
+    }
+
+    /// What the rule knows of each arm, shape (K).
+    pub(crate) fn scores(
+        &self,
+        detail: Detail,
+        request: &Request<'_>,
+        work: &mut Workspace,
+    ) -> Result<Vec<ArmScore>, PolicyError> {
+        self.predictor
+            .predict_as(detail, request.context, &mut work.predictions)?;
+        let parts = work.predictions.iter().zip(&self.calibration);
+        let known = request.eligible.iter().zip(request.costs);
+        let score = |((arm, (prediction, calibration)), (eligible, cost)): (
+            (&ArmId, (&Prediction, &Calibration)),
+            (&bool, &Option<f64>),
+        )| {
+            let calibrated = calibration.apply_to(*prediction);
+            ArmScore {
+                arm: arm.clone(),
+                quality: calibrated.mean,
+                variance: calibrated.variance,
+                expected_cost: *cost,
+                eligible: *eligible,
+            }
+        };
+        Ok(self.arms.iter().zip(parts).zip(known).map(score).collect())
+    }
+
+    /// Variances are needed by the per-request floor and by a floor under exploration.
+    fn detail(&self) -> Detail {
+        let floor = matches!(self.rule, Rule::PerRequestFloor(_));
+        let guarded = self.exploration.kind != ExplorationKind::None
+            && self.exploration.quality_min.is_some();
+        if floor || guarded {
+            Detail::Full
+        } else {
+            Detail::Means
+        }
+    }
+
+    /// The rule for this request: its own floor replaces the policy's.
+    fn rule_for(&self, request: &Request<'_>) -> Rule {
+        match (&self.rule, request.floor) {
+            (Rule::PerRequestFloor(rule), Some(quality)) => {
+                let mut rule = *rule;
+                rule.quality = quality;
+                Rule::PerRequestFloor(rule)
+            }
+            (rule, _) => rule.clone(),
+        }
+    }
+
+    fn adapt(&mut self, quality: f64, weight: f64) {
+        if let (Some(control), Rule::AverageFloor(rule)) = (&mut self.control, &mut self.rule) {
+            let lambda = rule.lambda_low + rule.share_high * (rule.lambda_high - rule.lambda_low);
+            let next = control.step(lambda, quality, weight);
+            (rule.lambda_low, rule.lambda_high, rule.share_high) = (next, next, 0.0);
+        }
+    }
+
+    fn rule_reason(&self, verdict: &Verdict, scores: &[ArmScore], drawn: Drawn<'_>) -> Reason {
+        let chosen = drawn.arm;
+        let probability = drawn.probabilities[chosen];
+        let Verdict::Ranked {
+            components,
+            infeasible,
+        } = verdict
+        else {
+            return match self.rule {
+                Rule::Mix(_) => Reason::Mixed { share: probability },
+                _ => Reason::Fixed,
+            };
+        };
+        let wins = |utility: &[f64]| {
+            utility.iter().all(|other| *other <= utility[chosen]) && utility[chosen].is_finite()
+        };
+        let Some(part) = components.iter().position(|c| wins(&c.utility)) else {
+            let utility = &components[0].utility;
+            let best =
+                (0..utility.len()).fold(0, |a, b| if utility[b] > utility[a] { b } else { a });
+            let instead_of = scores[best].arm.clone();
+            return Reason::Explored {
+                instead_of,
+                probability,
+            };
+        };
+        let score = &scores[chosen];
+        let saving = saving(scores, score);
+        match &self.rule {
+            Rule::PerRequestFloor(rule) => {
+                let (floor, probability) = (rule.quality, rule.probability(score));
+                if *infeasible {
+                    Reason::Infeasible { floor, probability }
+                } else {
+                    Reason::CheapestAboveFloor {
+                        floor,
+                        probability,
+                        saving,
+                    }
+                }
+            }
+            Rule::AverageFloor(rule) => {
+                // With one component, it is the high one exactly when its share is 1.
+                let high = part == 1 || rule.share_high >= 1.0;
+                let lambda = if high {
+                    rule.lambda_high
+                } else {
+                    rule.lambda_low
+                };
+                Reason::BestTrade {
+                    lambda,
+                    quality: score.quality,
+                    saving,
+                }
+            }
+            Rule::Anchored { share, arm, .. }
+                if part + 1 == components.len() && *share > 0.0 && score.arm == *arm =>
+            {
+                Reason::Anchored { share: *share }
+            }
+            Rule::Anchored { rule, .. } => Reason::BestTrade {
+                lambda: rule.lambda_low,
+                quality: score.quality,
+                saving,
+            },
+            Rule::Fixed(_) | Rule::Mix(_) => Reason::Fixed,
+        }
+    }
+}
+
+impl Policy for RulePolicy {
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    fn arms(&self) -> usize {
+        self.arms.len()
+    }
+
+    fn dimensions(&self) -> Option<usize> {
+        Some(self.predictor.dimensions())
+    }
+
+    fn needs_costs(&self) -> bool {
+        self.rule.needs_costs()
+    }
+
+    fn distribution(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut [f64],
+    ) -> Result<(), PolicyError> {
+        let scores = self.scores(self.detail(), request, work)?;
+        match self.rule_for(request).judge(&scores) {
+            Verdict::Nothing => return Err(PolicyError::NothingEligible),
+            Verdict::Stated(probabilities) => out.copy_from_slice(&probabilities),
+            Verdict::Ranked { components, .. } => {
+                for component in &components {
+                    let part = self.exploration.spread(component, &scores);
+                    crate::linalg::axpy(component.share, &part, out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn estimates(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut Vec<Estimate>,
+    ) -> Result<(), PolicyError> {
+        let scores = self.scores(Detail::Full, request, work)?;
+        let rule = self.rule_for(request);
+        let verdict = rule.judge(&scores);
+        let estimate = |(arm, score): (usize, &ArmScore)| Estimate {
+            quality: Some(Prediction {
+                mean: score.quality,
+                variance: score.variance,
+            }),
+            score: match &verdict {
+                Verdict::Ranked { components, .. } => components[0].utility[arm],
+                Verdict::Stated(shares) => shares[arm],
+                Verdict::Nothing => f64::NEG_INFINITY,
+            },
+            feasible: match &rule {
+                Rule::PerRequestFloor(rule) => rule.feasible(score),
+                _ => score.eligible,
+            },
+        };
+        out.clear();
+        out.extend(scores.iter().enumerate().map(estimate));
+        Ok(())
+    }
+
+    fn reason(&self, request: &Request<'_>, _: &[ArmId], drawn: Drawn<'_>) -> Reason {
+        let scores = self.scores(self.detail(), request, &mut Workspace::default());
+        let scores = scores.expect("a request that was decided can be scored");
+        let verdict = self.rule_for(request).judge(&scores);
+        self.rule_reason(&verdict, &scores, drawn)
+    }
+
+    fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
+        self.control?;
+        let scores = self.scores(self.detail(), request, work).ok()?;
+        let Verdict::Ranked { components, .. } = self.rule.judge(&scores) else {
+            return None;
+        };
+        let chance = components
+            .iter()
+            .map(|component| component.share * Exploration::NONE.spread(component, &scores)[arm]);
+        Some(chance.sum())
+    }
+
+    fn check(&self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
+        self.predictor
+            .check_outcome(context, outcome.arm, outcome.weight)?;
+        Ok(())
+    }
+
+    fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
+        let Some(quality) = outcome.quality else {
+            return self.check(context, outcome);
+        };
+        self.predictor
+            .update(context, outcome.arm, quality, outcome.weight)?;
+        if let Some(chance) = outcome.rule_chance {
+            let propensity = outcome.propensity.map_or(1.0, Propensity::get);
+            self.adapt(quality.get(), outcome.weight * chance / propensity);
+        }
+        Ok(())
+    }
+
+    fn add_arm(&mut self, _: &ArmPrior) -> Result<(), PolicyError> {
+        Err(PolicyError::FixedArms {
+            policy: Self::NAME.to_owned(),
+        })
+    }
+
+    fn state(&self) -> Vec<u8> {
+        encode_state(self)
+    }
+
+    fn fork(&self) -> Box<dyn Policy> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// What the chosen arm saves against the eligible arm of highest expected quality.
+fn saving(scores: &[ArmScore], chosen: &ArmScore) -> Option<Saving> {
+    let best = scores
+        .iter()
+        .filter(|s| s.eligible)
+        .reduce(|best, s| if s.quality > best.quality { s } else { best })?;
+    let (own, reference) = (chosen.expected_cost?, best.expected_cost?);
+    let share = if reference > 0.0 {
+        1.0 - own / reference
+    } else {
+        0.0
+    };
+    (share > 0.0).then(|| Saving {
+        against: best.arm.clone(),
+        share,
+    })
+}

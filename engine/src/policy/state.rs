@@ -1,0 +1,50 @@
+//! Policies as bytes.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Fixed, Policy, PolicyError, Random, RulePolicy};
+
+/// A state as bytes (CBOR): equal states give equal bytes.
+pub fn encode_state<T: Serialize>(state: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(state, &mut bytes).expect("writing to memory cannot fail");
+    bytes
+}
+
+/// The state of [`encode_state`]'s bytes.
+///
+/// # Errors
+/// [`PolicyError::State`] when the bytes do not hold such a state.
+pub fn decode_state<T: DeserializeOwned>(policy: &str, bytes: &[u8]) -> Result<T, PolicyError> {
+    ciborium::from_reader(bytes).map_err(|error| PolicyError::State {
+        policy: policy.to_owned(),
+        what: crate::snapshot::describe(&error),
+    })
+}
+
+/// The built-in policy of that name; `None`: no built-in policy has it.
+pub(crate) fn built_in(name: &str, bytes: &[u8]) -> Option<Result<Box<dyn Policy>, PolicyError>> {
+    Some(match name {
+        RulePolicy::NAME => load(name, bytes, RulePolicy::is_sound),
+        Fixed::NAME => load(name, bytes, Fixed::is_sound),
+        Random::NAME => load(name, bytes, Random::is_sound),
+        _ => return None,
+    })
+}
+
+fn load<P: Policy + DeserializeOwned + 'static>(
+    name: &str,
+    bytes: &[u8],
+    is_sound: impl Fn(&P) -> bool,
+) -> Result<Box<dyn Policy>, PolicyError> {
+    let policy: P = decode_state(name, bytes)?;
+    if is_sound(&policy) {
+        Ok(Box::new(policy))
+    } else {
+        Err(PolicyError::State {
+            policy: name.to_owned(),
+            what: "its parts do not fit together".to_owned(),
+        })
+    }
+}
