@@ -59,6 +59,7 @@ mod context;
 mod cost;
 mod decision;
 mod distribution;
+mod event;
 mod exploration;
 mod features;
 mod feedback;
@@ -87,6 +88,7 @@ pub use context::{Context, ContextError, FEATURE_ABS_MAX};
 pub use cost::{COST_TASKS_MAX, CostError, CostPredictor, CostRow, OUTPUT_TOKENS_PRIOR};
 pub use decision::{Decision, Reason, Saving};
 pub use distribution::{Distribution, DistributionError, SUM_TOLERANCE};
+pub use event::Event;
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
     CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
