@@ -53,6 +53,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 mod arm;
+mod arms_in_service;
 mod calibration;
 mod config;
 mod context;
@@ -63,6 +64,7 @@ mod event;
 mod exploration;
 mod features;
 mod feedback;
+mod ledger;
 mod linalg;
 mod math;
 mod money;
@@ -72,10 +74,12 @@ mod random;
 mod router;
 mod router_error;
 mod rule;
+mod session;
 mod snapshot;
 mod units;
 
 pub use arm::ArmSpec;
+pub use arms_in_service::{ArmBelief, PRIOR_STRENGTH_NEW_ARM};
 pub use calibration::{
     Calibration, CalibrationError, CalibrationKind, CalibrationRow, ISOTONIC_SLOPE,
 };
@@ -95,10 +99,14 @@ pub use features::{
     TextFeaturesConfig,
 };
 pub use feedback::Feedback;
+pub use ledger::{
+    Account, Cap, Denied, HOLD_MS, Ledger, LedgerError, Overrun, Reservation, Scope, ScopeKind,
+    Settlement,
+};
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
-    ArmPrior, Drawn, Estimate, Fixed, Outcome, Policy, PolicyError, Random, Request, RuleParts,
-    RulePolicy, Workspace, decode_state, encode_state,
+    ArmPrior, Drawn, Estimate, Fixed, GUARD_SHARE, GUARDED_PULLS, Outcome, Policy, PolicyError,
+    Random, Request, RuleParts, RulePolicy, Workspace, decode_state, encode_state,
 };
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
@@ -108,7 +116,10 @@ pub use predictor::{
 pub use router::{Call, Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
-    ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
+    ArmScore, AverageFloor, BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX,
+    BUDGET_NEWEST, BUDGET_STEP, Budget, LAMBDA_MAX, LambdaControl, NonInferiority, PerRequestFloor,
+    Rule, RuleError,
 };
+pub use session::{CACHE_TTL_MS, SessionState};
 pub use snapshot::{PolicyLoader, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};

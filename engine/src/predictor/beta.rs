@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows};
 
@@ -37,6 +38,10 @@ impl Beta {
 
     pub(super) fn update(&mut self, config: &PredictorConfig, arm: usize, r: f64, weight: f64) {
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        self.arms.push(belief.tally(|like| self.arms[like]).0);
     }
 
     pub(super) fn is_sound(&self, arms: usize) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows};
 use crate::context::Context;
@@ -75,6 +76,15 @@ impl Tasks {
             cells[arm].push(1.0, r, weight);
         }
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (tally, share) = belief.tally(|like| self.arms[like]);
+        self.arms.push(tally);
+        for cells in self.cells.values_mut() {
+            let cell = belief.like.map(|like| cells[like].times(share));
+            cells.push(cell.unwrap_or_default());
+        }
     }
 
     pub(super) fn is_sound(&self, arms: usize) -> bool {

@@ -3,6 +3,8 @@
 mod common;
 mod cost;
 mod decisions;
+mod ledger;
 mod numerics;
+mod sessions;
 mod snapshots;
 mod structure;
