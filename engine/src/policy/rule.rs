@@ -464,14 +464,12 @@ impl Policy for RulePolicy {
 
     fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
         self.control?;
-        let mut scores = self.scores(self.detail(), request, work).ok()?;
-        let (Verdict::Ranked { components, .. }, _) = self.verdict(request, &mut scores) else {
+        if !self.rule.ranks() {
             return None;
-        };
-        let chance = components
-            .iter()
-            .map(|component| component.share * Exploration::NONE.spread(component, &scores)[arm]);
-        Some(chance.sum())
+        }
+        let mut out = vec![0.0; self.arms.len()];
+        self.distribution(request, work, &mut out).ok()?;
+        Some(out[arm])
     }
 
     fn check(&self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
