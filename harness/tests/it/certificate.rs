@@ -1,24 +1,14 @@
 //! Tuning on three parts, certificates, and checks of them, on generated logs.
 
-use plimsoll::{ArmId, ObjectiveConfig, PolicyConfig, PredictorChoice, Quality, RuleKind, Seed};
-use plimsoll_datasets::{EvidenceKind, Outcome, OutcomeLog, Request};
+use plimsoll::{ArmId, ObjectiveConfig, PolicyConfig, PredictorChoice, RuleKind, Seed};
+use plimsoll_datasets::{EvidenceKind, OutcomeLog, Request};
 use plimsoll_harness::certificate::{
     Certificate, CertificateError, Certified, Check, CheckOptions, Files, SegmentMode,
     SegmentStatus, Shortfall, Standing, TuneOptions, Tuning, check, tune,
 };
-use plimsoll_harness::{EvidenceError, ReplayInput, RowCounts};
+use plimsoll_harness::{EvidenceError, ReplayInput};
 
-/// A number in [0, 1) that depends on its arguments only.
-fn uniform(seed: u64, i: usize, what: u64) -> f64 {
-    let mut x = seed ^ (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (what << 48);
-    for _ in 0..3 {
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x ^= x >> 27;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float")]
-    let unit = (x >> 11) as f64 / (1_u64 << 53) as f64;
-    unit
-}
+use crate::logs::{coin, outcome};
 
 /// Chances of a good answer to easy and to hard requests; a third is hard.
 struct World {
@@ -55,7 +45,7 @@ fn request(n: usize, i: usize, seed: u64, world: &World) -> Request {
     let hard = i.is_multiple_of(3);
     let right = |chances: (f64, f64), what: u64| {
         let chance = if hard { chances.1 } else { chances.0 };
-        f64::from(u8::from(uniform(seed, i, what) < chance))
+        coin(seed, i, what, chance)
     };
     let step = 28 * DAY / i64::try_from(n).expect("small");
     Request {
@@ -70,29 +60,8 @@ fn request(n: usize, i: usize, seed: u64, world: &World) -> Request {
     }
 }
 
-fn outcome(arm: u32, quality: f64, cost: &str) -> Outcome {
-    Outcome {
-        arm,
-        quality: Some(Quality::new(quality).expect("in range")),
-        cost: Some(cost.parse().expect("money")),
-        input_tokens: None,
-        output_tokens: None,
-        cached_input_tokens: None,
-        reasoning_tokens: None,
-        propensity: None,
-        served: None,
-        latency_ms: None,
-        status: None,
-    }
-}
-
 fn input(log: &OutcomeLog) -> ReplayInput<'_> {
-    ReplayInput {
-        log,
-        evidence: EvidenceKind::FullInformation,
-        rows: RowCounts::default(),
-        catalogue_digest: None,
-    }
+    crate::logs::input(log, EvidenceKind::FullInformation)
 }
 
 fn floor(quality: f64) -> TuneOptions {
@@ -298,10 +267,7 @@ fn a_log_without_propensities_certifies_nothing() {
         request.outcomes.remove(i % 2);
         request.outcomes[0].served = Some(true);
     }
-    let input = ReplayInput {
-        evidence: EvidenceKind::Observational,
-        ..input(&log)
-    };
+    let input = crate::logs::input(&log, EvidenceKind::Observational);
     let error = tune(&input, &floor(0.9), &|_| ()).expect_err("observational");
     assert_eq!(error, CertificateError::Observational);
 }

@@ -4,17 +4,9 @@ use plimsoll::{
     Aim, ArmId, ObjectiveConfig, PolicyConfig, PredictorChoice, Propensity, Quality, RuleKind, Seed,
 };
 use plimsoll_datasets::{EvidenceKind, Outcome, OutcomeLog, Request, Split};
-use plimsoll_harness::{
-    Decision, Evaluation, EvidenceError, LOGGED, ReplayInput, ReplayOptions, RowCounts, replay,
-};
-use rand::{RngExt, SeedableRng};
-use rand_xoshiro::Xoshiro256PlusPlus;
+use plimsoll_harness::{Decision, Evaluation, EvidenceError, LOGGED, ReplayOptions, replay};
 
-/// A number in [0, 1) that depends on its arguments only.
-fn uniform(seed: u64, i: usize, what: u64) -> f64 {
-    let key = (seed << 40) ^ ((i as u64) << 8) ^ what;
-    Xoshiro256PlusPlus::seed_from_u64(key).random()
-}
+use crate::logs::{coin, input, outcome, uniform};
 
 /// Two arms on easy and hard requests. The cheap one fails half of the hard ones.
 const QUALITY: [[f64; 2]; 2] = [[0.95, 0.5], [0.96, 0.93]];
@@ -49,7 +41,7 @@ impl Recipe {
     fn request(&self, i: usize) -> Request {
         let hard = uniform(self.seed, i, 1) < 0.5;
         let arm = usize::from(uniform(self.seed, i, 2) >= (self.cheap)(hard));
-        let right = uniform(self.seed, i, 3) < QUALITY[arm][usize::from(hard)];
+        let right = coin(self.seed, i, 3, QUALITY[arm][usize::from(hard)]);
         let propensity = self.claim.map(|claim| {
             let p = if arm == 0 {
                 claim(hard)
@@ -59,17 +51,8 @@ impl Recipe {
             Propensity::new(p).expect("in range")
         });
         let outcome = Outcome {
-            arm: u32::try_from(arm).expect("two arms"),
-            quality: Some(Quality::new(f64::from(u8::from(right))).expect("in range")),
-            cost: Some(COST[arm].parse().expect("money")),
-            input_tokens: None,
-            output_tokens: None,
-            cached_input_tokens: None,
-            reasoning_tokens: None,
             propensity,
-            served: None,
-            latency_ms: None,
-            status: None,
+            ..outcome(arm, right, COST[arm])
         };
         Request {
             id: format!("r{i}"),
@@ -84,7 +67,7 @@ impl Recipe {
 
 const FAIR: Recipe = Recipe {
     n: 6000,
-    seed: 1,
+    seed: 3,
     cheap: |_| 0.5,
     claim: Some(|_| 0.5),
     visible: true,
@@ -98,12 +81,7 @@ fn options(objective: ObjectiveConfig) -> ReplayOptions {
 }
 
 fn run(log: &OutcomeLog, options: &ReplayOptions) -> Result<Evaluation, EvidenceError> {
-    let input = ReplayInput {
-        log,
-        evidence: log.evidence().kind,
-        rows: RowCounts::default(),
-        catalogue_digest: None,
-    };
+    let input = input(log, log.evidence().kind);
     Ok(replay(&input, options, &|_| ())?.evaluation)
 }
 

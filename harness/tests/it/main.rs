@@ -3,6 +3,7 @@
 mod certificate;
 mod learning;
 mod logged;
+mod logs;
 mod ope_laws;
 mod ope_vectors;
 mod replay;

@@ -1,23 +1,13 @@
 //! Whole replays on generated logs, by condition of the test matrix.
 
-use plimsoll::{Aim, ArmId, ObjectiveConfig, PolicyConfig, Quality, RuleKind, Seed, Usd};
+use plimsoll::{Aim, ArmId, ObjectiveConfig, PolicyConfig, RuleKind, Seed, Usd};
 use plimsoll_datasets::{EvidenceKind, Outcome, OutcomeLog, Request, Split};
 use plimsoll_harness::{
-    Decision, EvidenceError, FrontierKind, Replay, ReplayInput, ReplayOptions, RowCounts, compare,
-    explain, replay,
+    Decision, EvidenceError, FrontierKind, Replay, ReplayInput, ReplayOptions, compare, explain,
+    replay,
 };
 
-/// A number in [0, 1) that depends on its arguments only.
-fn uniform(seed: u64, i: usize, what: u64) -> f64 {
-    let mut x = seed ^ (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (what << 48);
-    for _ in 0..3 {
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x ^= x >> 27;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float")]
-    let unit = (x >> 11) as f64 / (1_u64 << 53) as f64;
-    unit
-}
+use crate::logs::{coin, outcome, uniform};
 
 /// `arms` are (name, cost in USD, quality of easy, quality of hard requests).
 fn log(n: usize, seed: u64, arms: &[(&str, &str, f64, f64)]) -> OutcomeLog {
@@ -34,12 +24,12 @@ fn log(n: usize, seed: u64, arms: &[(&str, &str, f64, f64)]) -> OutcomeLog {
                 .enumerate()
                 .map(|(a, (name, cost, easy_quality, hard_quality))| {
                     let chance = if hard { *hard_quality } else { *easy_quality };
-                    let right = uniform(seed, i, a as u64) < chance;
+                    let right = coin(seed, i, a as u64, chance);
                     let arm = names
                         .iter()
                         .position(|n| n.as_str() == *name)
                         .expect("listed");
-                    outcome(arm, f64::from(u8::from(right)), cost)
+                    outcome(arm, right, cost)
                 })
                 .collect();
             outcomes.sort_by_key(|o| o.arm);
@@ -62,22 +52,6 @@ fn log(n: usize, seed: u64, arms: &[(&str, &str, f64, f64)]) -> OutcomeLog {
     }
 }
 
-fn outcome(arm: usize, quality: f64, cost: &str) -> Outcome {
-    Outcome {
-        arm: u32::try_from(arm).expect("few arms"),
-        quality: Some(Quality::new(quality).expect("in range")),
-        cost: Some(cost.parse().expect("money")),
-        input_tokens: None,
-        output_tokens: None,
-        cached_input_tokens: None,
-        reasoning_tokens: None,
-        propensity: None,
-        served: None,
-        latency_ms: None,
-        status: None,
-    }
-}
-
 const PAIR: [(&str, &str, f64, f64); 2] =
     [("cheap", "0.001", 0.98, 0.3), ("dear", "0.02", 0.98, 0.9)];
 
@@ -89,12 +63,7 @@ fn options(objective: ObjectiveConfig) -> ReplayOptions {
 }
 
 fn input(log: &OutcomeLog) -> ReplayInput<'_> {
-    ReplayInput {
-        log,
-        evidence: EvidenceKind::FullInformation,
-        rows: RowCounts::default(),
-        catalogue_digest: None,
-    }
+    crate::logs::input(log, EvidenceKind::FullInformation)
 }
 
 fn run(log: &OutcomeLog, options: &ReplayOptions) -> Result<Replay, EvidenceError> {
