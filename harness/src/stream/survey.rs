@@ -372,17 +372,11 @@ fn sampled(batch: &LoggedBatch, row: usize, key: u64, is_train: bool) -> Sampled
     let tokens = batch.input_tokens[row];
     let input_tokens = (tokens != NO_TOKENS).then_some(u64::from(tokens));
     let outcome = Outcome {
-        arm: 0,
         quality: Quality::new(batch.quality[row]).ok(),
         cost: Usd::from_f64(batch.cost_usd[row]),
         input_tokens,
-        output_tokens: None,
-        cached_input_tokens: None,
-        reasoning_tokens: None,
-        propensity: None,
         served: Some(true),
-        latency_ms: None,
-        status: None,
+        ..Outcome::new(0)
     };
     Sampled {
         key,
