@@ -113,12 +113,16 @@ fn evaluation(
     };
     let changes = judged.against.is_left(&judged.probabilities);
     let mut trust = sections::trust(fitted, judged)?;
-    trust.intervals.extend(chosen);
+    trust.intervals.extend(chosen.map(|choice| IntervalChoice {
+        quantity: format!("{} under logged choices", trust.score()),
+        ..choice
+    }));
     let mut doubts = sections::doubts(options, fitted, judged);
     doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
         savings: paired.savings.fraction,
         floor: &judged.floor,
+        score: trust.score(),
         floor_quality,
         confidence: fitted.confidence,
         baseline: &baseline.model,
@@ -137,7 +141,8 @@ fn evaluation(
     let verdict = verdict(&findings);
     if !broken(true).is_empty() {
         diagnostics.warnings.push(format!(
-            "quality is below the line in {}, which was waived",
+            "{} is below the line in {}, which was waived",
+            trust.score(),
             sections::some_of(&broken(true))
         ));
     }

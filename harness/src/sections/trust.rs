@@ -6,7 +6,7 @@ use super::{count, judges};
 use plimsoll_datasets::EvidenceKind;
 
 use crate::error::EvidenceError;
-use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust};
+use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust, score_of};
 use crate::judge::Clusters;
 use crate::logged;
 use crate::promise::mean;
@@ -29,7 +29,7 @@ pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, Evide
         cluster_by: study.table.cluster_by.to_owned(),
         largest_cluster_share: largest_cluster(study),
         looks: 1,
-        intervals: intervals(judged),
+        intervals: intervals(judged, score_of(&scored_by)),
         ..Trust::default()
     };
     match &study.test.logged {
@@ -189,7 +189,7 @@ fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<Option<usize>>, Vec<Opt
         .unzip()
 }
 
-fn intervals(judged: &Judged) -> Vec<IntervalChoice> {
+fn intervals(judged: &Judged, score: &str) -> Vec<IntervalChoice> {
     vec![
         IntervalChoice {
             quantity: "floor".to_owned(),
@@ -197,7 +197,7 @@ fn intervals(judged: &Judged) -> Vec<IntervalChoice> {
             reason: judged.floor.reason.to_owned(),
         },
         IntervalChoice {
-            quantity: "quality, cost and savings".to_owned(),
+            quantity: format!("{score}, cost and savings"),
             method: "paired cluster bootstrap".to_owned(),
             reason: "policy and baseline answer the same requests, and rows of one cluster \
                      move together"

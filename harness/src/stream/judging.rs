@@ -368,6 +368,7 @@ pub(super) fn evaluation(
     let findings = Findings {
         savings: all.savings.fraction,
         floor: &floor,
+        score: all.trust.score(),
         floor_quality,
         confidence: fitted.confidence,
         baseline: &all.baseline.model,
@@ -537,7 +538,7 @@ fn trust(
             reason: floor.reason.to_owned(),
         },
         IntervalChoice {
-            quantity: "quality, cost and savings".to_owned(),
+            quantity: format!("{}, cost and savings", all.trust.score()),
             method: METHOD.to_owned(),
             reason: format!(
                 "sums over {} hashed buckets of whole sessions: at this size normal, and exact in \

@@ -260,6 +260,12 @@ fn o08_a_changed_or_partial_judge_is_no_evidence() {
     assert_refused(&judged(|_| "dear"), "independent judge");
     let sound = judged(|_| "v1");
     assert_eq!(sound.trust.judges, ["v1"]);
+    // Nobody has compared the judge with people: its score is not called quality.
+    assert_eq!(sound.trust.score(), "judged quality");
+    let reasons = sound.verdict.reasons.join(" ");
+    let judged = reasons.matches("judged quality").count();
+    assert!(judged > 0, "{reasons}");
+    assert_eq!(reasons.matches("quality").count(), judged, "{reasons}");
     assert!(sound.trust.gates.iter().all(|gate| gate.passed));
 }
 
