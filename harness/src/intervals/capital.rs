@@ -8,7 +8,7 @@ const PLUG_IN_SHARE: f64 = 0.7;
 /// still unseen. Geometric, because the best fraction is m·√(2 ln(1/α)/n)/σ of an unknown σ.
 const FRACTIONS: [f64; 5] = [0.5, 0.17, 0.06, 0.02, 0.007];
 /// Width at which the bisection in m stops, relative to values above 1.
-const PRECISION: f64 = 1e-10;
+const PRECISION: f64 = 1e-8;
 /// c: at most this share of the capital is ever at stake.
 const STAKE_MAX: f64 = 0.75;
 /// Outcomes that the prior (mean ½ above 0, variance ¼) counts for at first.
