@@ -44,6 +44,7 @@ pub mod candidate;
 pub mod certificate;
 mod compare;
 pub mod confounding;
+mod described;
 mod error;
 mod evaluation;
 mod explain;
@@ -65,6 +66,7 @@ pub mod study;
 mod table;
 pub mod trust;
 pub mod tune;
+mod weighed;
 
 pub use candidate::Forecasts;
 pub use compare::compare;

@@ -10,14 +10,14 @@ use rayon::prelude::*;
 
 use crate::bootstrap::Bootstrap;
 use crate::candidate::{Candidate, Forecasts, Pantry, Recipe, RuleChoice};
+use crate::described::describe;
 use crate::error::EvidenceError;
 use crate::evaluation::{
-    Evaluation, Floor, Interval, IntervalChoice, Manifest, PolicyValue, PredictorRow,
+    Evaluation, Floor, Manifest, PolicyValue, PredictorRow,
     RequestCounts, RowCounts, SCHEMA_VERSION,
 };
 use crate::floor;
-use crate::intervals::Method;
-use crate::judge::{Findings, FloorBound, Paired, paired, verdict};
+use crate::judge::{Findings, FloorBound, paired, verdict};
 use crate::logged;
 use crate::promise::{Line, Play, mean, normal_quantile};
 use crate::sections;
@@ -623,7 +623,7 @@ fn evaluation(
         judged.bootstrap,
         judged.confidence,
     );
-    let chosen = logged_intervals(study, judged, &mut paired);
+    let described = describe(study, judged, &mut paired);
     let baseline = sections::baseline_value(study, judged);
     let segments = sections::segments(fitted, judged, options);
     let mut diagnostics = sections::diagnostics(input, fitted, judged);
@@ -635,8 +635,7 @@ fn evaluation(
             .collect()
     };
     let changes = judged.against.is_left(&judged.probabilities);
-    let mut trust = sections::trust(fitted, judged)?;
-    trust.intervals.extend(chosen);
+    let trust = sections::trust(fitted, judged, described)?;
     let mut doubts = sections::doubts(options, fitted, judged);
     doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
@@ -664,6 +663,7 @@ fn evaluation(
             sections::some_of(&broken(true))
         ));
     }
+    let off_policy = sections::off_policy(fitted, judged, &paired);
     let (relative_to, retain) = match fitted.line {
         Line::Absolute(_) => (None, None),
         Line::Relative { arm, retain } => (Some(study.table.arms[arm].to_string()), Some(retain)),
@@ -701,7 +701,7 @@ fn evaluation(
         verdict,
         references: sections::references(fitted, judged),
         trust,
-        off_policy: sections::off_policy(fitted, judged),
+        off_policy,
         metrics: sections::metrics(fitted, judged),
         diagnostics,
         segments,
@@ -710,46 +710,6 @@ fn evaluation(
         changed: sections::changed(fitted, judged, options.show_text),
         manifest: manifest(input, options),
         baseline,
-    })
-}
-
-/// Replaces the resampled intervals of quality where only served answers are known, by those that
-/// hold for the weights at hand.
-fn logged_intervals(
-    study: &Study<'_>,
-    judged: &Judged,
-    paired: &mut Paired,
-) -> Option<IntervalChoice> {
-    let arm = match judged.against {
-        Baseline::Arm(arm) => Some(arm),
-        Baseline::Logged => None,
-    };
-    let scores = judged.play.quality.to_vec();
-    let (quality, change) = floor::quality_intervals(
-        study,
-        &judged.probabilities,
-        &scores,
-        arm,
-        judged.bootstrap,
-        judged.confidence,
-    )?;
-    let asymptotic = matches!(
-        quality.choice.method,
-        Method::ClusterNormal | Method::ClusterBootstrap
-    );
-    let whole = |old: &mut Interval, new: Option<Interval>, range: [f64; 2]| {
-        let new = new.map_or(range, |i| [i.low, i.high]);
-        old.low = new[0].min(old.point);
-        old.high = new[1].max(old.point);
-    };
-    whole(&mut paired.quality, quality.bound, [0.0, 1.0]);
-    if arm.is_some() && !asymptotic {
-        whole(&mut paired.quality_change, change, [-1.0, 1.0]);
-    }
-    Some(IntervalChoice {
-        quantity: "quality under logged choices".to_owned(),
-        method: quality.choice.method.name().to_owned(),
-        reason: quality.choice.reason.to_owned(),
     })
 }
 

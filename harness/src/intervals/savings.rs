@@ -1,6 +1,6 @@
 //! Finite-sample intervals of a ratio of two means, such as the cost of a policy over a baseline's.
 
-use super::capital::{Stream, rejects};
+use super::capital::{Stream, betting_lower_above, rejects};
 use super::weighted::{WeightedRewards, by_cluster};
 use crate::bounds::Looks;
 use crate::judge::Clusters;
@@ -24,8 +24,8 @@ pub struct PairedCosts<'a> {
 
 /// Steps of the first, coarse search over ρ.
 const GRID: u32 = 24;
-/// Halvings of one such step: ρ is found to `ratio_max`/(24·2²⁴), below 10⁻⁷.
-const HALVINGS: u32 = 24;
+/// Halvings of one such step: ρ is found to `ratio_max`/(24·2¹⁸), below 10⁻⁶, on the safe side.
+const HALVINGS: u32 = 18;
 
 impl PairedCosts<'_> {
     /// Bounds, each at level `alpha`, for ρ = E\[C_π\]/E\[C_b\]; savings are 1 − ρ.
@@ -145,20 +145,7 @@ impl WeightedRewards<'_> {
         if self.baseline.is_some() {
             return self.margin_excludes_zero(ratio, above, alpha, looks);
         }
-        (self.is_sound() && !self.rewards.is_empty() && alpha > 0.0 && alpha < 1.0).then_some(())?;
-        let values: Vec<f64> = self
-            .policy
-            .iter()
-            .zip(self.rewards)
-            .map(|(w, r)| {
-                if above {
-                    (w - ratio) * r
-                } else {
-                    ratio * r + w * (1.0 - r) - 1.0
-                }
-            })
-            .collect();
-        let floor = if above { -ratio } else { -1.0 };
+        let (values, floor) = self.against_log(ratio, above, alpha)?;
         Some(one_stream_rejects(
             &values,
             floor,
@@ -166,6 +153,35 @@ impl WeightedRewards<'_> {
             alpha,
             looks,
         ))
+    }
+
+    /// Bounds, each at level `alpha`, for V_π − V_b where V_b is the mean outcome of the log
+    /// itself, by the variables of [`ratio`](Self::ratio) at ρ = 1. A baseline is not looked at.
+    ///
+    /// `None` without rows, or when a length, reward or weight is out of range.
+    #[must_use]
+    pub fn change_from_log(&self, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
+        let end = |above: bool| {
+            let (values, floor) = self.against_log(1.0, above, alpha)?;
+            let (means, weights) = by_cluster(&values, floor, self.clusters, looks);
+            betting_lower_above(&means, floor, weights.as_deref(), alpha, looks)
+        };
+        let high = (-end(false)?).clamp(-1.0, 1.0);
+        Some((end(true)?.clamp(-1.0, 1.0).min(high), high))
+    }
+
+    /// Terms of V_π − ρ V_log, or of its negative where not `above`, and their least value.
+    fn against_log(&self, ratio: f64, above: bool, alpha: f64) -> Option<(Vec<f64>, f64)> {
+        (self.is_sound() && !self.rewards.is_empty() && alpha > 0.0 && alpha < 1.0).then_some(())?;
+        let each = self.policy.iter().zip(self.rewards);
+        let values = each.map(|(w, r)| {
+            if above {
+                (w - ratio) * r
+            } else {
+                ratio * r + w * (1.0 - r) - 1.0
+            }
+        });
+        Some((values.collect(), if above { -ratio } else { -1.0 }))
     }
 }
 
