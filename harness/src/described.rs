@@ -112,8 +112,10 @@ impl Describer<'_> {
             widen(&mut savings.fraction, saved, [SAVED_LEAST, 1.0]);
             widen(&mut savings.usd, usd, [-most, most]);
         }
-        let range = format!("; no answer is taken to cost more than {most:.6} USD, {DEAREST} \
-             times the dearest before");
+        let range = format!(
+            "; no answer is taken to cost more than {most:.6} USD, {DEAREST} \
+             times the dearest before"
+        );
         let note = |choice: Choice| {
             if choice.method.is_finite_sample() {
                 range.clone()

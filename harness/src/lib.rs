@@ -58,6 +58,7 @@ mod logged;
 pub mod metrics;
 pub mod ope;
 pub mod promise;
+mod proof;
 pub mod propensity;
 mod replay;
 mod sections;

@@ -75,7 +75,10 @@ fn influence(estimator: Estimator, rows: &[&LoggedRow]) -> Option<Vec<f64>> {
     }
     estimator.value(&sums)?;
     let (ratio, scale) = if estimator.is_ratio() {
-        (sums.numerator / sums.denominator, sums.rows / sums.denominator)
+        (
+            sums.numerator / sums.denominator,
+            sums.rows / sums.denominator,
+        )
     } else {
         (0.0, 0.0)
     };
