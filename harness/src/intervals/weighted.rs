@@ -150,7 +150,7 @@ impl WeightedRewards<'_> {
         })
     }
 
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let n = self.policy.len();
         self.rewards.len() == n
             && self.policy.iter().all(|w| *w >= 0.0)

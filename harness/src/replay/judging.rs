@@ -6,18 +6,14 @@ use super::fit::Fitted;
 use super::plays::{Baseline, served};
 use super::{Replay, ReplayInput, ReplayOptions};
 use crate::bootstrap::Bootstrap;
+use crate::described::describe;
 use crate::error::EvidenceError;
-use crate::evaluation::{
-    Evaluation, Floor, Interval, IntervalChoice, Manifest, PolicyValue, RequestCounts,
-    SCHEMA_VERSION,
-};
+use crate::evaluation::{Evaluation, Floor, Manifest, PolicyValue, RequestCounts, SCHEMA_VERSION};
 use crate::floor;
-use crate::intervals::Method;
-use crate::judge::{Findings, FloorBound, Paired, paired, verdict};
+use crate::judge::{Findings, FloorBound, paired, verdict};
 use crate::logged;
 use crate::promise::{Line, Play, mean};
 use crate::sections;
-use crate::study::Study;
 use crate::tune::play;
 
 /// What judging shares between sections.
@@ -100,7 +96,7 @@ fn evaluation(
         judged.bootstrap,
         judged.confidence,
     );
-    let chosen = logged_intervals(study, judged, &mut paired);
+    let described = describe(study, judged, &mut paired);
     let baseline = sections::baseline_value(study, judged);
     let segments = sections::segments(fitted, judged, options);
     let mut diagnostics = sections::diagnostics(input, fitted, judged);
@@ -112,11 +108,7 @@ fn evaluation(
             .collect()
     };
     let changes = judged.against.is_left(&judged.probabilities);
-    let mut trust = sections::trust(fitted, judged)?;
-    trust.intervals.extend(chosen.map(|choice| IntervalChoice {
-        quantity: format!("{} under logged choices", trust.score()),
-        ..choice
-    }));
+    let trust = sections::trust(fitted, judged, described)?;
     let mut doubts = sections::doubts(options, fitted, judged);
     doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
@@ -146,6 +138,7 @@ fn evaluation(
             sections::some_of(&broken(true))
         ));
     }
+    let off_policy = sections::off_policy(fitted, judged, &paired);
     let (relative_to, retain) = match fitted.line {
         Line::Absolute(_) => (None, None),
         Line::Relative { arm, retain } => (Some(study.table.arms[arm].to_string()), Some(retain)),
@@ -183,7 +176,7 @@ fn evaluation(
         verdict,
         references: sections::references(fitted, judged),
         trust,
-        off_policy: sections::off_policy(fitted, judged),
+        off_policy,
         metrics: sections::metrics(fitted, judged),
         diagnostics,
         segments,
@@ -192,46 +185,6 @@ fn evaluation(
         changed: sections::changed(fitted, judged, options.show_text),
         manifest: manifest(input, options),
         baseline,
-    })
-}
-
-/// Replaces the resampled intervals of quality where only served answers are known, by those that
-/// hold for the weights at hand.
-fn logged_intervals(
-    study: &Study<'_>,
-    judged: &Judged,
-    paired: &mut Paired,
-) -> Option<IntervalChoice> {
-    let arm = match judged.against {
-        Baseline::Arm(arm) => Some(arm),
-        Baseline::Logged => None,
-    };
-    let scores = judged.play.quality.to_vec();
-    let (quality, change) = floor::quality_intervals(
-        study,
-        &judged.probabilities,
-        &scores,
-        arm,
-        judged.bootstrap,
-        judged.confidence,
-    )?;
-    let asymptotic = matches!(
-        quality.choice.method,
-        Method::ClusterNormal | Method::ClusterBootstrap
-    );
-    let whole = |old: &mut Interval, new: Option<Interval>, range: [f64; 2]| {
-        let new = new.map_or(range, |i| [i.low, i.high]);
-        old.low = new[0].min(old.point);
-        old.high = new[1].max(old.point);
-    };
-    whole(&mut paired.quality, quality.bound, [0.0, 1.0]);
-    if arm.is_some() && !asymptotic {
-        whole(&mut paired.quality_change, change, [-1.0, 1.0]);
-    }
-    Some(IntervalChoice {
-        quantity: "quality under logged choices".to_owned(),
-        method: quality.choice.method.name().to_owned(),
-        reason: quality.choice.reason.to_owned(),
     })
 }
 

@@ -130,7 +130,7 @@ fn sensitivity(fitted: &Fitted<'_>, judged: &Judged) -> Vec<SensitivityRow> {
         let training = training_rows(
             study,
             &per_row,
-            standard_errors(study, confidence, fitted.aim),
+            standard_errors(study, confidence, fitted.aim, fitted.widening),
         );
         let tuned = candidate.tune(study, &training, fitted.rule);
         let play = tuned_play(fitted, &candidate.on_test(study), tuned);

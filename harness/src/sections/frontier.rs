@@ -146,7 +146,7 @@ fn sweep_spot(fitted: &Fitted<'_>, retain: f64) -> Option<Spot> {
         retain,
     };
     let per_row = line.per_request(&study.train.quality);
-    let z = standard_errors(study, fitted.confidence, fitted.aim);
+    let z = standard_errors(study, fitted.confidence, fitted.aim, fitted.widening);
     let tuned = candidate.tune(study, &training_rows(study, &per_row, z), fitted.rule)?;
     let probabilities = tuned_probabilities(study, &candidate.on_test(study), Some(tuned));
     let play = play(
