@@ -9,7 +9,7 @@ use plimsoll::{
 use crate::error::EvidenceError;
 use crate::forecast::{FOLDS, Forecast, cross_fit, predict_all};
 use crate::study::Study;
-use crate::tune::{Expected, Rows, Tuned, average_floor, per_request_floor};
+use crate::tune::{Expected, Rows, Sweep, Tuned};
 
 /// Ridge of the second linear candidate of `auto`: text says little on small logs.
 const STRONG_RIDGE: f64 = 30.0;
@@ -307,10 +307,18 @@ impl Candidate {
     /// Tunes the rule on the training rows; `None` when no setting keeps the promise.
     #[must_use]
     pub fn tune(&self, study: &Study<'_>, rows: &Rows<'_>, rule: RuleChoice) -> Option<Tuned> {
+        self.sweep(study, rows, rule).tune(rows)
+    }
+
+    /// Every setting of the rule on the training rows, to be tuned under several lines.
+    #[must_use]
+    pub fn sweep(&self, study: &Study<'_>, rows: &Rows<'_>, rule: RuleChoice) -> Sweep {
         let expected = self.on_train(study);
         match rule {
-            RuleChoice::AverageFloor => average_floor(rows, &expected),
-            RuleChoice::PerRequestFloor { delta } => per_request_floor(rows, &expected, delta),
+            RuleChoice::AverageFloor => Sweep::average_floor(rows, &expected),
+            RuleChoice::PerRequestFloor { delta } => {
+                Sweep::per_request_floor(rows, &expected, delta)
+            }
         }
     }
 }

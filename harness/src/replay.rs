@@ -23,7 +23,7 @@ use crate::promise::{Line, Play, mean, normal_quantile};
 use crate::sections;
 use crate::study::Study;
 use crate::table::{ArmChoice, OutcomeTable};
-use crate::tune::{Expected, Rows, Setting, Tuned, play};
+use crate::tune::{Expected, Rows, Setting, Sweep, Tuned, play};
 
 /// The baseline that means what production did.
 pub const LOGGED: &str = "logged";
@@ -465,6 +465,8 @@ pub(crate) struct Judged {
     pub(crate) against: Baseline,
     pub(crate) line_per_row: Array1<f64>,
     pub(crate) floor: FloorBound,
+    /// Every setting of the chosen candidate on the training rows.
+    pub(crate) sweep: Sweep,
     pub(crate) bootstrap: Bootstrap,
     pub(crate) confidence: f64,
 }
@@ -592,7 +594,13 @@ pub(crate) fn judge_fitted(
     );
     let line_per_row = fitted.line.per_request(&study.test.quality);
     let floor = floor::bound(study, &probabilities, fitted.line, None, fitted.confidence);
+    let per_row = fitted.line.per_request(&study.train.quality);
     let judged = Judged {
+        sweep: fitted.candidates[fitted.chosen].0.sweep(
+            study,
+            &training_rows(study, &per_row, 0.0),
+            fitted.rule,
+        ),
         baseline: against.play(study),
         bootstrap: Bootstrap {
             resamples: options.resamples,
