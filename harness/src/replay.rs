@@ -1,5 +1,7 @@
 //! Replay: a recorded log in, an evaluation out.
 
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::{Array1, Array2};
 use plimsoll::{
     Aim, ArmId, ArmSpec, AverageFloor, BEST_SINGLE, DELTA, Exploration, ExplorationChoice,
@@ -231,35 +233,29 @@ pub(crate) fn fit<'a>(
         standard_errors(&study, objective.confidence, objective.aim),
     );
     let mut pantry = Pantry::new(&study, section.calibration, rule, forecasts);
-    let total = recipes.len() + 2;
-    let mut candidates = Vec::with_capacity(recipes.len());
-    for (done, recipe) in recipes.iter().enumerate() {
-        progress(Stage::Predictors { done, total });
-        let candidate = pantry.candidate(recipe)?;
-        let tuned = candidate.tune(&study, &rows, rule);
-        candidates.push((candidate, tuned));
-    }
-    let reference = |recipe: Recipe, pantry: &mut Pantry<'_, '_>| {
-        let candidate = pantry.candidate(&recipe)?;
-        let tuned = candidate.tune(&study, &rows, rule);
-        Ok::<_, EvidenceError>((candidate, tuned))
-    };
-    progress(Stage::Predictors {
-        done: total - 2,
-        total,
-    });
     let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
-    let tasks = has_tasks
-        .then(|| reference(Recipe::tasks(section), &mut pantry))
-        .transpose()?;
-    progress(Stage::Predictors {
-        done: total - 1,
-        total,
-    });
-    let knn = study
-        .tries_knn()
-        .then(|| reference(Recipe::knn(section), &mut pantry))
-        .transpose()?;
+    let mut wanted = recipes.clone();
+    let mut place = |recipe: Recipe| {
+        let known = wanted.iter().position(|other| *other == recipe);
+        known.unwrap_or_else(|| {
+            wanted.push(recipe);
+            wanted.len() - 1
+        })
+    };
+    let tasks = has_tasks.then(|| place(Recipe::tasks(section)));
+    let knn = study.tries_knn().then(|| place(Recipe::knn(section)));
+    let (total, done) = (wanted.len(), Mutex::new(0));
+    progress(Stage::Predictors { done: 0, total });
+    let mut candidates = pantry.candidates(&wanted, |candidate| {
+        let tuned = candidate.tune(&study, &rows, rule);
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += 1;
+        progress(Stage::Predictors { done: *done, total });
+        (candidate, tuned)
+    })?;
+    let tasks = tasks.map(|at| candidates[at].clone());
+    let knn = knn.map(|at| candidates[at].clone());
+    candidates.truncate(recipes.len());
     let chosen = cheapest_candidate(&candidates);
     let tuned = candidates[chosen].1;
     let router = router(&study, &candidates[chosen].0, tuned, options)?;

@@ -16,6 +16,8 @@ mod judging;
 mod scorer;
 mod sums;
 mod survey;
+mod totals;
+mod trust;
 
 use plimsoll::Router;
 use plimsoll_datasets::{EvidenceKind, LoggedFiles};
@@ -114,8 +116,10 @@ pub fn replay_stream(
     let (judged, sample) = judge_fitted(&input, &sample_options, &fitted)?;
     progress(StreamStage::Judging);
     let scorer = scorer::Scorer::new(&fitted, &survey)?;
-    let sums = judging::judge(files, &survey, &scorer, &fitted, options)?;
-    let evaluation = judging::evaluation(&sample, &survey, &fitted, &judged, &sums, options);
+    let target = judging::target(&survey, &fitted, &judged, options)?;
+    let sums = judging::judge(files, &survey, &scorer, &fitted, &target, options)?;
+    let judged_all = (&target, &sums);
+    let evaluation = judging::evaluation(&sample, &survey, &fitted, &judged, judged_all, options);
     Ok(Streamed {
         evaluation,
         sample,

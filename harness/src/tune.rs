@@ -343,8 +343,12 @@ mod tests {
             variance: variance.view(),
             cost: cost.view(),
         };
-        let average = Sweep::average_floor(&rows, &known).tune(&rows).expect("feasible");
-        let each = Sweep::per_request_floor(&rows, &known, 0.05).tune(&rows).expect("feasible");
+        let average = Sweep::average_floor(&rows, &known)
+            .tune(&rows)
+            .expect("feasible");
+        let each = Sweep::per_request_floor(&rows, &known, 0.05)
+            .tune(&rows)
+            .expect("feasible");
         // The least cost without a loss is 0.55; a little more is saved from the slack of 0.01.
         assert!((0.5..=0.551).contains(&average.cost), "{average:?}");
         assert!((each.cost - 0.55).abs() < 1e-9, "{each:?}");
