@@ -302,6 +302,16 @@ mod tests {
     }
 
     #[test]
+    fn products_are_summed_once() {
+        for n in [0_u32, 1, 7, 8, 9, 40, 43] {
+            let x: Vec<f64> = (0..n).map(f64::from).collect();
+            let y: Vec<f64> = x.iter().map(|x| x + 2.0).collect();
+            let expect: f64 = x.iter().zip(&y).map(|(x, y)| x * y).sum();
+            assert!((products(&x, &y) - expect).abs() < 1e-9, "{n}");
+        }
+    }
+
+    #[test]
     fn clusters_widen_the_bound() {
         let quality: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i % 20 < 18))).collect();
         let p = play(&quality, 1.0);

@@ -7,9 +7,9 @@
 //! Sessions are independent, so buckets are: intervals over bucket sums are cluster-robust, and
 //! memory does not grow with the rows.
 //!
-//! Headline, floor, segments, mix and overlap rest on every evaluated row. What needs all answers
-//! at once (references, frontier, calibration, sensitivity) rests on the sample, and the
-//! evaluation says so.
+//! Headline, floor, segments, mix, overlap and the gates of weights and labels rest on every
+//! evaluated row. What needs all answers at once (references, frontier, calibration, balance,
+//! sensitivity) rests on the sample, and the evaluation says so.
 
 mod error;
 mod judging;

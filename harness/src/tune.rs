@@ -356,6 +356,57 @@ mod tests {
         assert!(fixed.cost > 0.97, "{fixed:?}");
     }
 
+    /// The sweep does not hold probabilities, but plays what they would.
+    #[test]
+    fn a_setting_plays_its_probabilities() {
+        let (quality, cost, mut expected) = fixture();
+        // The first row ties under every λ, all rows at λ = 0.
+        expected.row_mut(0).fill(0.5);
+        let cost = cost.mapv(|c| if c < 0.5 { 0.1 } else { 0.7 });
+        let flat = Array2::from_elem(cost.dim(), 0.25);
+        let variance = Array2::from_elem(quality.dim(), 0.01);
+        let line = Array1::zeros(200);
+        let clusters = Clusters {
+            of: (0..200).collect(),
+            count: 200,
+        };
+        let rows = Rows {
+            quality: quality.view(),
+            cost: cost.view(),
+            line: &line,
+            clusters: &clusters,
+            z: 0.0,
+            anchor: 1,
+            cost_scale: 0.3,
+        };
+        let known = Expected {
+            quality: expected.view(),
+            variance: variance.view(),
+            cost: flat.view(),
+        };
+        let tau = Setting::Tau {
+            tau: 0.7,
+            delta: 0.1,
+        };
+        for setting in [
+            Setting::Lambda(0.0),
+            Setting::Lambda(3.0),
+            tau,
+            Setting::Arm(0),
+        ] {
+            let fast = setting.play(&rows, &known);
+            let probabilities = setting.probabilities(&known, 0.3);
+            assert!(
+                probabilities
+                    .sum_axis(ndarray::Axis(1))
+                    .iter()
+                    .all(|p| (p - 1.0).abs() < 1e-12)
+            );
+            let slow = play(&probabilities, quality.view(), cost.view());
+            assert_eq!((fast.quality, fast.cost), (slow.quality, slow.cost));
+        }
+    }
+
     #[test]
     fn ties_are_shared_and_infeasible_rows_get_the_best_arm() {
         let quality = array![[0.5, 0.5], [0.2, 0.6]];

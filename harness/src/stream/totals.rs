@@ -178,7 +178,7 @@ impl Totals<'_, WIDTH> {
             } else {
                 "rewards are weighted by 1/propensity, which has no upper end: a finite-sample \
                  betting bound that needs none, over means of hashed buckets of sessions; without \
-                 predictions, because no least propensity is known"
+                 predictions, because the log's least propensities are not known beforehand"
             },
         }
     }
