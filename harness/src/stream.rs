@@ -115,8 +115,8 @@ pub fn replay_stream(
     let fitted = fit(&input, &table, &sample_options, &mut forecasts, &stage)?;
     let (judged, sample) = judge_fitted(&input, &sample_options, &fitted)?;
     progress(StreamStage::Judging);
-    let scorer = scorer::Scorer::new(&fitted, &survey)?;
     let target = judging::target(&survey, &fitted, &judged, options)?;
+    let scorer = scorer::Scorer::new(&fitted, &survey, &target)?;
     let sums = judging::judge(files, &survey, &scorer, &fitted, &target, options)?;
     let judged_all = (&target, &sums);
     let evaluation = judging::evaluation(&sample, &survey, &fitted, &judged, judged_all, options);

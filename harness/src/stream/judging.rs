@@ -5,7 +5,7 @@ use plimsoll_datasets::{LoggedBatch, LoggedFiles, NO_NAME};
 use rayon::prelude::*;
 
 use super::error::StreamError;
-use super::scorer::Scorer;
+use super::scorer::{Scorer, Scores};
 use super::sums::{
     BASE_COST, BASE_QUALITY, BASE_WEIGHT, BUCKET_BITS, BUCKETS, COST, DM_BASE_COST, DM_COST,
     DM_QUALITY, IPS_BASE_COST, IPS_COST, IPS_QUALITY, LINE, N, QUALITY, Row, SEGMENT_BITS,
@@ -30,7 +30,8 @@ use crate::trust::clip_default;
 const LANES: usize = 16;
 /// Values of task or tenant that are reported as segments, at most.
 const SEGMENTS_MAX: usize = 64;
-/// Rows whose terms are made before any is added.
+/// Rows that are looked up, judged and added together: a processor asks for the memory of all of
+/// them at once, in place of waiting for one after the other.
 const TOGETHER: usize = 32;
 pub(super) const METHOD: &str = "cluster-robust normal";
 
@@ -136,35 +137,51 @@ fn add(
     scratch: &mut Vec<f64>,
     sums: &mut Sums,
 ) -> Result<(), StreamError> {
-    let mut pending: Vec<(Row, Terms)> = Vec::with_capacity(TOGETHER);
-    for index in 0..batch.len() {
-        let (quality, cost) = (batch.quality[index], batch.cost_usd[index]);
-        let session = batch.session[index];
-        if quality.is_nan() || cost.is_nan() || sides.is_train(session) {
-            continue;
+    let is_judged = |index: &usize| {
+        let known = !batch.quality[*index].is_nan() && !batch.cost_usd[*index].is_nan();
+        known && !sides.is_train(batch.session[*index])
+    };
+    let mut indices = (0..batch.len()).filter(is_judged);
+    let mut chunk: Vec<(usize, Option<Scores<'_>>)> = Vec::with_capacity(TOGETHER);
+    let mut made: Vec<(Row, Terms)> = Vec::with_capacity(TOGETHER);
+    loop {
+        chunk.clear();
+        made.clear();
+        for index in indices.by_ref().take(TOGETHER) {
+            let (task, tokens) = (batch.task.code[index], batch.input_tokens[index]);
+            let remembered = match batch.prompt(index) {
+                None => scorer.remembered(task, tokens)?,
+                Some(_) => None,
+            };
+            chunk.push((index, remembered));
         }
-        let task = batch.task.code[index];
-        let column = scorer.column[batch.arm.code[index] as usize];
-        let row = Row {
-            bucket: sides.bucket(session, BUCKET_BITS),
-            segment_bucket: sides.bucket(session, SEGMENT_BITS),
-            segments: plan.of(task, batch.tenant.code[index]),
-            chosen: (column != usize::MAX).then_some(column),
-            propensity: batch.propensity[index],
-            quality,
-            cost,
-        };
-        let tokens = batch.input_tokens[index];
-        let prompt = batch.prompt(index);
-        let scores_of_row = scorer.scores(task, tokens, prompt, scratch)?;
-        pending.push((row, sums.terms(&row, &scores_of_row, target)));
-        if pending.len() == TOGETHER {
-            sums.add(&pending);
-            pending.clear();
+        if chunk.is_empty() {
+            return Ok(());
         }
+        for (index, remembered) in chunk.drain(..) {
+            let task = batch.task.code[index];
+            let column = scorer.column[batch.arm.code[index] as usize];
+            let session = batch.session[index];
+            let row = Row {
+                bucket: sides.bucket(session, BUCKET_BITS),
+                segment_bucket: sides.bucket(session, SEGMENT_BITS),
+                segments: plan.of(task, batch.tenant.code[index]),
+                chosen: (column != usize::MAX).then_some(column),
+                propensity: batch.propensity[index],
+                quality: batch.quality[index],
+                cost: batch.cost_usd[index],
+            };
+            let scores = match remembered {
+                Some(scores) => scores,
+                None => {
+                    let tokens = batch.input_tokens[index];
+                    scorer.scores(task, tokens, batch.prompt(index), scratch)?
+                }
+            };
+            made.push((row, sums.terms(&row, &scores, target)));
+        }
+        sums.add(&made);
     }
-    sums.add(&pending);
-    Ok(())
 }
 
 fn baseline(fitted: &Fitted<'_>, options: &ReplayOptions) -> Result<usize, EvidenceError> {

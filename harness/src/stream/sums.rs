@@ -1,7 +1,7 @@
 //! Sums over buckets of independent sessions: all that the second pass keeps.
 
 use super::scorer::Scores;
-use crate::floor::Robustness;
+use crate::floor::{Known, Robustness};
 use crate::logged::CERTAIN;
 use crate::promise::Line;
 
@@ -54,6 +54,63 @@ pub(super) struct Target {
     pub(super) clip: f64,
     /// What predictions may add to the floor's bounds.
     pub(super) robustness: Option<Robustness>,
+}
+
+impl Target {
+    /// |s| h(a) at both sizes of the lower bound and of the upper one, which is the lower one of
+    /// −s: φ_k = φ − |u| h(a_i) + Σ_a |s_a| h(a), |s| h = min(|s| q̂, k p̃), or of 1 − q̂ where s < 0
+    /// ([`Predictions`](crate::intervals::Predictions)).
+    fn paid_of_arm(
+        &self,
+        robustness: &Robustness,
+        arm: usize,
+        probability: f64,
+        quality: f64,
+        known: f64,
+    ) -> [f64; 4] {
+        let s = match self.line {
+            Line::Relative { arm: other, retain } if other == arm => {
+                probability.clamp(0.0, 1.0) - retain
+            }
+            _ => probability.clamp(0.0, 1.0),
+        };
+        let q = quality.clamp(0.0, 1.0);
+        let (gained, lost) = if s >= 0.0 { (q, 1.0 - q) } else { (1.0 - q, q) };
+        let ([low_half, low_full], [high_half, high_full]) = (robustness.low, robustness.high);
+        [
+            (s.abs() * gained).min(low_half * known),
+            (s.abs() * gained).min(low_full * known),
+            (s.abs() * lost).min(high_half * known),
+            (s.abs() * lost).min(high_full * known),
+        ]
+    }
+
+    /// The same, summed over arms with p̃ as `known`.
+    fn paid(
+        &self,
+        robustness: &Robustness,
+        probability: &[f64],
+        quality: &[f64],
+        known: &dyn Fn(usize) -> f64,
+    ) -> [f64; 4] {
+        let mut sums = [0.0; 4];
+        for (arm, (p, q)) in probability.iter().zip(quality).enumerate() {
+            let own = self.paid_of_arm(robustness, arm, *p, *q, known(arm));
+            sums.iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+        }
+        sums
+    }
+
+    /// The sums where p̃ does not depend on the row; else 0.
+    pub(super) fn paid_of_context(&self, probability: &[f64], quality: &[f64]) -> [f64; 4] {
+        match &self.robustness {
+            Some(robustness) if matches!(robustness.known, Known::Floors(_)) => {
+                let known = |arm| robustness.known.propensity(arm, None, 1.0);
+                self.paid(robustness, probability, quality, &known)
+            }
+            _ => [0.0; 4],
+        }
+    }
 }
 
 /// One evaluated request.
@@ -144,15 +201,13 @@ impl Sums {
         let (probability, expected, price) =
             (scores.probability(), scores.quality(), scores.cost());
         let inverse = 1.0 / row.propensity;
-        let (mut dm_quality, mut dm_cost) = (0.0, 0.0);
+        let [dm_quality, dm_cost] = scores.expected();
         for ((sums, p), (q, c)) in self
             .arms
             .iter_mut()
             .zip(probability)
             .zip(expected.iter().zip(price))
         {
-            dm_quality += p * q;
-            dm_cost += p * c;
             sums.target += p;
             sums.quality += q;
             sums.cost += c;
@@ -232,8 +287,8 @@ impl Sums {
         miss_quality: f64,
     ) -> Margin {
         let (probability, expected) = (scores.probability(), scores.quality());
-        let (u, negative, line, lined, retain) = match target.line {
-            Line::Absolute(line) => (weight, [0.0, 1.0], line, usize::MAX, 0.0),
+        let (u, negative, line) = match target.line {
+            Line::Absolute(line) => (weight, [0.0, 1.0], line),
             Line::Relative { arm, retain } => {
                 let arm_weight = f64::from(u8::from(row.chosen == Some(arm))) * inverse;
                 let agreement = probability[arm].clamp(0.0, 1.0);
@@ -244,8 +299,6 @@ impl Sums {
                         1.0 - agreement + (agreement - retain).max(0.0),
                     ],
                     retain * (expected[arm] + arm_weight * miss_quality),
-                    arm,
-                    retain,
                 )
             }
         };
@@ -257,21 +310,24 @@ impl Sums {
         let Some(robustness) = &target.robustness else {
             return margin;
         };
-        // φ_k = φ − |u| h(a_i) + Σ_a |s_a| h(a), |s| h = min(|s| q̂, k p̃), or of 1 − q̂ where s < 0;
-        // the upper bound is the lower one of −s.
-        for (arm, (p, q)) in probability.iter().zip(expected).enumerate() {
-            let s = p.clamp(0.0, 1.0) - if arm == lined { retain } else { 0.0 };
-            let q = q.clamp(0.0, 1.0);
-            let (gained, lost) = if s >= 0.0 { (q, 1.0 - q) } else { (1.0 - q, q) };
-            let known = robustness.known.propensity(arm, row.chosen, row.propensity);
+        let known = &robustness.known;
+        let at = |arm: usize| known.propensity(arm, row.chosen, row.propensity);
+        let mut paid = match known {
+            Known::Floors(_) => scores.paid(),
+            Known::Both => target.paid(robustness, probability, expected, &at),
+        };
+        if let Some(arm) = row.chosen {
             // The served arm's |u| h = |s| h/p is taken off again.
-            let is_served = row.chosen == Some(arm);
-            let kept = 1.0 - f64::from(u8::from(is_served)) * inverse;
-            self.contradicted |= is_served && known > row.propensity * (1.0 + 1e-9);
-            for size in 0..2 {
-                margin.low[size + 1] += kept * (s.abs() * gained).min(robustness.low[size] * known);
-                margin.high[size + 1] += kept * (s.abs() * lost).min(robustness.high[size] * known);
-            }
+            let known = at(arm);
+            self.contradicted |= known > row.propensity * (1.0 + 1e-9);
+            let own = target.paid_of_arm(robustness, arm, probability[arm], expected[arm], known);
+            paid.iter_mut()
+                .zip(own)
+                .for_each(|(sum, own)| *sum -= own * inverse);
+        }
+        for size in 0..2 {
+            margin.low[size + 1] += paid[size];
+            margin.high[size + 1] += paid[size + 2];
         }
         margin
     }
