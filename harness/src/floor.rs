@@ -7,7 +7,7 @@ use crate::judge::{Clusters, FloorBound, floor_bound};
 use crate::promise::{Line, mean};
 use crate::study::{Side, Study};
 use crate::tune::play;
-use crate::weighed::Weighed;
+use crate::weighed::{Known, Weighed};
 
 /// Bounds the margin of probabilities of shape (n, K) over the line on the evaluated rows, or on
 /// `rows` of them.
@@ -58,6 +58,42 @@ pub(crate) fn bound_on(
                 ..weighted(&weighed, line, &clusters, confidence)
             }
         }
+    }
+}
+
+/// What predictions may add to a bound on rows that are seen one by one: see
+/// [`Predictions`].
+#[derive(Clone, Debug)]
+pub(crate) struct Robustness {
+    pub(crate) known: Known,
+    /// Two sizes of k for the lower bound of the margin, and two for the upper one.
+    pub(crate) low: [f64; 2],
+    pub(crate) high: [f64; 2],
+}
+
+impl Robustness {
+    /// Sizes for about `groups` independent groups of rows like those of the study's evaluated
+    /// side, of which no outcome is looked at.
+    pub(crate) fn of(
+        study: &Study<'_>,
+        probabilities: &Array2<f64>,
+        line: Line,
+        all_compared: bool,
+        groups: usize,
+        alpha: f64,
+    ) -> Option<Self> {
+        let logged = study.test.logged.as_ref()?;
+        let known = Known::of(study, all_compared)?;
+        let (arm, retain) = match line {
+            Line::Absolute(_) => (None, None),
+            Line::Relative { arm, retain } => (Some(arm), Some(retain)),
+        };
+        let all: Vec<usize> = (0..study.test.rows.len()).collect();
+        let rows = Weighed::quality(study, logged, probabilities, arm, &all);
+        let [low, high] = rows
+            .view(&study.test.clusters)
+            .caps(retain, groups, alpha)?;
+        Some(Self { known, low, high })
     }
 }
 

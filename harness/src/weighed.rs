@@ -131,44 +131,65 @@ struct Outcome<'a> {
 /// Rows that must share an arm's least propensity before it counts as an exploration floor.
 const FLOOR_ROWS_MIN: usize = 30;
 
-/// What was known of every arm's propensity before the evaluated rows, shape (m, K): with two arms
-/// all of it; with more, each arm's least one among the training rows, where so many rows share it
-/// that it is a floor of exploration and no chance. `None` when nothing is known; bounds are wider
-/// then.
+/// What was known of every arm's propensity before the evaluated rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Known {
+    /// Of two arms, one has what the other leaves.
+    Both,
+    /// Lower ends, shape (K): each arm's least propensity among the training rows, where so many
+    /// rows share it that it is a floor of exploration and no chance; 0 elsewhere.
+    Floors(Vec<f64>),
+}
+
+impl Known {
+    /// `None` when nothing is known; bounds are wider then. `all_compared`: whether no evaluated
+    /// row was served by an arm that is not compared.
+    pub(crate) fn of(study: &Study<'_>, all_compared: bool) -> Option<Self> {
+        let train = study.train.logged.as_ref()?;
+        study.table.logged.as_ref()?.propensity.as_ref()?;
+        let arms = study.table.arms.len();
+        if arms == 2 && all_compared {
+            return Some(Self::Both);
+        }
+        let floor = |arm: usize| {
+            let of_arm = || {
+                let rows = train.chosen.iter().zip(&train.propensity);
+                rows.filter(move |(chosen, _)| **chosen == Some(arm))
+                    .map(|(_, p)| *p)
+            };
+            let least = of_arm().fold(f64::INFINITY, f64::min);
+            let sharing = of_arm().filter(|p| *p <= least * (1.0 + 1e-9)).count();
+            if sharing >= FLOOR_ROWS_MIN {
+                least
+            } else {
+                0.0
+            }
+        };
+        let floors: Vec<f64> = (0..arms).map(floor).collect();
+        let any = floors.iter().any(|p| *p > 0.0);
+        any.then_some(Self::Floors(floors))
+    }
+
+    /// p̃(x, arm) on a row that `chosen` served with propensity p.
+    pub(crate) fn propensity(&self, arm: usize, chosen: Option<usize>, p: f64) -> f64 {
+        match self {
+            Self::Both if chosen == Some(arm) => p,
+            Self::Both => 1.0 - p,
+            Self::Floors(floors) => floors[arm],
+        }
+    }
+}
+
+/// The same for every evaluated row, shape (m, K).
 fn known_propensities(
     study: &Study<'_>,
     logged: &LoggedSide,
     rows: &[usize],
 ) -> Option<Array2<f64>> {
-    let train = study.train.logged.as_ref()?;
-    study.table.logged.as_ref()?.propensity.as_ref()?;
-    let arms = study.table.arms.len();
-    let shape = (rows.len(), arms);
-    if arms == 2 && logged.chosen.iter().all(Option::is_some) {
-        return Some(Array2::from_shape_fn(shape, |(row, arm)| {
-            let p = logged.propensity[rows[row]];
-            if logged.chosen[rows[row]] == Some(arm) {
-                p
-            } else {
-                1.0 - p
-            }
-        }));
-    }
-    let floor = |arm: usize| {
-        let of_arm = || {
-            let rows = train.chosen.iter().zip(&train.propensity);
-            rows.filter(move |(chosen, _)| **chosen == Some(arm))
-                .map(|(_, p)| *p)
-        };
-        let least = of_arm().fold(f64::INFINITY, f64::min);
-        let sharing = of_arm().filter(|p| *p <= least * (1.0 + 1e-9)).count();
-        if sharing >= FLOOR_ROWS_MIN {
-            least
-        } else {
-            0.0
-        }
-    };
-    let floors: Vec<f64> = (0..arms).map(floor).collect();
-    let any = floors.iter().any(|p| *p > 0.0);
-    any.then(|| Array2::from_shape_fn(shape, |(_, arm)| floors[arm]))
+    let known = Known::of(study, logged.chosen.iter().all(Option::is_some))?;
+    let shape = (rows.len(), study.table.arms.len());
+    Some(Array2::from_shape_fn(shape, |(row, arm)| {
+        let row = rows[row];
+        known.propensity(arm, logged.chosen[row], logged.propensity[row])
+    }))
 }

@@ -72,7 +72,7 @@ pub fn betting_lower_above(
 
 /// Outcomes of one estimator of the mean sought, none below `floor`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     /// x, shape (n).
     pub values: &'a [f64],
     /// Known before the data.
@@ -83,7 +83,7 @@ pub(super) struct Stream<'a> {
 /// mixture of capitals is a capital, so the best need not be known before.
 ///
 /// `weights` and `alpha` were checked by the caller.
-pub(super) fn mixture_lower(
+pub(crate) fn mixture_lower(
     streams: &[Stream<'_>],
     weights: Option<&[f64]>,
     alpha: f64,

@@ -1,7 +1,10 @@
 //! What is fitted and tuned, on the training rows alone.
 
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::Array1;
 use plimsoll::{Aim, BEST_SINGLE, DELTA, ObjectiveConfig, Router, RuleKind};
+use rayon::prelude::*;
 
 use super::plays::tuned_probabilities;
 use super::router::router;
@@ -58,43 +61,39 @@ pub(crate) fn fit<'a>(
     };
     let per_row = line.per_request(&study.train.quality);
     let mut pantry = Pantry::new(&study, section.calibration, rule, forecasts);
-    let total = recipes.len() + 2;
-    let mut predictors = Vec::with_capacity(recipes.len());
-    for (done, recipe) in recipes.iter().enumerate() {
-        progress(Stage::Predictors { done, total });
-        predictors.push(pantry.candidate(recipe)?);
-    }
-    let widening = widening(&study, &predictors, line, rule, objective);
+    let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
+    let mut wanted = recipes.clone();
+    let mut place = |recipe: Recipe| {
+        let known = wanted.iter().position(|other| *other == recipe);
+        known.unwrap_or_else(|| {
+            wanted.push(recipe);
+            wanted.len() - 1
+        })
+    };
+    let tasks = has_tasks.then(|| place(Recipe::tasks(section)));
+    let knn = study.tries_knn().then(|| place(Recipe::knn(section)));
+    let (total, done) = (wanted.len(), Mutex::new(0));
+    progress(Stage::Predictors { done: 0, total });
+    let predictors = pantry.candidates(&wanted, |candidate| {
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += 1;
+        progress(Stage::Predictors { done: *done, total });
+        candidate
+    })?;
+    let tried = &predictors[..recipes.len()];
+    let widening = widening(&study, tried, line, rule, objective);
     let z = standard_errors(&study, objective.confidence, objective.aim, widening);
     let rows = training_rows(&study, &per_row, z);
-    let candidates: Vec<(Candidate, Option<Tuned>)> = predictors
-        .into_iter()
+    let mut candidates: Vec<(Candidate, Option<Tuned>)> = predictors
+        .into_par_iter()
         .map(|candidate| {
             let tuned = candidate.tune(&study, &rows, rule);
             (candidate, tuned)
         })
         .collect();
-    let reference = |recipe: Recipe, pantry: &mut Pantry<'_, '_>| {
-        let candidate = pantry.candidate(&recipe)?;
-        let tuned = candidate.tune(&study, &rows, rule);
-        Ok::<_, EvidenceError>((candidate, tuned))
-    };
-    progress(Stage::Predictors {
-        done: total - 2,
-        total,
-    });
-    let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
-    let tasks = has_tasks
-        .then(|| reference(Recipe::tasks(section), &mut pantry))
-        .transpose()?;
-    progress(Stage::Predictors {
-        done: total - 1,
-        total,
-    });
-    let knn = study
-        .tries_knn()
-        .then(|| reference(Recipe::knn(section), &mut pantry))
-        .transpose()?;
+    let tasks = tasks.map(|at| candidates[at].clone());
+    let knn = knn.map(|at| candidates[at].clone());
+    candidates.truncate(recipes.len());
     let each: Vec<Option<Tuned>> = candidates.iter().map(|(_, tuned)| *tuned).collect();
     let chosen = cheapest_candidate(&each);
     let tuned = each[chosen];

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2};
 
-use super::fit::Fitted;
+use super::fit::{Fitted, training_rows};
 use super::plays::{Baseline, served};
 use super::{Replay, ReplayInput, ReplayOptions};
 use crate::bootstrap::Bootstrap;
@@ -14,7 +14,7 @@ use crate::judge::{Findings, FloorBound, paired, verdict};
 use crate::logged;
 use crate::promise::{Line, Play, mean};
 use crate::sections;
-use crate::tune::play;
+use crate::tune::{Sweep, play};
 
 /// What judging shares between sections.
 pub(crate) struct Judged {
@@ -24,6 +24,8 @@ pub(crate) struct Judged {
     pub(crate) against: Baseline,
     pub(crate) line_per_row: Array1<f64>,
     pub(crate) floor: FloorBound,
+    /// Every setting of the chosen candidate on the training rows.
+    pub(crate) sweep: Sweep,
     pub(crate) bootstrap: Bootstrap,
     pub(crate) confidence: f64,
 }
@@ -65,7 +67,13 @@ pub(crate) fn judge_fitted(
     );
     let line_per_row = fitted.line.per_request(&study.test.quality);
     let floor = floor::bound(study, &probabilities, fitted.line, None, fitted.confidence);
+    let per_row = fitted.line.per_request(&study.train.quality);
     let judged = Judged {
+        sweep: fitted.candidates[fitted.chosen].0.sweep(
+            study,
+            &training_rows(study, &per_row, 0.0),
+            fitted.rule,
+        ),
         baseline: against.play(study),
         bootstrap: Bootstrap {
             resamples: options.resamples,

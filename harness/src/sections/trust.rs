@@ -210,7 +210,14 @@ fn intervals(judged: &Judged, described: Vec<IntervalChoice>, score: &str) -> Ve
                 .to_owned(),
         });
     }
-    intervals.extend(described);
+    let named = |choice: IntervalChoice| match choice.quantity.as_str() {
+        "quality" => IntervalChoice {
+            quantity: score.to_owned(),
+            ..choice
+        },
+        _ => choice,
+    };
+    intervals.extend(described.into_iter().map(named));
     intervals
 }
 
