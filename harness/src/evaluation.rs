@@ -17,6 +17,7 @@ pub use off_policy::{Confounding, EstimatorRow, GammaBounds, LoggedValue, OffPol
 pub use references::{
     ArmShare, FrontierKind, FrontierPoint, Metrics, Reference, References, SavingsAt,
 };
+pub(crate) use trust::score_of;
 pub use trust::{
     ArmOverlap, BalanceRow, Gate, IntervalChoice, MissingLabels, Trust, WeightSummary,
 };

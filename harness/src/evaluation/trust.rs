@@ -38,6 +38,24 @@ pub struct Trust {
     pub gates: Vec<Gate>,
 }
 
+impl Trust {
+    /// What the labels may be called: `quality`, or `judged quality` where the log names a judge,
+    /// whose score nobody has checked against people.
+    #[must_use]
+    pub fn score(&self) -> &'static str {
+        score_of(&self.judges)
+    }
+}
+
+/// [`Trust::score`] of labels by these judges.
+pub(crate) fn score_of(judges: &[String]) -> &'static str {
+    if judges.is_empty() {
+        "quality"
+    } else {
+        "judged quality"
+    }
+}
+
 /// One arm's overlap between the logging and the judged policy on the evaluated requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,8 +1,12 @@
 //! What is fitted and tuned, on the training rows alone.
 
-use ndarray::Array1;
-use plimsoll::{Aim, BEST_SINGLE, DELTA, Router, RuleKind};
+use std::sync::{Mutex, PoisonError};
 
+use ndarray::Array1;
+use plimsoll::{Aim, BEST_SINGLE, DELTA, ObjectiveConfig, Router, RuleKind};
+use rayon::prelude::*;
+
+use super::plays::tuned_probabilities;
 use super::router::router;
 use super::{ReplayInput, ReplayOptions, Stage};
 use crate::candidate::{Candidate, Forecasts, Pantry, Recipe, RuleChoice};
@@ -10,16 +14,10 @@ use crate::error::EvidenceError;
 use crate::evaluation::PredictorRow;
 use crate::logged;
 use crate::promise::{Line, mean, normal_quantile};
+use crate::proof;
 use crate::study::Study;
 use crate::table::OutcomeTable;
 use crate::tune::{Rows, Tuned};
-
-/// How much wider the bound on weighted rewards is than the one on observed answers, in standard
-/// errors of the doubly robust margin: measured on simulated logs of 2,400 to 8,000 requests.
-const WEIGHTED_WIDTH: f64 = 1.4;
-
-/// Share of samples in which a policy that aims at proof is to be proven.
-const PROOF_POWER: f64 = 0.8;
 
 /// Everything fitted and tuned on the training rows.
 pub(crate) struct Fitted<'a> {
@@ -28,6 +26,8 @@ pub(crate) struct Fitted<'a> {
     pub(crate) rule: RuleChoice,
     pub(crate) confidence: f64,
     pub(crate) aim: Aim,
+    /// See [`standard_errors`].
+    pub(crate) widening: f64,
     pub(crate) candidates: Vec<(Candidate, Option<Tuned>)>,
     pub(crate) chosen: usize,
     pub(crate) tuned: Option<Tuned>,
@@ -60,49 +60,50 @@ pub(crate) fn fit<'a>(
         None => Recipe::auto(section, study.tries_knn()),
     };
     let per_row = line.per_request(&study.train.quality);
-    let rows = training_rows(
-        &study,
-        &per_row,
-        standard_errors(&study, objective.confidence, objective.aim),
-    );
     let mut pantry = Pantry::new(&study, section.calibration, rule, forecasts);
-    let total = recipes.len() + 2;
-    let mut candidates = Vec::with_capacity(recipes.len());
-    for (done, recipe) in recipes.iter().enumerate() {
-        progress(Stage::Predictors { done, total });
-        let candidate = pantry.candidate(recipe)?;
-        let tuned = candidate.tune(&study, &rows, rule);
-        candidates.push((candidate, tuned));
-    }
-    let reference = |recipe: Recipe, pantry: &mut Pantry<'_, '_>| {
-        let candidate = pantry.candidate(&recipe)?;
-        let tuned = candidate.tune(&study, &rows, rule);
-        Ok::<_, EvidenceError>((candidate, tuned))
-    };
-    progress(Stage::Predictors {
-        done: total - 2,
-        total,
-    });
     let has_tasks = study.train.contexts.iter().any(|c| c.task.is_some());
-    let tasks = has_tasks
-        .then(|| reference(Recipe::tasks(section), &mut pantry))
-        .transpose()?;
-    progress(Stage::Predictors {
-        done: total - 1,
-        total,
-    });
-    let knn = study
-        .tries_knn()
-        .then(|| reference(Recipe::knn(section), &mut pantry))
-        .transpose()?;
-    let chosen = cheapest_candidate(&candidates);
-    let tuned = candidates[chosen].1;
+    let mut wanted = recipes.clone();
+    let mut place = |recipe: Recipe| {
+        let known = wanted.iter().position(|other| *other == recipe);
+        known.unwrap_or_else(|| {
+            wanted.push(recipe);
+            wanted.len() - 1
+        })
+    };
+    let tasks = has_tasks.then(|| place(Recipe::tasks(section)));
+    let knn = study.tries_knn().then(|| place(Recipe::knn(section)));
+    let (total, done) = (wanted.len(), Mutex::new(0));
+    progress(Stage::Predictors { done: 0, total });
+    let predictors = pantry.candidates(&wanted, |candidate| {
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        *done += 1;
+        progress(Stage::Predictors { done: *done, total });
+        candidate
+    })?;
+    let tried = &predictors[..recipes.len()];
+    let widening = widening(&study, tried, line, rule, objective);
+    let z = standard_errors(&study, objective.confidence, objective.aim, widening);
+    let rows = training_rows(&study, &per_row, z);
+    let mut candidates: Vec<(Candidate, Option<Tuned>)> = predictors
+        .into_par_iter()
+        .map(|candidate| {
+            let tuned = candidate.tune(&study, &rows, rule);
+            (candidate, tuned)
+        })
+        .collect();
+    let tasks = tasks.map(|at| candidates[at].clone());
+    let knn = knn.map(|at| candidates[at].clone());
+    candidates.truncate(recipes.len());
+    let each: Vec<Option<Tuned>> = candidates.iter().map(|(_, tuned)| *tuned).collect();
+    let chosen = cheapest_candidate(&each);
+    let tuned = each[chosen];
     let router = router(&study, &candidates[chosen].0, tuned, options)?;
     Ok(Fitted {
         line,
         rule,
         confidence: objective.confidence,
         aim: objective.aim,
+        widening,
         candidates,
         chosen,
         tuned,
@@ -172,31 +173,51 @@ pub(crate) fn training_rows<'s>(study: &'s Study<'_>, line: &'s Array1<f64>, z: 
 
 /// Standard errors of the training margin that a setting must clear.
 ///
-/// Aiming at savings, the normal quantile of `confidence`. Aiming at proof, as many as it takes
-/// for the betting bound on the evaluated rows, which is about √(2 ln(1/α)) standard errors of
-/// *their* mean wide, to clear the line in four of five samples.
-pub(crate) fn standard_errors(study: &Study<'_>, confidence: f64, aim: Aim) -> f64 {
+/// Aiming at savings, the normal quantile of `confidence`; aiming at proof, as many as it takes for
+/// the floor's bound on the evaluated rows, which is `widening` times as wide as one on observed
+/// answers.
+pub(crate) fn standard_errors(study: &Study<'_>, confidence: f64, aim: Aim, widening: f64) -> f64 {
     let z = normal_quantile(confidence);
     match aim {
-        Aim::Proof => {
-            let mut width = (2.0 * (1.0 / (1.0 - confidence)).ln()).sqrt();
-            if study.train.logged.is_some() {
-                width *= WEIGHTED_WIDTH;
-            }
-            let (train, test) = (study.train.clusters.count, study.test.clusters.count);
-            #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
-            let ratio = (train as f64 / test as f64).sqrt();
-            ((width + normal_quantile(PROOF_POWER)) * ratio).max(z)
-        }
+        Aim::Proof => proof::standard_errors(study, confidence, widening).max(z),
         _ => z,
     }
 }
 
+/// How much wider the floor's bound is than one on observed answers, for the policy that would be
+/// taken if it were not, and for the one taken then: the wider of two, because the second keeps
+/// closer to the line's arm.
+fn widening(
+    study: &Study<'_>,
+    candidates: &[Candidate],
+    line: Line,
+    rule: RuleChoice,
+    objective: &ObjectiveConfig,
+) -> f64 {
+    if study.train.logged.is_none() || !matches!(objective.aim, Aim::Proof) {
+        return 1.0;
+    }
+    let per_row = line.per_request(&study.train.quality);
+    let confidence = objective.confidence;
+    (0..2).fold(1.0, |widening: f64, _| {
+        let z = standard_errors(study, confidence, objective.aim, widening);
+        let rows = training_rows(study, &per_row, z);
+        let tuned: Vec<_> = candidates
+            .iter()
+            .map(|candidate| candidate.tune(study, &rows, rule))
+            .collect();
+        let chosen = cheapest_candidate(&tuned);
+        let expected = candidates[chosen].on_train(study);
+        let probabilities = tuned_probabilities(study, &expected, tuned[chosen]);
+        widening.max(proof::widening(study, &probabilities, line, confidence))
+    })
+}
+
 /// The candidate that keeps the promise at the least cost on the training rows; the first of
 /// equals, so simpler ones come first.
-fn cheapest_candidate(candidates: &[(Candidate, Option<Tuned>)]) -> usize {
-    let cost = |i: usize| candidates[i].1.map_or(f64::INFINITY, |t| t.cost);
-    (0..candidates.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
+fn cheapest_candidate(tuned: &[Option<Tuned>]) -> usize {
+    let cost = |i: usize| tuned[i].map_or(f64::INFINITY, |t| t.cost);
+    (0..tuned.len()).fold(0, |best, i| if cost(i) < cost(best) { i } else { best })
 }
 
 /// The predictors tried, for the diagnostics.

@@ -2,23 +2,19 @@
 
 use ndarray::{Array1, Array2};
 
-use super::fit::Fitted;
+use super::fit::{Fitted, training_rows};
 use super::plays::{Baseline, served};
 use super::{Replay, ReplayInput, ReplayOptions};
 use crate::bootstrap::Bootstrap;
+use crate::described::describe;
 use crate::error::EvidenceError;
-use crate::evaluation::{
-    Evaluation, Floor, Interval, IntervalChoice, Manifest, PolicyValue, RequestCounts,
-    SCHEMA_VERSION,
-};
+use crate::evaluation::{Evaluation, Floor, Manifest, PolicyValue, RequestCounts, SCHEMA_VERSION};
 use crate::floor;
-use crate::intervals::Method;
-use crate::judge::{Findings, FloorBound, Paired, paired, verdict};
+use crate::judge::{Findings, FloorBound, paired, verdict};
 use crate::logged;
 use crate::promise::{Line, Play, mean};
 use crate::sections;
-use crate::study::Study;
-use crate::tune::play;
+use crate::tune::{Sweep, play};
 
 /// What judging shares between sections.
 pub(crate) struct Judged {
@@ -28,6 +24,8 @@ pub(crate) struct Judged {
     pub(crate) against: Baseline,
     pub(crate) line_per_row: Array1<f64>,
     pub(crate) floor: FloorBound,
+    /// Every setting of the chosen candidate on the training rows.
+    pub(crate) sweep: Sweep,
     pub(crate) bootstrap: Bootstrap,
     pub(crate) confidence: f64,
 }
@@ -69,7 +67,13 @@ pub(crate) fn judge_fitted(
     );
     let line_per_row = fitted.line.per_request(&study.test.quality);
     let floor = floor::bound(study, &probabilities, fitted.line, None, fitted.confidence);
+    let per_row = fitted.line.per_request(&study.train.quality);
     let judged = Judged {
+        sweep: fitted.candidates[fitted.chosen].0.sweep(
+            study,
+            &training_rows(study, &per_row, 0.0),
+            fitted.rule,
+        ),
         baseline: against.play(study),
         bootstrap: Bootstrap {
             resamples: options.resamples,
@@ -100,7 +104,7 @@ fn evaluation(
         judged.bootstrap,
         judged.confidence,
     );
-    let chosen = logged_intervals(study, judged, &mut paired);
+    let described = describe(study, judged, &mut paired);
     let baseline = sections::baseline_value(study, judged);
     let segments = sections::segments(fitted, judged, options);
     let mut diagnostics = sections::diagnostics(input, fitted, judged);
@@ -112,13 +116,13 @@ fn evaluation(
             .collect()
     };
     let changes = judged.against.is_left(&judged.probabilities);
-    let mut trust = sections::trust(fitted, judged)?;
-    trust.intervals.extend(chosen);
+    let trust = sections::trust(fitted, judged, described)?;
     let mut doubts = sections::doubts(options, fitted, judged);
     doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
         savings: paired.savings.fraction,
         floor: &judged.floor,
+        score: trust.score(),
         floor_quality,
         confidence: fitted.confidence,
         baseline: &baseline.model,
@@ -137,10 +141,12 @@ fn evaluation(
     let verdict = verdict(&findings);
     if !broken(true).is_empty() {
         diagnostics.warnings.push(format!(
-            "quality is below the line in {}, which was waived",
+            "{} is below the line in {}, which was waived",
+            trust.score(),
             sections::some_of(&broken(true))
         ));
     }
+    let off_policy = sections::off_policy(fitted, judged, &paired);
     let (relative_to, retain) = match fitted.line {
         Line::Absolute(_) => (None, None),
         Line::Relative { arm, retain } => (Some(study.table.arms[arm].to_string()), Some(retain)),
@@ -178,7 +184,7 @@ fn evaluation(
         verdict,
         references: sections::references(fitted, judged),
         trust,
-        off_policy: sections::off_policy(fitted, judged),
+        off_policy,
         metrics: sections::metrics(fitted, judged),
         diagnostics,
         segments,
@@ -187,46 +193,6 @@ fn evaluation(
         changed: sections::changed(fitted, judged, options.show_text),
         manifest: manifest(input, options),
         baseline,
-    })
-}
-
-/// Replaces the resampled intervals of quality where only served answers are known, by those that
-/// hold for the weights at hand.
-fn logged_intervals(
-    study: &Study<'_>,
-    judged: &Judged,
-    paired: &mut Paired,
-) -> Option<IntervalChoice> {
-    let arm = match judged.against {
-        Baseline::Arm(arm) => Some(arm),
-        Baseline::Logged => None,
-    };
-    let scores = judged.play.quality.to_vec();
-    let (quality, change) = floor::quality_intervals(
-        study,
-        &judged.probabilities,
-        &scores,
-        arm,
-        judged.bootstrap,
-        judged.confidence,
-    )?;
-    let asymptotic = matches!(
-        quality.choice.method,
-        Method::ClusterNormal | Method::ClusterBootstrap
-    );
-    let whole = |old: &mut Interval, new: Option<Interval>, range: [f64; 2]| {
-        let new = new.map_or(range, |i| [i.low, i.high]);
-        old.low = new[0].min(old.point);
-        old.high = new[1].max(old.point);
-    };
-    whole(&mut paired.quality, quality.bound, [0.0, 1.0]);
-    if arm.is_some() && !asymptotic {
-        whole(&mut paired.quality_change, change, [-1.0, 1.0]);
-    }
-    Some(IntervalChoice {
-        quantity: "quality under logged choices".to_owned(),
-        method: quality.choice.method.name().to_owned(),
-        reason: quality.choice.reason.to_owned(),
     })
 }
 

@@ -316,3 +316,116 @@ fn a_comparison_counts_what_may_be_shipped() {
     assert!(text.starts_with("? None to ship"), "{text}");
     assert!(plain(&text).contains("0 to ship, 1 to hold, 2 without enough evidence"));
 }
+
+#[test]
+fn o02_a_scenarios_tables_hold_no_savings() {
+    for format in WORDS {
+        let text = seen(&render(&observational(), format));
+        for heading in ["by segment, broken", "what else could have been done"] {
+            assert!(text.contains(heading), "{format}: {heading}");
+        }
+        assert!(!text.contains("and savings by segment"), "{format}");
+        // What stands between these tables and the next sections are their rows.
+        let (from, to) = ("Cost and quality", "How far to trust this");
+        let part = text.split_once(from).expect(from).1;
+        let part = part.rsplit_once(to).expect(to).0;
+        assert!(!part.contains("Saved"), "{format}: {part}");
+    }
+    let proven = plain(&render(&off_policy(3, 2), Format::Terminal));
+    assert!(proven.contains("Saved") && proven.contains("and savings by segment"));
+}
+
+/// The words of a text that a reader sees: no data, no tags, no file names of ours.
+fn seen(text: &str) -> String {
+    let shown = text.split("id=\"data\">").next().unwrap_or_default();
+    let body = shown.split_once("<main").map_or(shown, |(_, main)| main);
+    let mut words = String::new();
+    let mut inside = false;
+    for c in body.chars() {
+        match c {
+            '<' if text.starts_with("<!DOCTYPE") => inside = true,
+            '>' if inside => {
+                inside = false;
+                words.push(' ');
+            }
+            _ if inside => {}
+            c => words.push(c),
+        }
+    }
+    plain(&words)
+}
+
+/// Places where a text says "quality" and not "judged quality".
+fn bare_quality(text: &str) -> Vec<String> {
+    let text = seen(text).to_lowercase();
+    text.match_indices("quality")
+        .filter(|(at, _)| !text[..*at].ends_with("judged "))
+        .map(|(at, _)| {
+            let before = text[..at].chars().rev().take(40).collect::<Vec<_>>();
+            let after = text[at..].chars().take(40);
+            before.into_iter().rev().chain(after).collect()
+        })
+        .collect()
+}
+
+/// ROBUSTNESS.md O08: a score that people have not checked is not called quality.
+#[test]
+fn o08_an_uncalibrated_judges_score_is_named_as_such_everywhere() {
+    for (mut e, what) in [
+        (fixture(3, 2), "full information"),
+        (off_policy(3, 2), "logged"),
+        (observational(), "scenario"),
+        (common::insufficient(), "insufficient"),
+    ] {
+        assert!(!bare_quality(&render(&e, Format::Terminal)).is_empty());
+        e.trust.judges = vec!["gpt-4o 2024-08-06".to_owned()];
+        // These texts come with the evaluation: the harness names them, as its tests show.
+        for reason in &mut e.verdict.reasons {
+            *reason = reason.replace("Quality", "Judged quality");
+        }
+        for choice in &mut e.trust.intervals {
+            choice.quantity = choice.quantity.replace("quality", "judged quality");
+        }
+        for format in WORDS {
+            let text = render(&e, format);
+            assert_eq!(bare_quality(&text), Vec::<String>::new(), "{what} {format}");
+            let named = "Judged quality is what gpt-4o 2024-08-06 scored";
+            assert!(plain(&text).contains(named), "{what} {format}");
+        }
+        let csv = render(&e, Format::Csv);
+        assert!(csv.contains("judged quality"), "{what}: {csv}");
+    }
+}
+
+#[test]
+fn o08_a_comparison_of_judged_policies_says_so() {
+    let mut comparison = common::comparison();
+    for e in &mut comparison.evaluations {
+        e.trust.judges = vec!["gpt-4o".to_owned()];
+        e.verdict.reasons.clear();
+    }
+    for format in WORDS {
+        let text = render_comparison(&comparison, format, &Style::default()).unwrap();
+        assert_eq!(bare_quality(&text), Vec::<String>::new(), "{format}");
+        assert!(plain(&text).contains("what gpt-4o scored"), "{format}");
+    }
+}
+
+#[test]
+fn the_baseline_of_production_is_no_arm() {
+    let mut e = off_policy(3, 2);
+    e.baseline.model = plimsoll_harness::LOGGED.to_owned();
+    for format in WORDS {
+        let text = plain(&render(&e, format));
+        assert!(text.contains("less than production did"), "{format}");
+        assert!(
+            text.contains("against production, which scores"),
+            "{format}"
+        );
+        assert!(!text.contains("everything to logged"), "{format}");
+    }
+    // Where an arm has that name, the arm is meant.
+    e.mix[0].model = plimsoll_harness::LOGGED.to_owned();
+    let text = plain(&render(&e, Format::Terminal));
+    assert!(text.contains("less than sending everything to logged"));
+}
