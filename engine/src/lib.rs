@@ -68,6 +68,7 @@ mod math;
 mod money;
 mod policy;
 mod predictor;
+mod quadrature;
 mod random;
 mod router;
 mod router_error;
