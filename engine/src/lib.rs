@@ -53,6 +53,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 mod arm;
+mod arms_in_service;
 mod calibration;
 mod config;
 mod context;
@@ -63,6 +64,7 @@ mod event;
 mod exploration;
 mod features;
 mod feedback;
+mod ledger;
 mod linalg;
 mod math;
 mod money;
@@ -73,10 +75,12 @@ mod random;
 mod router;
 mod router_error;
 mod rule;
+mod session;
 mod snapshot;
 mod units;
 
 pub use arm::ArmSpec;
+pub use arms_in_service::{ArmBelief, PRIOR_STRENGTH_NEW_ARM};
 pub use calibration::{
     Calibration, CalibrationError, CalibrationKind, CalibrationRow, ISOTONIC_SLOPE,
 };
@@ -96,13 +100,18 @@ pub use features::{
     TextFeaturesConfig,
 };
 pub use feedback::Feedback;
+pub use ledger::{
+    Account, Cap, Denied, HOLD_MS, Ledger, LedgerError, Overrun, Reservation, Scope, ScopeKind,
+    Settlement,
+};
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
     ArmPrior, BetaThompson, COST_SCALE, COST_WEIGHT, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON,
-    EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GaussianThompson, KL_UCB_C, KlUcb,
-    KnnBandit, LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, Outcome, Policy,
-    PolicyError, PredictorBandit, PredictorRule, Random, Request, Reward, RuleParts, RulePolicy,
-    SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, decode_state, encode_state,
+    EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS,
+    GaussianThompson, KL_UCB_C, KlUcb, KnnBandit, LogisticThompson, MeanBandit, MeanConfig,
+    MeanRule, NOISE_VARIANCE, Outcome, Policy, PolicyError, PredictorBandit, PredictorRule, Random,
+    Request, Reward, RuleParts, RulePolicy, SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart,
+    Workspace, decode_state, encode_state,
 };
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
@@ -112,7 +121,10 @@ pub use predictor::{
 pub use router::{Call, Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
-    ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
+    ArmScore, AverageFloor, BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX,
+    BUDGET_NEWEST, BUDGET_STEP, Budget, LAMBDA_MAX, LambdaControl, NonInferiority, PerRequestFloor,
+    Rule, RuleError,
 };
+pub use session::{CACHE_TTL_MS, SessionState};
 pub use snapshot::{PolicyLoader, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};

@@ -10,6 +10,7 @@ mod cluster_bandit;
 mod epsilon_greedy;
 mod error;
 mod fixed;
+mod guard;
 mod kl_ucb;
 mod knn_bandit;
 mod logistic_ts;
@@ -38,6 +39,7 @@ pub use cluster_bandit::ClusterBandit;
 pub use epsilon_greedy::{EPSILON_GREEDY_EPSILON, EpsilonGreedy};
 pub use error::PolicyError;
 pub use fixed::{Fixed, Random};
+pub use guard::{GUARD_SHARE, GUARDED_PULLS};
 pub use kl_ucb::{KL_UCB_C, KlUcb};
 pub use knn_bandit::KnnBandit;
 pub use logistic_ts::LogisticThompson;
@@ -71,6 +73,11 @@ pub trait Policy: fmt::Debug + Send + Sync {
 
     /// Whether the policy weighs costs, so that every arm in service needs a price.
     fn needs_costs(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Request::floor`] is held; where it is not, the router refuses such a request.
+    fn heeds_floor(&self) -> bool {
         false
     }
 
@@ -246,6 +253,27 @@ pub struct ArmPrior {
     pub strength: f64,
     /// An arm whose knowledge is taken over, discounted to `strength` outcomes; `None`: none.
     pub like: Option<usize>,
+}
+
+impl ArmPrior {
+    /// Checks ranges, for a policy that has `arms` arms so far.
+    pub(crate) fn check(&self, arms: usize) -> Result<(), PolicyError> {
+        let within = |ok: bool, name, got, allowed| {
+            if ok {
+                Ok(())
+            } else {
+                Err(PolicyError::Parameter { name, got, allowed })
+            }
+        };
+        let (quality, strength) = (self.quality, self.strength);
+        within((0.0..=1.0).contains(&quality), "quality", quality, "[0, 1]")?;
+        let usable = (0.0..=WEIGHT_MAX).contains(&strength);
+        within(usable, "strength", strength, "[0, 1e12]")?;
+        match self.like {
+            Some(got) if got >= arms => Err(PolicyError::Arm { got, arms }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Scratch space of decisions: reuse one per thread, and nothing is allocated in steady state.

@@ -4,6 +4,8 @@ mod bandits;
 mod common;
 mod cost;
 mod decisions;
+mod ledger;
 mod numerics;
+mod sessions;
 mod snapshots;
 mod structure;
