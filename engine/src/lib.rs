@@ -58,21 +58,28 @@ mod config;
 mod context;
 mod cost;
 mod decision;
+mod difference;
 mod distribution;
 mod event;
 mod exploration;
 mod features;
 mod feedback;
+mod journal;
 mod linalg;
+mod live;
 mod math;
 mod money;
 mod policy;
 mod predictor;
 mod random;
+mod recovery;
 mod router;
 mod router_error;
 mod rule;
+mod sealed;
+mod shared;
 mod snapshot;
+mod sync;
 mod units;
 
 pub use arm::ArmSpec;
@@ -87,14 +94,22 @@ pub use config::{
 pub use context::{Context, ContextError, FEATURE_ABS_MAX};
 pub use cost::{COST_TASKS_MAX, CostError, CostPredictor, CostRow, OUTPUT_TOKENS_PRIOR};
 pub use decision::{Decision, Reason, Saving};
+pub use difference::{ArmChange, Difference};
 pub use distribution::{Distribution, DistributionError, SUM_TOLERANCE};
-pub use event::Event;
+pub use event::{Decided, Event, Report};
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
     CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
     TextFeaturesConfig,
 };
 pub use feedback::Feedback;
+pub use journal::{
+    Batch, FRAME_MAX, JOURNAL_MAGIC, JOURNAL_VERSION, JournalEnd, JournalError, JournalHeader,
+    JournalReader, JournalWriter,
+};
+pub use live::{
+    Applied, Counts, LIVE_MAGIC, LIVE_VERSION, Live, OPEN_MAX, OpenDecision, OpenLimits, TTL_MS,
+};
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
     ArmPrior, Drawn, Estimate, Fixed, Outcome, Policy, PolicyError, Random, Request, RuleParts,
@@ -105,10 +120,16 @@ pub use predictor::{
     Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
     TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
 };
+pub use recovery::{
+    Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,
+};
 pub use router::{Call, Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
     ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
+};
+pub use shared::{
+    Applications, LearnError, Learned, QUEUE_MAX, REFUSALS_MAX, SharedError, SharedRouter,
 };
 pub use snapshot::{PolicyLoader, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};

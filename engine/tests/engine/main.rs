@@ -3,6 +3,9 @@
 mod common;
 mod cost;
 mod decisions;
+mod journal;
+mod live;
 mod numerics;
+mod shared;
 mod snapshots;
 mod structure;
