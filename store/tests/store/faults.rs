@@ -60,6 +60,8 @@ impl Life {
         let (mut store, mut live) = match opened {
             Ok(opened) => {
                 self.check(&opened.live, promised);
+                // What was recovered is durable, acknowledged before or not.
+                promised.acknowledged = usize::try_from(opened.live.sequence()).expect("small");
                 (opened.store, opened.live)
             }
             Err(StoreError::Empty { .. }) => {
