@@ -250,8 +250,8 @@ impl SharedRouter {
         &self,
         mut log: impl FnMut(u64, &[Event]) -> Result<(), E>,
     ) -> Result<Learned, LearnError<E>> {
-        let mut learner = self.learner().map_err(LearnError::Shared)?;
-        let Learner { live, spare } = &mut *learner;
+        let mut guard = self.learner().map_err(LearnError::Shared)?;
+        let Learner { live, spare } = &mut *guard;
         let batch = {
             let mut queue = self.queue();
             queue.first += queue.events.len() as u64;
