@@ -71,6 +71,7 @@ mod math;
 mod money;
 mod policy;
 mod predictor;
+mod quadrature;
 mod random;
 mod recovery;
 mod router;
@@ -112,8 +113,11 @@ pub use live::{
 };
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
-    ArmPrior, Drawn, Estimate, Fixed, Outcome, Policy, PolicyError, Random, Request, RuleParts,
-    RulePolicy, Workspace, decode_state, encode_state,
+    ArmPrior, BetaThompson, COST_SCALE, COST_WEIGHT, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON,
+    EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GaussianThompson, KL_UCB_C, KlUcb,
+    KnnBandit, LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, Outcome, Policy,
+    PolicyError, PredictorBandit, PredictorRule, Random, Request, Reward, RuleParts, RulePolicy,
+    SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, decode_state, encode_state,
 };
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,

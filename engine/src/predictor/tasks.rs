@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::context::Context;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,16 @@ impl Tasks {
             cells[arm].push(1.0, r, weight);
         }
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        for (arm, all) in self.arms.iter_mut().enumerate() {
+            let share = share(outcomes, all.weight());
+            all.decay(share);
+            self.cells
+                .values_mut()
+                .for_each(|row| row[arm].decay(share));
+        }
     }
 
     pub(super) fn is_sound(&self, arms: usize) -> bool {
