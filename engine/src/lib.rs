@@ -59,24 +59,31 @@ mod config;
 mod context;
 mod cost;
 mod decision;
+mod difference;
 mod distribution;
 mod event;
 mod exploration;
 mod features;
 mod feedback;
+mod journal;
 mod ledger;
 mod linalg;
+mod live;
 mod math;
 mod money;
 mod policy;
 mod predictor;
 mod quadrature;
 mod random;
+mod recovery;
 mod router;
 mod router_error;
 mod rule;
+mod sealed;
 mod session;
+mod shared;
 mod snapshot;
+mod sync;
 mod units;
 
 pub use arm::ArmSpec;
@@ -92,17 +99,25 @@ pub use config::{
 pub use context::{Context, ContextError, FEATURE_ABS_MAX};
 pub use cost::{COST_TASKS_MAX, CostError, CostPredictor, CostRow, OUTPUT_TOKENS_PRIOR};
 pub use decision::{Decision, Reason, Saving};
+pub use difference::{ArmChange, Difference};
 pub use distribution::{Distribution, DistributionError, SUM_TOLERANCE};
-pub use event::Event;
+pub use event::{Decided, Event, Report};
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
     CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
     TextFeaturesConfig,
 };
 pub use feedback::Feedback;
+pub use journal::{
+    Batch, FRAME_MAX, JOURNAL_MAGIC, JOURNAL_VERSION, JournalEnd, JournalError, JournalHeader,
+    JournalReader, JournalWriter,
+};
 pub use ledger::{
     Account, Cap, Denied, HOLD_MS, Ledger, LedgerError, Overrun, Reservation, Scope, ScopeKind,
     Settlement,
+};
+pub use live::{
+    Applied, Counts, LIVE_MAGIC, LIVE_VERSION, Live, OPEN_MAX, OpenDecision, OpenLimits, TTL_MS,
 };
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
@@ -118,6 +133,9 @@ pub use predictor::{
     Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
     TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
 };
+pub use recovery::{
+    Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,
+};
 pub use router::{Call, Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
@@ -126,5 +144,8 @@ pub use rule::{
     Rule, RuleError,
 };
 pub use session::{CACHE_TTL_MS, SessionState};
+pub use shared::{
+    Applications, LearnError, Learned, QUEUE_MAX, REFUSALS_MAX, SharedError, SharedRouter,
+};
 pub use snapshot::{PolicyLoader, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};
