@@ -63,6 +63,7 @@ mod event;
 mod exploration;
 mod features;
 mod feedback;
+mod inverse_factor;
 mod linalg;
 mod math;
 mod money;
@@ -97,8 +98,9 @@ pub use features::{
 pub use feedback::Feedback;
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
-    ArmPrior, Drawn, Estimate, Fixed, Outcome, Policy, PolicyError, Random, Request, RuleParts,
-    RulePolicy, Workspace, decode_state, encode_state,
+    ArmPrior, Drawn, Estimate, Fixed, LIN_UCB_ALPHA, LINEAR_RIDGE, LinUcb, LinearConfig, Outcome,
+    Policy, PolicyError, Random, Request, RuleParts, RulePolicy, Workspace, decode_state,
+    encode_state,
 };
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,

@@ -7,7 +7,12 @@
 
 mod error;
 mod fixed;
+mod lin_ucb;
+mod linear_arm;
+mod linear_arms;
+mod projection;
 mod rule;
+mod shared;
 mod state;
 
 use std::any::Any;
@@ -21,6 +26,8 @@ use crate::units::{ArmId, Propensity, Quality};
 
 pub use error::PolicyError;
 pub use fixed::{Fixed, Random};
+pub use lin_ucb::{LIN_UCB_ALPHA, LinUcb};
+pub use linear_arms::{LINEAR_RIDGE, LinearConfig};
 pub use rule::{RuleParts, RulePolicy};
 pub use state::{decode_state, encode_state};
 
@@ -172,6 +179,22 @@ pub struct Outcome {
     /// Probability with which the policy's rule, without exploration, would choose the arm;
     /// `None`: the policy makes no such difference.
     pub rule_chance: Option<f64>,
+}
+
+impl Outcome {
+    /// A labelled outcome of an arm, and nothing else known about it.
+    #[must_use]
+    pub const fn of(arm: usize, quality: Quality) -> Self {
+        Self {
+            arm,
+            quality: Some(quality),
+            cost: None,
+            cost_expected: None,
+            weight: 1.0,
+            propensity: None,
+            rule_chance: None,
+        }
+    }
 }
 
 /// What is believed of a new arm before it answers anything.
