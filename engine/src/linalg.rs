@@ -172,6 +172,16 @@ impl Symmetric {
         }
     }
 
+    /// out ← out + Ax.
+    pub(crate) fn add_product(&self, x: &[f64], out: &mut [f64]) {
+        for k in 0..self.dim {
+            let at = start(self.dim, k);
+            let row = &self.entries[at..at + self.dim - k];
+            out[k] += dot(row, &x[k..]);
+            axpy(x[k], &row[1..], &mut out[k + 1..]);
+        }
+    }
+
     /// The factor of scale·A + diag(ridge); `None` when rounding leaves it indefinite.
     pub(crate) fn factor(&self, scale: f64, ridge: &[f64]) -> Option<Cholesky> {
         let dim = self.dim;
@@ -220,6 +230,26 @@ impl Cholesky {
             entries[start(dim, k)] = value.sqrt();
         }
         Self { dim, entries }
+    }
+
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// L⁻¹ by rows, each of full length.
+    pub(crate) fn inverse_rows(&self) -> Vec<Vec<f64>> {
+        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(self.dim);
+        for i in 0..self.dim {
+            let mut row = vec![0.0; self.dim];
+            row[i] = 1.0;
+            for (j, above) in rows.iter().enumerate() {
+                axpy(-self.column(j)[i - j], &above[..=j], &mut row[..=j]);
+            }
+            let pivot = self.column(i)[0];
+            row[..=i].iter_mut().for_each(|w| *w /= pivot);
+            rows.push(row);
+        }
+        rows
     }
 
     /// Whether the storage fits the dimension, and the diagonal is positive and finite.

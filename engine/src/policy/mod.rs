@@ -13,12 +13,17 @@ mod fixed;
 mod guard;
 mod kl_ucb;
 mod knn_bandit;
+mod lin_ucb;
+mod linear_arm;
+mod linear_arms;
 mod logistic_ts;
 mod mean_bandit;
 mod predictor_bandit;
+mod projection;
 mod ranking;
 mod reward;
 mod rule;
+mod shared;
 mod shared_state;
 mod square_cb;
 mod state;
@@ -42,6 +47,8 @@ pub use fixed::{Fixed, Random};
 pub use guard::{GUARD_SHARE, GUARDED_PULLS};
 pub use kl_ucb::{KL_UCB_C, KlUcb};
 pub use knn_bandit::KnnBandit;
+pub use lin_ucb::{LIN_UCB_ALPHA, LinUcb};
+pub use linear_arms::{LINEAR_RIDGE, LinearConfig};
 pub use logistic_ts::LogisticThompson;
 pub use mean_bandit::{MeanBandit, MeanConfig, MeanRule};
 pub use predictor_bandit::{PredictorBandit, PredictorRule, UCB_WIDTH};
@@ -233,6 +240,20 @@ impl Outcome {
         Self {
             arm,
             quality: None,
+            cost: None,
+            cost_expected: None,
+            weight: 1.0,
+            propensity: None,
+            rule_chance: None,
+        }
+    }
+
+    /// A labelled outcome of an arm, and nothing else known about it.
+    #[must_use]
+    pub const fn of(arm: usize, quality: Quality) -> Self {
+        Self {
+            arm,
+            quality: Some(quality),
             cost: None,
             cost_expected: None,
             weight: 1.0,
