@@ -135,6 +135,11 @@ impl Symmetric {
         }
     }
 
+    /// A ← scale·A.
+    pub(crate) fn scale(&mut self, scale: f64) {
+        self.entries.iter_mut().for_each(|entry| *entry *= scale);
+    }
+
     /// A ← A + Σ wᵢ xᵢxᵢᵀ over row-major `rows`, shape (n, d); `None` weighs every row 1.
     pub(crate) fn add_gram(&mut self, rows: &[f64], weights: Option<&[f64]>) {
         let dim = self.dim;
@@ -164,6 +169,16 @@ impl Symmetric {
         }
         for (i, x) in rest.chunks_exact(dim).enumerate() {
             self.update(1.0, weight(done + i), x);
+        }
+    }
+
+    /// out ← out + Ax.
+    pub(crate) fn add_product(&self, x: &[f64], out: &mut [f64]) {
+        for k in 0..self.dim {
+            let at = start(self.dim, k);
+            let row = &self.entries[at..at + self.dim - k];
+            out[k] += dot(row, &x[k..]);
+            axpy(x[k], &row[1..], &mut out[k + 1..]);
         }
     }
 
@@ -215,6 +230,26 @@ impl Cholesky {
             entries[start(dim, k)] = value.sqrt();
         }
         Self { dim, entries }
+    }
+
+    pub(crate) fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// L⁻¹ by rows, each of full length.
+    pub(crate) fn inverse_rows(&self) -> Vec<Vec<f64>> {
+        let mut rows: Vec<Vec<f64>> = Vec::with_capacity(self.dim);
+        for i in 0..self.dim {
+            let mut row = vec![0.0; self.dim];
+            row[i] = 1.0;
+            for (j, above) in rows.iter().enumerate() {
+                axpy(-self.column(j)[i - j], &above[..=j], &mut row[..=j]);
+            }
+            let pivot = self.column(i)[0];
+            row[..=i].iter_mut().for_each(|w| *w /= pivot);
+            rows.push(row);
+        }
+        rows
     }
 
     /// Whether the storage fits the dimension, and the diagonal is positive and finite.

@@ -1,11 +1,14 @@
 //! The router: a policy as it runs. It decides, learns, and can be stored and resumed.
 
+use std::sync::Arc;
+
 use crate::arm::ArmSpec;
 use crate::calibration::Calibration;
 use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::Decision;
 use crate::distribution::{Distribution, sample};
+use crate::event::Decided;
 use crate::exploration::Exploration;
 use crate::features::{FeatureMap, RawContext};
 use crate::feedback::Feedback;
@@ -52,7 +55,8 @@ pub struct Router {
     pub(crate) arms: Vec<ArmSpec>,
     /// The arms' names, shape (K): what decisions hand out.
     pub(crate) names: Vec<ArmId>,
-    pub(crate) features: Option<FeatureMap>,
+    /// Never changes, so that forks share it.
+    pub(crate) features: Option<Arc<FeatureMap>>,
     pub(crate) cost: CostPredictor,
     pub(crate) policy: Box<dyn Policy>,
     /// Outcomes learned.
@@ -85,6 +89,15 @@ pub struct Call<'a> {
     pub at_ms: Option<i64>,
     /// What the session's last answer left warm; `None`: nothing.
     pub session: Option<&'a SessionState>,
+}
+
+/// What was known of a decision when its outcome is learned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Known {
+    /// What the call was expected to cost, in US dollars, or did cost; `None`: unpriced.
+    pub(crate) cost_expected: Option<f64>,
+    /// See [`Outcome::rule_chance`].
+    pub(crate) rule_chance: Option<f64>,
 }
 
 /// The arm that answers, by its index.
@@ -169,7 +182,7 @@ impl Router {
             names: names(&arms)?,
             down_until_ms: vec![None; arms.len()],
             arms,
-            features,
+            features: features.map(Arc::new),
             cost,
             policy,
             epoch: 0,
@@ -214,7 +227,7 @@ impl Router {
         self.check().is_ok()
             && self.down_until_ms.len() == self.arms.len()
             && self.cost.is_sound(self.arms.len())
-            && self.features.as_ref().is_none_or(FeatureMap::is_sound)
+            && self.features.as_deref().is_none_or(FeatureMap::is_sound)
     }
 
     /// The context of a request, by the router's own feature map.
@@ -302,6 +315,33 @@ impl Router {
             reason: self.policy.reason(&request, &self.names, drawn),
             epoch: choice.epoch,
             marked_down: self.is_down(choice.arm, call.at_ms),
+        }
+    }
+
+    /// The event of a choice: what feedback by its id will need. `work` is as
+    /// [`choose`](Self::choose) left it; `at_ms` is when the request was decided.
+    #[must_use]
+    pub fn decided(
+        &self,
+        call: &Call<'_>,
+        choice: Choice,
+        at_ms: u64,
+        work: &mut Workspace,
+    ) -> Decided {
+        let (eligible, costs) = (
+            std::mem::take(&mut work.eligible),
+            std::mem::take(&mut work.costs),
+        );
+        let request = request(call, &eligible, &costs);
+        let rule_chance = self.policy.rule_chance(&request, work, choice.arm);
+        (work.eligible, work.costs) = (eligible, costs);
+        Decided {
+            id: call.key.to_owned(),
+            at_ms,
+            context: call.context.clone(),
+            arm: self.names[choice.arm].clone(),
+            propensity: choice.propensity,
+            rule_chance,
         }
     }
 
@@ -464,6 +504,21 @@ impl Router {
         feedback: &Feedback,
     ) -> Result<(), FeedbackError> {
         let arm = self.index(&feedback.arm)?;
+        let known = Known {
+            cost_expected: self.cost.expected(context, arm),
+            rule_chance: self.rule_chance(context, arm),
+        };
+        self.learn(context, feedback, known)
+    }
+
+    /// Learns one outcome, with what was known of its decision.
+    pub(crate) fn learn(
+        &mut self,
+        context: &Context,
+        feedback: &Feedback,
+        known: Known,
+    ) -> Result<(), FeedbackError> {
+        let arm = self.index(&feedback.arm)?;
         if let Some(got) = feedback.cost.filter(|cost| *cost < Usd::ZERO) {
             return Err(CostError::Negative { row: 0, got }.into());
         }
@@ -471,10 +526,10 @@ impl Router {
             arm,
             quality: feedback.quality,
             cost: feedback.cost,
-            cost_expected: self.cost.expected(context, arm),
+            cost_expected: known.cost_expected,
             weight: feedback.weight,
             propensity: feedback.propensity,
-            rule_chance: self.rule_chance(context, arm),
+            rule_chance: known.rule_chance,
         };
         // The policy checks the context and the weight before anything changes.
         self.policy.update(context, &outcome)?;
@@ -555,7 +610,7 @@ impl Router {
     /// The feature map.
     #[must_use]
     pub fn features(&self) -> Option<&FeatureMap> {
-        self.features.as_ref()
+        self.features.as_deref()
     }
 
     /// Outcomes learned since the router was made.

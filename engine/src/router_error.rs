@@ -95,6 +95,12 @@ pub enum FeedbackError {
         /// The arm as given.
         arm: ArmId,
     },
+    /// The context cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// Feedback came by decision id, and a bare router keeps no open decisions.
+    #[error("a bare router keeps no open decisions that feedback by id could name")]
+    NoOpenDecisions,
     /// The policy cannot learn it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -172,6 +178,8 @@ impl FeedbackError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownArm { .. } => "P0116",
+            Self::Context(error) => error.code(),
+            Self::NoOpenDecisions => "P0565",
             Self::Policy(error) => error.code(),
             Self::Cost(error) => error.code(),
         }
@@ -182,6 +190,8 @@ impl FeedbackError {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::UnknownArm { .. } => "check the arm's spelling, or fit the router again with it",
+            Self::Context(error) => error.help(),
+            Self::NoOpenDecisions => "apply the event to a `Live`, which holds the router",
             Self::Policy(error) => error.help(),
             Self::Cost(error) => error.help(),
         }

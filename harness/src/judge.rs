@@ -249,6 +249,8 @@ pub struct Findings<'a> {
     pub savings: Interval,
     /// The floor's bound.
     pub floor: &'a FloorBound,
+    /// What labels are called, [`Trust::score`](crate::Trust::score).
+    pub score: &'a str,
     /// The line as mean quality on the evaluated rows.
     pub floor_quality: f64,
     /// Confidence of the floor's bound.
@@ -276,21 +278,22 @@ pub struct Findings<'a> {
 pub fn verdict(findings: &Findings<'_>) -> Verdict {
     let mut insufficient = findings.doubts.clone();
     if findings.no_signal {
-        insufficient.push(
-            "no quality signal: every label has the same value, so quality cannot be compared; \
-             collect labels that tell good answers from bad ones"
-                .to_owned(),
-        );
+        insufficient.push(format!(
+            "no {score} signal: every label has the same value, so {score} cannot be compared; \
+             collect labels that tell good answers from bad ones",
+            score = findings.score
+        ));
     }
     let alpha = 1.0 - findings.confidence;
     if let Some(least) = least_n(findings.floor_quality, alpha)
         && (findings.clusters as u64) < least
     {
         insufficient.push(format!(
-            "{} independent evaluated {} cannot prove a quality of {:.3} at {:.0} % \
+            "{} independent evaluated {} cannot prove a {} of {:.3} at {:.0} % \
              confidence even without a failure: at least {least} are needed",
             findings.clusters,
             findings.unit,
+            findings.score,
             findings.floor_quality,
             findings.confidence * 100.0,
         ));
@@ -309,16 +312,17 @@ pub fn verdict(findings: &Findings<'_>) -> Verdict {
 fn hold(findings: &Findings<'_>) -> Option<Verdict> {
     let mut reasons = Vec::new();
     if findings.infeasible {
-        reasons.push(
+        reasons.push(format!(
             "no setting kept the floor on the training rows, so every request goes to the arm of \
-             highest quality: lower the floor or add better arms"
-                .to_owned(),
-        );
+             highest {}: lower the floor or add better arms",
+            findings.score
+        ));
     }
     if findings.floor.high < 0.0 {
         reasons.push(format!(
-            "the floor is broken: quality is below the line by {:.4}, and by at least {:.4} at \
+            "the floor is broken: {} is below the line by {:.4}, and by at least {:.4} at \
              {:.0} % confidence",
+            findings.score,
             -findings.floor.margin,
             -findings.floor.high,
             findings.confidence * 100.0
@@ -326,8 +330,9 @@ fn hold(findings: &Findings<'_>) -> Option<Verdict> {
     }
     if !findings.vetoes.is_empty() && findings.changes {
         reasons.push(format!(
-            "quality is below the line in {}: the average hides it; raise the floor, route these \
+            "{} is below the line in {}: the average hides it; raise the floor, route these \
              requests apart, or accept it by name with --waive {}",
+            findings.score,
             crate::sections::some_of(&findings.vetoes),
             findings.vetoes[0]
         ));
@@ -355,7 +360,8 @@ fn ship(findings: &Findings<'_>) -> Option<Verdict> {
         decision: Decision::Ship,
         reasons: vec![
             format!(
-                "quality stays above the line: {:.4} above, at least {:.4} at {:.0} % confidence",
+                "{} stays above the line: {:.4} above, at least {:.4} at {:.0} % confidence",
+                findings.score,
                 findings.floor.margin,
                 findings.floor.low,
                 findings.confidence * 100.0
@@ -374,8 +380,9 @@ fn open(findings: &Findings<'_>) -> Verdict {
     let mut reasons = Vec::new();
     if findings.floor.low < 0.0 {
         let mut reason = format!(
-            "the floor is not proven: quality is {:.4} {} the line, but may be {:.4} below it at \
+            "the floor is not proven: {} is {:.4} {} the line, but may be {:.4} below it at \
              {:.0} % confidence",
+            findings.score,
             findings.floor.margin.abs(),
             if findings.floor.margin < 0.0 {
                 "below"
@@ -537,6 +544,7 @@ mod tests {
                 high: 0.5,
             },
             floor,
+            score: "quality",
             floor_quality: 0.9,
             confidence: 0.95,
             baseline: "best",

@@ -102,10 +102,7 @@ fn outcome_predictor(
     forecasts: &mut Forecasts,
 ) -> Result<Candidate, EvidenceError> {
     let mut pantry = Pantry::new(study, None, RuleChoice::AverageFloor, forecasts);
-    let candidates = Recipe::outcome(section)
-        .iter()
-        .map(|recipe| pantry.candidate(recipe))
-        .collect::<Result<Vec<Candidate>, _>>()?;
+    let candidates = pantry.candidates(&Recipe::outcome(section), |candidate| candidate)?;
     let error = |candidate: &Candidate| {
         let pairs = candidate.train.iter().zip(&study.train.labels);
         pairs

@@ -201,14 +201,7 @@ fn request(kind: &str, i: usize, seed: u64, name: &str) -> Request {
             arm,
             quality: Some(Quality::new(f64::from(u8::from(*good))).expect("0 or 1")),
             cost: Some(cost.parse::<Usd>().expect("money")),
-            input_tokens: None,
-            output_tokens: None,
-            cached_input_tokens: None,
-            reasoning_tokens: None,
-            propensity: None,
-            served: None,
-            latency_ms: None,
-            status: None,
+            ..Outcome::new(arm)
         });
     Request {
         id: format!("{name}{i}"),

@@ -208,22 +208,17 @@ impl RulePolicy {
     ) -> Result<Vec<ArmScore>, PolicyError> {
         self.predictor
             .predict_as(detail, request.context, &mut work.predictions)?;
-        let parts = work.predictions.iter().zip(&self.calibration);
-        let known = request.eligible.iter().zip(request.costs);
-        let score = |((arm, (prediction, calibration)), (eligible, cost)): (
-            (&ArmId, (&Prediction, &Calibration)),
-            (&bool, &Option<f64>),
-        )| {
-            let calibrated = calibration.apply_to(*prediction);
+        let score = |arm: usize| {
+            let calibrated = self.calibration[arm].apply_to(work.predictions[arm]);
             ArmScore {
-                arm: arm.clone(),
+                arm: self.arms[arm].clone(),
                 quality: calibrated.mean,
                 variance: calibrated.variance,
-                expected_cost: *cost,
-                eligible: *eligible,
+                expected_cost: request.costs[arm],
+                eligible: request.eligible[arm],
             }
         };
-        Ok(self.arms.iter().zip(parts).zip(known).map(score).collect())
+        Ok((0..self.arms.len()).map(score).collect())
     }
 
     /// Variances are needed by some rules, for guarded arms and by a floor under exploration.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::arrival::Belief;
 use super::knn::unit;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::linalg::dot_f32;
 use crate::random::unit_interval;
 
@@ -109,6 +109,16 @@ impl Clusters {
             self.cells[cluster * arms + arm].push(1.0, r, weight);
         }
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        let arms = self.arms.len();
+        for (arm, all) in self.arms.iter_mut().enumerate() {
+            let share = share(outcomes, all.weight());
+            all.decay(share);
+            let cells = self.cells.iter_mut().skip(arm).step_by(arms);
+            cells.for_each(|cell| cell.decay(share));
+        }
     }
 
     /// The clusters nearest to `x`, nearest first; the earlier cluster first among equals.

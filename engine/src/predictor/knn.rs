@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrival::Belief;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::linalg::dots_f32;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +148,14 @@ impl Knn {
             labels.quality.drain(..first);
             labels.weight.drain(..first);
             labels.rows.iter_mut().for_each(|row| *row -= gone);
+        }
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        for labels in &mut self.arms {
+            let share = share(outcomes, labels.all.weight());
+            labels.all.decay(share);
+            labels.weight.iter_mut().for_each(|weight| *weight *= share);
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
 use super::{
-    Detail, Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows,
+    Detail, Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share,
 };
 
 /// Noise variance before any outcome: that of a fair coin.
@@ -136,6 +136,28 @@ impl Linear {
         let posterior = &mut self.arms[arm];
         posterior.push(config.forgetting, &x, r - config.prior_mean, weight);
         posterior.solve(precision.factor());
+    }
+
+    /// Answers the first arm whose matrix could not be factorised.
+    pub(super) fn discount_to(
+        &mut self,
+        config: &PredictorConfig,
+        dimensions: usize,
+        outcomes: f64,
+    ) -> Result<(), PredictorError> {
+        let ridge = ridge(config, dimensions);
+        // Arms that share a matrix have seen the same rows.
+        let mut shares: Vec<Option<f64>> = vec![None; self.precisions.len()];
+        for (arm, (posterior, shared)) in self.arms.iter_mut().zip(&self.shared).enumerate() {
+            let share = share(outcomes, posterior.weight());
+            posterior.discount(&ridge, share);
+            if shares[*shared].replace(share).is_none()
+                && !self.precisions[*shared].discount(&ridge, share)
+            {
+                return Err(PredictorError::Singular { arm });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn add_arm(&mut self, config: &PredictorConfig, dimensions: usize, belief: &Belief) {

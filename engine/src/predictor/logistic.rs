@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
 use super::linear::{ridge, with_intercept};
-use super::{Precision, Prediction, PredictorConfig, PredictorError, TrainingRows};
+use super::{Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share};
 use crate::linalg::{Symmetric, axpy, dot};
 use crate::math;
 
@@ -87,23 +87,35 @@ impl Logistic {
         Ok(logistic)
     }
 
-    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
+    /// Mean and variance of each arm's logit η.
+    pub(super) fn logits(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
         let x = with_intercept(x);
         let offset = math::logit(config.prior_mean);
         let mut scratch = Vec::with_capacity(x.len());
         // The spread of an arm without outcomes at an average context.
         let prior = 4.0 / config.prior_strength;
-        for arm in &self.arms {
-            let eta = offset + dot(&arm.m, &x);
+        out.extend(self.arms.iter().map(|arm| {
+            let mean = offset + dot(&arm.m, &x);
             let spread = arm.precision.factor().quadratic(&x, &mut scratch);
-            let spread = spread.min(VARIANCE_INFLATION_MAX * prior);
+            let variance = spread.min(VARIANCE_INFLATION_MAX * prior);
+            Prediction { mean, variance }
+        }));
+    }
+
+    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
+        self.logits(config, x, out);
+        for prediction in out {
+            let Prediction {
+                mean: eta,
+                variance: spread,
+            } = *prediction;
             let mean = math::sigmoid(eta / (1.0 + std::f64::consts::PI * spread / 8.0).sqrt());
             // No distribution on [0, 1] varies more than mean·(1 − mean).
             let slope = mean * (1.0 - mean);
-            out.push(Prediction {
+            *prediction = Prediction {
                 mean,
                 variance: (slope * slope * spread).min(slope),
-            });
+            };
         }
     }
 
@@ -124,6 +136,24 @@ impl Logistic {
         let mut step: Vec<f64> = x.iter().map(|x| weight * (r - p) * x).collect();
         precision.factor().solve(&mut step);
         axpy(1.0, &step, m);
+    }
+
+    /// `seen`: outcomes of each arm. Answers the first arm that could not be factorised.
+    pub(super) fn discount_to(
+        &mut self,
+        config: &PredictorConfig,
+        dimensions: usize,
+        seen: &[u64],
+        outcomes: f64,
+    ) -> Result<(), PredictorError> {
+        let ridge = prior_precision(config, dimensions);
+        for (arm, (known, seen)) in self.arms.iter_mut().zip(seen).enumerate() {
+            let share = share(outcomes, math::count(*seen));
+            if !known.precision.discount(&ridge, share) {
+                return Err(PredictorError::Singular { arm });
+            }
+        }
+        Ok(())
     }
 
     /// `known`: outcomes that the arm taken over has learned and not forgotten.

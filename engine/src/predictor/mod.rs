@@ -386,6 +386,62 @@ impl Predictor {
         }
     }
 
+    /// The predictor with each arm's evidence discounted to at most `outcomes` outcomes: what it
+    /// predicts where it knows much stays, how surely shrinks.
+    ///
+    /// For linear, with G the arm's Gram matrix, `s = outcomes/G[bias, bias]`: `A = sG + Λ₀` and
+    /// `b = Aθ`, so that θ stays. Evidence is never made more than it was: s ≤ 1.
+    ///
+    /// # Errors
+    /// [`PredictorError::Setting`] when `outcomes` is negative or not finite, and
+    /// [`PredictorError::Singular`] when features of absurd scale leave an arm unsolvable.
+    pub fn discounted_to(mut self, outcomes: f64) -> Result<Self, PredictorError> {
+        if !(0.0..=WEIGHT_MAX).contains(&outcomes) {
+            return Err(PredictorError::Setting {
+                name: "outcomes",
+                got: outcomes,
+                allowed: "[0, 1e12]",
+            });
+        }
+        match &mut self.inner {
+            Inner::Beta(beta) => beta.discount_to(outcomes),
+            Inner::Tasks(tasks) => tasks.discount_to(outcomes),
+            Inner::Linear(linear) => linear.discount_to(&self.config, self.dimensions, outcomes)?,
+            Inner::Logistic(logistic) => {
+                logistic.discount_to(&self.config, self.dimensions, &self.outcomes, outcomes)?;
+            }
+            Inner::Knn(knn) => knn.discount_to(outcomes),
+            Inner::Clusters(clusters) => clusters.discount_to(outcomes),
+            Inner::Average(members) => {
+                *members = std::mem::take(members)
+                    .into_iter()
+                    .map(|member| member.discounted_to(outcomes))
+                    .collect::<Result<_, _>>()?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Replaces `out` by mean and variance of each arm's logit; answers false, and leaves `out`
+    /// alone, for kinds that believe nothing of logits.
+    pub(crate) fn logits(
+        &self,
+        context: &Context,
+        out: &mut Vec<Prediction>,
+    ) -> Result<bool, PredictorError> {
+        let x = self.features(context)?;
+        let Inner::Logistic(logistic) = &self.inner else {
+            return Ok(false);
+        };
+        out.clear();
+        logistic.logits(&self.config, x, out);
+        let usable = |p: &Prediction| p.mean.is_finite() && (0.0..=f64::MAX).contains(&p.variance);
+        match out.iter().position(|p| !usable(p)) {
+            Some(arm) => Err(PredictorError::Singular { arm }),
+            None => Ok(true),
+        }
+    }
+
     /// Learns one outcome of one arm.
     ///
     /// # Errors
@@ -546,6 +602,15 @@ impl Predictor {
                         })
                 }
             }
+    }
+}
+
+/// The share of `weight` that makes it at most `outcomes`.
+fn share(outcomes: f64, weight: f64) -> f64 {
+    if weight > outcomes {
+        outcomes / weight
+    } else {
+        1.0
     }
 }
 

@@ -51,6 +51,11 @@ impl Tally {
         self.weight *= keep;
     }
 
+    /// Weight of what was seen.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
+    }
+
     /// Mean and variance of a Beta posterior with `strength` prior outcomes of mean `prior`.
     pub(crate) fn posterior(&self, prior: f64, strength: f64) -> Prediction {
         let total = strength + self.weight;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arrival::Belief;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::context::Context;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +76,16 @@ impl Tasks {
             cells[arm].push(1.0, r, weight);
         }
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        for (arm, all) in self.arms.iter_mut().enumerate() {
+            let share = share(outcomes, all.weight());
+            all.decay(share);
+            self.cells
+                .values_mut()
+                .for_each(|row| row[arm].decay(share));
+        }
     }
 
     pub(super) fn add_arm(&mut self, belief: &Belief) {

@@ -150,7 +150,25 @@ impl WeightedRewards<'_> {
         })
     }
 
-    fn is_sound(&self) -> bool {
+    /// Sizes of k for the lower and the upper bound on `groups` groups of rows like these: of the
+    /// margin at `retain`, or of the value. `None` without predictions.
+    pub(crate) fn caps(
+        &self,
+        retain: Option<f64>,
+        groups: usize,
+        alpha: f64,
+    ) -> Option<[[f64; 2]; 2]> {
+        let predictions = self.predictions?;
+        let value = Sought {
+            policy: 1.0,
+            baseline: 0.0,
+        };
+        let sought = retain.map_or(Some(value), |retain| self.margin(retain))?;
+        let of = |sought| caps(predictions.natural_cap(sought), groups, alpha, Looks::Once);
+        Some([of(sought), of(sought.mirrored())])
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
         let n = self.policy.len();
         self.rewards.len() == n
             && self.policy.iter().all(|w| *w >= 0.0)

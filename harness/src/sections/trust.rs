@@ -6,7 +6,7 @@ use super::{count, judges};
 use plimsoll_datasets::EvidenceKind;
 
 use crate::error::EvidenceError;
-use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust};
+use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust, score_of};
 use crate::judge::Clusters;
 use crate::logged;
 use crate::promise::mean;
@@ -21,7 +21,11 @@ use crate::trust::{
 ///
 /// # Errors
 /// [`EvidenceError::Engine`] when the log's parts do not fit together.
-pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, EvidenceError> {
+pub(crate) fn trust(
+    fitted: &Fitted<'_>,
+    judged: &Judged,
+    described: Vec<IntervalChoice>,
+) -> Result<Trust, EvidenceError> {
     let study = &fitted.study;
     let scored_by = judges::judges(study);
     let mut trust = Trust {
@@ -29,7 +33,7 @@ pub(crate) fn trust(fitted: &Fitted<'_>, judged: &Judged) -> Result<Trust, Evide
         cluster_by: study.table.cluster_by.to_owned(),
         largest_cluster_share: largest_cluster(study),
         looks: 1,
-        intervals: intervals(judged),
+        intervals: intervals(judged, described, score_of(&scored_by)),
         ..Trust::default()
     };
     match &study.test.logged {
@@ -189,21 +193,32 @@ fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<Option<usize>>, Vec<Opt
         .unzip()
 }
 
-fn intervals(judged: &Judged) -> Vec<IntervalChoice> {
-    vec![
-        IntervalChoice {
-            quantity: "floor".to_owned(),
-            method: judged.floor.method.to_owned(),
-            reason: judged.floor.reason.to_owned(),
-        },
-        IntervalChoice {
-            quantity: "quality, cost and savings".to_owned(),
+/// The floor's bound and the headline's intervals: those chosen, or the paired bootstrap where
+/// every answer is known.
+fn intervals(judged: &Judged, described: Vec<IntervalChoice>, score: &str) -> Vec<IntervalChoice> {
+    let mut intervals = vec![IntervalChoice {
+        quantity: "floor".to_owned(),
+        method: judged.floor.method.to_owned(),
+        reason: judged.floor.reason.to_owned(),
+    }];
+    if described.is_empty() {
+        intervals.push(IntervalChoice {
+            quantity: format!("{score}, cost and savings"),
             method: "paired cluster bootstrap".to_owned(),
             reason: "policy and baseline answer the same requests, and rows of one cluster \
                      move together"
                 .to_owned(),
+        });
+    }
+    let named = |choice: IntervalChoice| match choice.quantity.as_str() {
+        "quality" => IntervalChoice {
+            quantity: score.to_owned(),
+            ..choice
         },
-    ]
+        _ => choice,
+    };
+    intervals.extend(described.into_iter().map(named));
+    intervals
 }
 
 /// What failed gates mean, for the verdict.
