@@ -100,7 +100,9 @@ fn evaluation(
         judged.bootstrap,
         judged.confidence,
     );
-    let chosen = logged_intervals(study, judged, &mut paired);
+    let mut trust = sections::trust(fitted, judged)?;
+    let chosen = logged_intervals(study, judged, trust.score(), &mut paired);
+    trust.intervals.extend(chosen);
     let baseline = sections::baseline_value(study, judged);
     let segments = sections::segments(fitted, judged, options);
     let mut diagnostics = sections::diagnostics(input, fitted, judged);
@@ -112,11 +114,6 @@ fn evaluation(
             .collect()
     };
     let changes = judged.against.is_left(&judged.probabilities);
-    let mut trust = sections::trust(fitted, judged)?;
-    trust.intervals.extend(chosen.map(|choice| IntervalChoice {
-        quantity: format!("{} under logged choices", trust.score()),
-        ..choice
-    }));
     let mut doubts = sections::doubts(options, fitted, judged);
     doubts.extend(sections::failed_gates(&trust));
     let findings = Findings {
@@ -200,6 +197,7 @@ fn evaluation(
 fn logged_intervals(
     study: &Study<'_>,
     judged: &Judged,
+    score: &str,
     paired: &mut Paired,
 ) -> Option<IntervalChoice> {
     let arm = match judged.against {
@@ -229,7 +227,7 @@ fn logged_intervals(
         whole(&mut paired.quality_change, change, [-1.0, 1.0]);
     }
     Some(IntervalChoice {
-        quantity: "quality under logged choices".to_owned(),
+        quantity: format!("{score} under logged choices"),
         method: quality.choice.method.name().to_owned(),
         reason: quality.choice.reason.to_owned(),
     })
