@@ -45,7 +45,8 @@ pub(crate) fn bound(
                 Line::Absolute(_) => None,
                 Line::Relative { arm, .. } => Some(arm),
             };
-            let weighed = WeightedRows::new(study, logged, probabilities, arm, rows);
+            let known = known_propensities(study, logged, rows);
+            let weighed = WeightedRows::new(logged, probabilities, arm, rows, known);
             FloorBound {
                 margin: mean(policy.quality.view()) - mean(per_row.view()),
                 ..weighted(&weighed, line, &clusters, confidence)
@@ -70,15 +71,8 @@ fn known_propensities(
     study.table.logged.as_ref()?.propensity.as_ref()?;
     let arms = study.table.arms.len();
     let shape = (rows.len(), arms);
-    if arms == 2 && logged.chosen.iter().all(Option::is_some) {
-        return Some(Array2::from_shape_fn(shape, |(row, arm)| {
-            let p = logged.propensity[rows[row]];
-            if logged.chosen[rows[row]] == Some(arm) {
-                p
-            } else {
-                1.0 - p
-            }
-        }));
+    if let Some(known) = two_arm_propensities(logged, arms, rows) {
+        return Some(known);
     }
     let floor = |arm: usize| {
         let of_arm = || {
@@ -97,6 +91,24 @@ fn known_propensities(
     let floors: Vec<f64> = (0..arms).map(floor).collect();
     let any = floors.iter().any(|p| *p > 0.0);
     any.then(|| Array2::from_shape_fn(shape, |(_, arm)| floors[arm]))
+}
+
+/// Both arms' propensities, shape (m, 2), where there are two; `None` elsewhere.
+pub(crate) fn two_arm_propensities(
+    logged: &LoggedSide,
+    arms: usize,
+    rows: &[usize],
+) -> Option<Array2<f64>> {
+    (arms == 2 && logged.chosen.iter().all(Option::is_some)).then(|| {
+        Array2::from_shape_fn((rows.len(), arms), |(row, arm)| {
+            let p = logged.propensity[rows[row]];
+            if logged.chosen[rows[row]] == Some(arm) {
+                p
+            } else {
+                1.0 - p
+            }
+        })
+    })
 }
 
 /// The bound where only served answers are known: bets on importance-weighted rewards.
@@ -137,7 +149,8 @@ pub(crate) fn quality_intervals(
     let logged = study.test.logged.as_ref()?;
     let all: Vec<usize> = (0..study.test.rows.len()).collect();
     let clusters = &study.test.clusters;
-    let alone = WeightedRows::new(study, logged, probabilities, None, &all);
+    let known = || known_propensities(study, logged, &all);
+    let alone = WeightedRows::new(logged, probabilities, None, &all, known());
     let question = Question {
         purpose: Purpose::Description,
         confidence,
@@ -151,7 +164,7 @@ pub(crate) fn quality_intervals(
     let quality = interval(&sample, &question);
     let tail = (1.0 - confidence) / 2.0;
     let change = arm.and_then(|arm| {
-        let rows = WeightedRows::new(study, logged, probabilities, Some(arm), &all);
+        let rows = WeightedRows::new(logged, probabilities, Some(arm), &all, known());
         let view = rows.view(clusters);
         Some(Interval {
             point: 0.0,
@@ -163,7 +176,7 @@ pub(crate) fn quality_intervals(
 }
 
 /// Logged rewards as a policy, and an arm to compare it with, weigh them.
-struct WeightedRows {
+pub(crate) struct WeightedRows {
     rewards: Vec<f64>,
     policy: Vec<f64>,
     /// The arm, its weights, and how likely the policy plays it.
@@ -175,12 +188,13 @@ struct WeightedRows {
 }
 
 impl WeightedRows {
-    fn new(
-        study: &Study<'_>,
+    /// `rows` of the logged ones; `known` are propensities known beforehand, shape (m, K).
+    pub(crate) fn new(
         logged: &LoggedSide,
         probabilities: &Array2<f64>,
         arm: Option<usize>,
         rows: &[usize],
+        known: Option<Array2<f64>>,
     ) -> Self {
         let inverse = |i: usize, arm: usize| {
             let served = logged.chosen[i] == Some(arm);
@@ -207,7 +221,7 @@ impl WeightedRows {
             target: probabilities
                 .select(Axis(0), rows)
                 .mapv(|p| p.clamp(0.0, 1.0)),
-            known: known_propensities(study, logged, rows),
+            known,
             chosen: rows
                 .iter()
                 .map(|&i| logged.chosen[i].unwrap_or(0))
@@ -215,7 +229,7 @@ impl WeightedRows {
         }
     }
 
-    fn view<'a>(&'a self, clusters: &'a Clusters) -> WeightedRewards<'a> {
+    pub(crate) fn view<'a>(&'a self, clusters: &'a Clusters) -> WeightedRewards<'a> {
         WeightedRewards {
             rewards: &self.rewards,
             policy: &self.policy,
