@@ -1,7 +1,7 @@
 //! The certified router, as it was stored, on new requests.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
-use plimsoll::Router;
+use plimsoll::{ArmScore, Distribution, Router};
 use plimsoll_datasets::{OutcomeLog, Request};
 use rayon::prelude::*;
 
@@ -60,7 +60,7 @@ struct Said {
 
 impl Said {
     fn of(router: &Router, requests: &[&Request]) -> Result<Self, EvidenceError> {
-        let rows: Vec<(Vec<f64>, Vec<(f64, Option<f64>)>)> = requests
+        let rows: Vec<(Distribution, Vec<ArmScore>)> = requests
             .par_iter()
             .map(|request| {
                 let context = router
@@ -72,15 +72,14 @@ impl Said {
                 let scores = router
                     .score(&context)
                     .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
-                let expected = scores.into_iter().map(|s| (s.quality, s.expected_cost));
-                Ok((distribution.probabilities().to_vec(), expected.collect()))
+                Ok((distribution, scores))
             })
             .collect::<Result<_, EvidenceError>>()?;
         let shape = (requests.len(), router.arms().len());
         Ok(Self {
-            probabilities: Array2::from_shape_fn(shape, |(i, a)| rows[i].0[a]),
-            quality: Array2::from_shape_fn(shape, |(i, a)| rows[i].1[a].0),
-            cost: Array2::from_shape_fn(shape, |(i, a)| rows[i].1[a].1),
+            probabilities: Array2::from_shape_fn(shape, |(i, a)| rows[i].0.probabilities()[a]),
+            quality: Array2::from_shape_fn(shape, |(i, a)| rows[i].1[a].quality),
+            cost: Array2::from_shape_fn(shape, |(i, a)| rows[i].1[a].expected_cost),
         })
     }
 }
