@@ -70,9 +70,16 @@ pub struct ObjectiveConfig {
     /// What a tuned setting leaves room for.
     #[serde(default, skip_serializing_if = "Aim::is_default")]
     pub aim: Aim,
-    /// Per-request floor: accepted probability of falling below the line, in (0, 1).
+    /// Per-request floor: accepted probability of falling below the line, in (0, 1);
+    /// non-inferiority: of giving away more than the margin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<f64>,
+    /// Non-inferiority: quality that may be given away against `relative_to`, in [0, 1].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
+    /// Budget: what a request may cost on average, in US dollars, > 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<f64>,
 }
 
 /// What tuning leaves room for beyond the line itself.
@@ -106,6 +113,10 @@ pub enum RuleKind {
     PerRequestFloor,
     /// The mean quality stays above the line.
     AverageFloor,
+    /// No request is answered worse than by a reference arm, but for a margin.
+    NonInferiority,
+    /// The best quality that a budget per request pays for.
+    Budget,
 }
 
 impl RuleKind {
@@ -115,6 +126,8 @@ impl RuleKind {
         match self {
             Self::PerRequestFloor => "per-request-floor",
             Self::AverageFloor => "average-floor",
+            Self::NonInferiority => "non-inferiority",
+            Self::Budget => "budget",
         }
     }
 }
@@ -253,6 +266,14 @@ pub enum ConfigError {
         /// Path of the other key.
         other: &'static str,
     },
+    /// A key says nothing under the rule.
+    #[error("`{key}` means nothing under rule `{rule}`")]
+    Unused {
+        /// Path of the key.
+        key: &'static str,
+        /// The rule.
+        rule: RuleKind,
+    },
     /// An arm is both included and excluded.
     #[error("arm `{got}` is in both `arms.include` and `arms.exclude`")]
     Contradiction {
@@ -270,6 +291,7 @@ impl ConfigError {
             Self::Missing { .. } => "P0102",
             Self::Conflict { .. } => "P0103",
             Self::Contradiction { .. } => "P0104",
+            Self::Unused { .. } => "P0199",
         }
     }
 
@@ -280,6 +302,7 @@ impl ConfigError {
             Self::Range { .. } => "change the value, or leave the key out for its default",
             Self::Missing { .. } => "add the key",
             Self::Conflict { .. } => "remove one of the two",
+            Self::Unused { .. } => "remove the key, or choose the rule that it belongs to",
             Self::Contradiction { .. } => "remove the arm from one of the two lists",
         }
     }
@@ -288,7 +311,10 @@ impl ConfigError {
     #[must_use]
     pub const fn key(&self) -> &'static str {
         match self {
-            Self::Range { key, .. } | Self::Missing { key, .. } | Self::Conflict { key, .. } => key,
+            Self::Range { key, .. }
+            | Self::Missing { key, .. }
+            | Self::Conflict { key, .. }
+            | Self::Unused { key, .. } => key,
             Self::Contradiction { .. } => "arms.exclude",
         }
     }
@@ -331,6 +357,8 @@ impl ObjectiveConfig {
             confidence: CONFIDENCE,
             aim: Aim::default(),
             delta: None,
+            margin: None,
+            budget_usd: None,
         }
     }
 
@@ -346,10 +374,126 @@ impl ObjectiveConfig {
             confidence: CONFIDENCE,
             aim: Aim::default(),
             delta: None,
+            margin: None,
+            budget_usd: None,
+        }
+    }
+
+    /// Not worse than `reference`, an arm or [`BEST_SINGLE`], by more than `margin`.
+    #[must_use]
+    pub fn non_inferior(reference: &str, margin: f64) -> Self {
+        Self {
+            rule: RuleKind::NonInferiority,
+            relative_to: Some(reference.to_owned()),
+            retain: None,
+            margin: Some(margin),
+            ..Self::retain(1.0)
+        }
+    }
+
+    /// The best quality for `budget_usd` dollars per request.
+    #[must_use]
+    pub fn budget(budget_usd: f64) -> Self {
+        Self {
+            rule: RuleKind::Budget,
+            relative_to: None,
+            retain: None,
+            budget_usd: Some(budget_usd),
+            ..Self::retain(1.0)
         }
     }
 
     fn check(&self, errors: &mut Vec<ConfigError>) {
+        self.check_line(errors);
+        self.check_keys(errors);
+        range(
+            errors,
+            "objective.quality",
+            self.quality,
+            "in [0, 1]",
+            |x| (0.0..=1.0).contains(&x),
+        );
+        range(errors, "objective.retain", self.retain, "in (0, 1]", |x| {
+            x > 0.0 && x <= 1.0
+        });
+        let open = |x: f64| x > 0.0 && x < 1.0;
+        range(
+            errors,
+            "objective.confidence",
+            Some(self.confidence),
+            "in (0, 1)",
+            open,
+        );
+        range(errors, "objective.delta", self.delta, "in (0, 1)", open);
+        range(errors, "objective.margin", self.margin, "in [0, 1]", |x| {
+            (0.0..=1.0).contains(&x)
+        });
+        // From the smallest amount there is to one that no request costs.
+        range(
+            errors,
+            "objective.budget_usd",
+            self.budget_usd,
+            "in [1e-12, 1e6]",
+            |x| (1e-12..=1e6).contains(&x),
+        );
+        if self.relative_to.as_deref() == Some("") {
+            let (got, allowed) = ("an empty text".to_owned(), "an arm or \"best-single\"");
+            errors.push(ConfigError::Range {
+                key: "objective.relative_to",
+                got,
+                allowed,
+            });
+        }
+    }
+
+    /// Keys that say nothing under the rule.
+    fn check_keys(&self, errors: &mut Vec<ConfigError>) {
+        let floor = matches!(
+            self.rule,
+            RuleKind::PerRequestFloor | RuleKind::AverageFloor
+        );
+        let inferior = self.rule == RuleKind::NonInferiority;
+        let budget = self.rule == RuleKind::Budget;
+        let keys = [
+            ("objective.quality", self.quality.is_some(), floor),
+            ("objective.retain", self.retain.is_some(), floor),
+            ("objective.relative_to", self.relative_to.is_some(), !budget),
+            ("objective.delta", self.delta.is_some(), !budget),
+            ("objective.margin", self.margin.is_some(), inferior),
+            ("objective.budget_usd", self.budget_usd.is_some(), budget),
+        ];
+        let unused = keys.into_iter().filter(|(_, given, used)| *given && !used);
+        errors.extend(unused.map(|(key, ..)| ConfigError::Unused {
+            key,
+            rule: self.rule,
+        }));
+    }
+
+    /// Whether the line is given, and once.
+    fn check_line(&self, errors: &mut Vec<ConfigError>) {
+        let missing = |key, needed| ConfigError::Missing { key, needed };
+        match self.rule {
+            RuleKind::PerRequestFloor | RuleKind::AverageFloor => self.check_floor(errors),
+            RuleKind::NonInferiority => {
+                if self.relative_to.is_none() {
+                    let needed = "name the arm to compare with, or \"best-single\"";
+                    errors.push(missing("objective.relative_to", needed));
+                }
+                if self.margin.is_none() {
+                    let needed = "it is the quality that may be given away";
+                    errors.push(missing("objective.margin", needed));
+                }
+            }
+            RuleKind::Budget => {
+                if self.budget_usd.is_none() {
+                    let needed = "it is what a request may cost on average";
+                    errors.push(missing("objective.budget_usd", needed));
+                }
+            }
+        }
+    }
+
+    fn check_floor(&self, errors: &mut Vec<ConfigError>) {
         let relative = self.relative_to.is_some() || self.retain.is_some();
         if self.quality.is_some() && relative {
             let other = if self.relative_to.is_some() {
@@ -386,33 +530,6 @@ impl ObjectiveConfig {
             errors.push(ConfigError::Missing {
                 key: "objective.relative_to",
                 needed,
-            });
-        }
-        range(
-            errors,
-            "objective.quality",
-            self.quality,
-            "in [0, 1]",
-            |x| (0.0..=1.0).contains(&x),
-        );
-        range(errors, "objective.retain", self.retain, "in (0, 1]", |x| {
-            x > 0.0 && x <= 1.0
-        });
-        let open = |x: f64| x > 0.0 && x < 1.0;
-        range(
-            errors,
-            "objective.confidence",
-            Some(self.confidence),
-            "in (0, 1)",
-            open,
-        );
-        range(errors, "objective.delta", self.delta, "in (0, 1)", open);
-        if self.relative_to.as_deref() == Some("") {
-            let (got, allowed) = ("an empty text".to_owned(), "an arm or \"best-single\"");
-            errors.push(ConfigError::Range {
-                key: "objective.relative_to",
-                got,
-                allowed,
             });
         }
     }

@@ -189,6 +189,11 @@ impl Symmetric {
         }
     }
 
+    /// A ← scale·A.
+    pub(crate) fn scale(&mut self, scale: f64) {
+        self.entries.iter_mut().for_each(|entry| *entry *= scale);
+    }
+
     /// A ← A + Σ wᵢ xᵢxᵢᵀ over row-major `rows`, shape (n, d); `None` weighs every row 1.
     pub(crate) fn add_gram(&mut self, rows: &[f64], weights: Option<&[f64]>) {
         let dim = self.dim;
@@ -202,11 +207,6 @@ impl Symmetric {
         for (i, x) in rest.chunks_exact(dim).enumerate() {
             self.update(1.0, weight(whole + i), x);
         }
-    }
-
-    /// A ← scale·A.
-    pub(crate) fn scale(&mut self, scale: f64) {
-        self.entries.iter_mut().for_each(|entry| *entry *= scale);
     }
 
     /// out ← out + Ax.

@@ -5,15 +5,31 @@
 //! and draws the arm from the policy's distribution. A policy's randomness is in its distribution
 //! alone, so that every propensity is exact.
 
+mod arm_mean;
+mod cluster_bandit;
+mod epsilon_greedy;
 mod error;
 mod fixed;
+mod guard;
+mod kl_ucb;
+mod knn_bandit;
 mod lin_ucb;
 mod linear_arm;
 mod linear_arms;
+mod logistic_ts;
+mod mean_bandit;
+mod predictor_bandit;
 mod projection;
+mod ranking;
+mod reward;
 mod rule;
 mod shared;
+mod shared_state;
+mod square_cb;
 mod state;
+mod thompson;
+mod ucb1;
+mod warm_start;
 
 use std::any::Any;
 use std::fmt;
@@ -24,12 +40,25 @@ use crate::money::Usd;
 use crate::predictor::{Prediction, WEIGHT_MAX};
 use crate::units::{ArmId, Propensity, Quality};
 
+pub use cluster_bandit::ClusterBandit;
+pub use epsilon_greedy::{EPSILON_GREEDY_EPSILON, EpsilonGreedy};
 pub use error::PolicyError;
 pub use fixed::{Fixed, Random};
+pub use guard::{GUARD_SHARE, GUARDED_PULLS};
+pub use kl_ucb::{KL_UCB_C, KlUcb};
+pub use knn_bandit::KnnBandit;
 pub use lin_ucb::{LIN_UCB_ALPHA, LinUcb};
 pub use linear_arms::{LINEAR_RIDGE, LinearConfig};
+pub use logistic_ts::LogisticThompson;
+pub use mean_bandit::{MeanBandit, MeanConfig, MeanRule};
+pub use predictor_bandit::{PredictorBandit, PredictorRule, UCB_WIDTH};
+pub use reward::{COST_SCALE, COST_WEIGHT, Reward};
 pub use rule::{RuleParts, RulePolicy};
+pub use square_cb::{GAMMA_EXPONENT, GAMMA_SCALE, SquareCb};
 pub use state::{decode_state, encode_state};
+pub use thompson::{BetaThompson, GaussianThompson, NOISE_VARIANCE};
+pub use ucb1::{UCB1_EXPLORATION, Ucb1};
+pub use warm_start::WarmStart;
 
 pub(crate) use state::built_in;
 
@@ -54,6 +83,11 @@ pub trait Policy: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether [`Request::floor`] is held; where it is not, the router refuses such a request.
+    fn heeds_floor(&self) -> bool {
+        false
+    }
+
     /// Writes the probability of each arm to `out`, shape (K), which comes zeroed.
     ///
     /// Probabilities sum to 1 within 10⁻¹² and are 0 for arms that are not eligible. The same
@@ -68,6 +102,24 @@ pub trait Policy: fmt::Debug + Send + Sync {
         work: &mut Workspace,
         out: &mut [f64],
     ) -> Result<(), PolicyError>;
+
+    /// Probability of each arm, shape (K), when every arm may answer and none has a price: for
+    /// examples, tests and policies that do not weigh costs.
+    ///
+    /// # Errors
+    /// As [`distribution`](Self::distribution).
+    fn probabilities(&self, context: &Context) -> Result<Vec<f64>, PolicyError> {
+        let arms = self.arms();
+        let request = Request {
+            context,
+            eligible: &vec![true; arms],
+            costs: &vec![None; arms],
+            floor: None,
+        };
+        let mut out = vec![0.0; arms];
+        self.distribution(&request, &mut Workspace::default(), &mut out)?;
+        Ok(out)
+    }
 
     /// What the policy expects of each arm, shape (K); `out` is replaced.
     ///
@@ -182,6 +234,20 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// An answer of arm `arm` of which nothing else is known, weight 1.
+    #[must_use]
+    pub const fn of_arm(arm: usize) -> Self {
+        Self {
+            arm,
+            quality: None,
+            cost: None,
+            cost_expected: None,
+            weight: 1.0,
+            propensity: None,
+            rule_chance: None,
+        }
+    }
+
     /// A labelled outcome of an arm, and nothing else known about it.
     #[must_use]
     pub const fn of(arm: usize, quality: Quality) -> Self {
@@ -208,6 +274,27 @@ pub struct ArmPrior {
     pub strength: f64,
     /// An arm whose knowledge is taken over, discounted to `strength` outcomes; `None`: none.
     pub like: Option<usize>,
+}
+
+impl ArmPrior {
+    /// Checks ranges, for a policy that has `arms` arms so far.
+    pub(crate) fn check(&self, arms: usize) -> Result<(), PolicyError> {
+        let within = |ok: bool, name, got, allowed| {
+            if ok {
+                Ok(())
+            } else {
+                Err(PolicyError::Parameter { name, got, allowed })
+            }
+        };
+        let (quality, strength) = (self.quality, self.strength);
+        within((0.0..=1.0).contains(&quality), "quality", quality, "[0, 1]")?;
+        let usable = (0.0..=WEIGHT_MAX).contains(&strength);
+        within(usable, "strength", strength, "[0, 1e12]")?;
+        match self.like {
+            Some(got) if got >= arms => Err(PolicyError::Arm { got, arms }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Scratch space of decisions: reuse one per thread, and nothing is allocated in steady state.

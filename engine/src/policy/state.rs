@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Fixed, LinUcb, Policy, PolicyError, Random, RulePolicy};
+use super::{Fixed, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy};
 
 /// A state as bytes (CBOR): equal states give equal bytes.
 pub fn encode_state<T: Serialize>(state: &T) -> Vec<u8> {
@@ -30,6 +30,10 @@ pub(crate) fn built_in(name: &str, bytes: &[u8]) -> Option<Result<Box<dyn Policy
         Fixed::NAME => load(name, bytes, Fixed::is_sound),
         LinUcb::NAME => load(name, bytes, LinUcb::is_sound),
         Random::NAME => load(name, bytes, Random::is_sound),
+        name if MeanBandit::NAMES.contains(&name) => load(name, bytes, MeanBandit::is_sound),
+        name if PredictorBandit::NAMES.contains(&name) => {
+            load(name, bytes, PredictorBandit::is_sound)
+        }
         _ => return None,
     })
 }
@@ -40,7 +44,7 @@ fn load<P: Policy + DeserializeOwned + 'static>(
     is_sound: impl Fn(&P) -> bool,
 ) -> Result<Box<dyn Policy>, PolicyError> {
     let policy: P = decode_state(name, bytes)?;
-    if is_sound(&policy) {
+    if is_sound(&policy) && policy.name() == name {
         Ok(Box::new(policy))
     } else {
         Err(PolicyError::State {

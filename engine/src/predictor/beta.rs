@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Beta {
@@ -37,6 +38,16 @@ impl Beta {
 
     pub(super) fn update(&mut self, config: &PredictorConfig, arm: usize, r: f64, weight: f64) {
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        for arm in &mut self.arms {
+            arm.decay(share(outcomes, arm.weight()));
+        }
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        self.arms.push(belief.tally(|like| self.arms[like]).0);
     }
 
     pub(super) fn is_sound(&self, arms: usize) -> bool {

@@ -8,9 +8,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::knn::unit;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::linalg::dot_f32;
 use crate::random::unit_interval;
 
@@ -110,6 +111,16 @@ impl Clusters {
         self.arms[arm].push(config.forgetting, r, weight);
     }
 
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        let arms = self.arms.len();
+        for (arm, all) in self.arms.iter_mut().enumerate() {
+            let share = share(outcomes, all.weight());
+            all.decay(share);
+            let cells = self.cells.iter_mut().skip(arm).step_by(arms);
+            cells.for_each(|cell| cell.decay(share));
+        }
+    }
+
     /// The clusters nearest to `x`, nearest first; the earlier cluster first among equals.
     fn ranked(&self, x: &[f64], most: usize) -> Vec<usize> {
         if self.count == 0 {
@@ -128,6 +139,19 @@ impl Clusters {
             .take(most)
             .map(|(_, cluster)| *cluster)
             .collect()
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (tally, share) = belief.tally(|like| self.arms[like]);
+        let old = self.arms.len();
+        self.arms.push(tally);
+        let mut cells = Vec::with_capacity(self.count * (old + 1));
+        for row in self.cells.chunks_exact(old) {
+            cells.extend_from_slice(row);
+            let cell = belief.like.map(|like| row[like].times(share));
+            cells.push(cell.unwrap_or_default());
+        }
+        self.cells = cells;
     }
 
     pub(super) fn is_sound(&self, arms: usize, dimensions: usize) -> bool {

@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::linalg::dots_f32;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +149,25 @@ impl Knn {
             labels.weight.drain(..first);
             labels.rows.iter_mut().for_each(|row| *row -= gone);
         }
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        for labels in &mut self.arms {
+            let share = share(outcomes, labels.all.weight());
+            labels.all.decay(share);
+            labels.weight.iter_mut().for_each(|weight| *weight *= share);
+        }
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (all, share) = belief.tally(|like| self.arms[like].all);
+        let mut labels = belief
+            .like
+            .map(|like| self.arms[like].clone())
+            .unwrap_or_default();
+        labels.weight.iter_mut().for_each(|w| *w *= share);
+        labels.all = all;
+        self.arms.push(labels);
     }
 
     pub(super) fn is_sound(&self, arms: usize, dimensions: usize) -> bool {

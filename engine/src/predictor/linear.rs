@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
 use super::{
-    Detail, Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows,
+    Detail, Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share,
 };
 
 /// Noise variance before any outcome: that of a fair coin.
@@ -135,6 +136,53 @@ impl Linear {
         let posterior = &mut self.arms[arm];
         posterior.push(config.forgetting, &x, r - config.prior_mean, weight);
         posterior.solve(precision.factor());
+    }
+
+    /// Answers the first arm whose matrix could not be factorised.
+    pub(super) fn discount_to(
+        &mut self,
+        config: &PredictorConfig,
+        dimensions: usize,
+        outcomes: f64,
+    ) -> Result<(), PredictorError> {
+        let ridge = ridge(config, dimensions);
+        // Arms that share a matrix have seen the same rows.
+        let mut shares: Vec<Option<f64>> = vec![None; self.precisions.len()];
+        for (arm, (posterior, shared)) in self.arms.iter_mut().zip(&self.shared).enumerate() {
+            let share = share(outcomes, posterior.weight());
+            posterior.discount(&ridge, share);
+            if shares[*shared].replace(share).is_none()
+                && !self.precisions[*shared].discount(&ridge, share)
+            {
+                return Err(PredictorError::Singular { arm });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_arm(&mut self, config: &PredictorConfig, dimensions: usize, belief: &Belief) {
+        let ridge = ridge(config, dimensions);
+        let (precision, mut posterior) = match belief.like {
+            Some(like) => {
+                let known = &self.arms[like];
+                let share = belief.share_of(known.weight());
+                let precision = self.precisions[self.shared[like]].times(&ridge, share);
+                (precision, known.times(share))
+            }
+            None => {
+                let mut precision = Precision::prior(&ridge);
+                let mut posterior = Posterior::prior(dimensions + 1);
+                let x = with_intercept(&vec![0.0; dimensions]);
+                let y = belief.quality - config.prior_mean;
+                precision.update(&ridge, 1.0, &x, belief.strength);
+                posterior.push(1.0, &x, y, belief.strength);
+                (precision, posterior)
+            }
+        };
+        posterior.solve(precision.factor());
+        self.precisions.push(precision);
+        self.shared.push(self.precisions.len() - 1);
+        self.arms.push(posterior);
     }
 
     pub(super) fn condition(&self) -> f64 {

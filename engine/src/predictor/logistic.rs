@@ -7,9 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
 use super::linear::{ridge, with_intercept};
-use super::{Precision, Prediction, PredictorConfig, PredictorError, TrainingRows};
+use super::{Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share};
 use crate::linalg::{Symmetric, axpy, dot};
 use crate::math;
 
@@ -86,23 +87,35 @@ impl Logistic {
         Ok(logistic)
     }
 
-    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
+    /// Mean and variance of each arm's logit η.
+    pub(super) fn logits(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
         let x = with_intercept(x);
         let offset = math::logit(config.prior_mean);
         let mut scratch = Vec::with_capacity(x.len());
         // The spread of an arm without outcomes at an average context.
         let prior = 4.0 / config.prior_strength;
-        for arm in &self.arms {
-            let eta = offset + dot(&arm.m, &x);
+        out.extend(self.arms.iter().map(|arm| {
+            let mean = offset + dot(&arm.m, &x);
             let spread = arm.precision.factor().quadratic(&x, &mut scratch);
-            let spread = spread.min(VARIANCE_INFLATION_MAX * prior);
+            let variance = spread.min(VARIANCE_INFLATION_MAX * prior);
+            Prediction { mean, variance }
+        }));
+    }
+
+    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
+        self.logits(config, x, out);
+        for prediction in out {
+            let Prediction {
+                mean: eta,
+                variance: spread,
+            } = *prediction;
             let mean = math::sigmoid(eta / (1.0 + std::f64::consts::PI * spread / 8.0).sqrt());
             // No distribution on [0, 1] varies more than mean·(1 − mean).
             let slope = mean * (1.0 - mean);
-            out.push(Prediction {
+            *prediction = Prediction {
                 mean,
                 variance: (slope * slope * spread).min(slope),
-            });
+            };
         }
     }
 
@@ -125,6 +138,53 @@ impl Logistic {
         axpy(1.0, &step, m);
     }
 
+    /// `seen`: outcomes of each arm. Answers the first arm that could not be factorised.
+    pub(super) fn discount_to(
+        &mut self,
+        config: &PredictorConfig,
+        dimensions: usize,
+        seen: &[u64],
+        outcomes: f64,
+    ) -> Result<(), PredictorError> {
+        let ridge = prior_precision(config, dimensions);
+        for (arm, (known, seen)) in self.arms.iter_mut().zip(seen).enumerate() {
+            let share = share(outcomes, math::count(*seen));
+            if !known.precision.discount(&ridge, share) {
+                return Err(PredictorError::Singular { arm });
+            }
+        }
+        Ok(())
+    }
+
+    /// `known`: outcomes that the arm taken over has learned and not forgotten.
+    pub(super) fn add_arm(
+        &mut self,
+        config: &PredictorConfig,
+        dimensions: usize,
+        belief: &Belief,
+        known: f64,
+    ) {
+        let ridge = prior_precision(config, dimensions);
+        let arm = if let Some(like) = belief.like {
+            let Arm { precision, m } = &self.arms[like];
+            let precision = precision.times(&ridge, belief.share_of(known));
+            let m = m.clone();
+            Arm { precision, m }
+        } else {
+            let offset = math::logit(config.prior_mean);
+            let intercept = stated_intercept(offset, ridge[dimensions], belief);
+            let p = math::sigmoid(offset + intercept);
+            let mut precision = Precision::prior(&ridge);
+            let x = with_intercept(&vec![0.0; dimensions]);
+            let curvature = (p * (1.0 - p)).max(CURVATURE_MIN);
+            precision.update(&ridge, 1.0, &x, belief.strength * curvature);
+            let mut m = vec![0.0; dimensions + 1];
+            m[dimensions] = intercept;
+            Arm { precision, m }
+        };
+        self.arms.push(arm);
+    }
+
     pub(super) fn condition(&self) -> f64 {
         self.arms
             .iter()
@@ -139,6 +199,18 @@ impl Logistic {
                 a.precision.is_sound(dim) && a.m.len() == dim && a.m.iter().all(|m| m.is_finite())
             })
     }
+}
+
+/// The m that maximises the posterior of `strength` outcomes of mean `quality`: the root of
+/// strength·(quality − σ(offset + m)) = ridge·m, by bisection.
+fn stated_intercept(offset: f64, ridge: f64, belief: &Belief) -> f64 {
+    let (mut low, mut high) = (-40.0_f64, 40.0_f64);
+    for _ in 0..100 {
+        let m = f64::midpoint(low, high);
+        let slope = belief.strength * (belief.quality - math::sigmoid(offset + m)) - ridge * m;
+        if slope > 0.0 { low = m } else { high = m }
+    }
+    f64::midpoint(low, high)
 }
 
 /// Diagonal of Λ₀: an outcome carries at most a quarter of a unit of information about η.

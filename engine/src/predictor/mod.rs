@@ -1,5 +1,6 @@
 //! Predictors of quality: what each arm is expected to score on a context, and how surely.
 
+mod arrival;
 mod beta;
 mod clusters;
 mod config;
@@ -21,7 +22,10 @@ pub use rows::TrainingRows;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, ContextError};
+use crate::policy::ArmPrior;
 use crate::units::{Quality, UnitError};
+
+use arrival::Belief;
 
 /// Largest weight of one outcome.
 pub const WEIGHT_MAX: f64 = 1e12;
@@ -382,6 +386,62 @@ impl Predictor {
         }
     }
 
+    /// The predictor with each arm's evidence discounted to at most `outcomes` outcomes: what it
+    /// predicts where it knows much stays, how surely shrinks.
+    ///
+    /// For linear, with G the arm's Gram matrix, `s = outcomes/G[bias, bias]`: `A = sG + Λ₀` and
+    /// `b = Aθ`, so that θ stays. Evidence is never made more than it was: s ≤ 1.
+    ///
+    /// # Errors
+    /// [`PredictorError::Setting`] when `outcomes` is negative or not finite, and
+    /// [`PredictorError::Singular`] when features of absurd scale leave an arm unsolvable.
+    pub fn discounted_to(mut self, outcomes: f64) -> Result<Self, PredictorError> {
+        if !(0.0..=WEIGHT_MAX).contains(&outcomes) {
+            return Err(PredictorError::Setting {
+                name: "outcomes",
+                got: outcomes,
+                allowed: "[0, 1e12]",
+            });
+        }
+        match &mut self.inner {
+            Inner::Beta(beta) => beta.discount_to(outcomes),
+            Inner::Tasks(tasks) => tasks.discount_to(outcomes),
+            Inner::Linear(linear) => linear.discount_to(&self.config, self.dimensions, outcomes)?,
+            Inner::Logistic(logistic) => {
+                logistic.discount_to(&self.config, self.dimensions, &self.outcomes, outcomes)?;
+            }
+            Inner::Knn(knn) => knn.discount_to(outcomes),
+            Inner::Clusters(clusters) => clusters.discount_to(outcomes),
+            Inner::Average(members) => {
+                *members = std::mem::take(members)
+                    .into_iter()
+                    .map(|member| member.discounted_to(outcomes))
+                    .collect::<Result<_, _>>()?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Replaces `out` by mean and variance of each arm's logit; answers false, and leaves `out`
+    /// alone, for kinds that believe nothing of logits.
+    pub(crate) fn logits(
+        &self,
+        context: &Context,
+        out: &mut Vec<Prediction>,
+    ) -> Result<bool, PredictorError> {
+        let x = self.features(context)?;
+        let Inner::Logistic(logistic) = &self.inner else {
+            return Ok(false);
+        };
+        out.clear();
+        logistic.logits(&self.config, x, out);
+        let usable = |p: &Prediction| p.mean.is_finite() && (0.0..=f64::MAX).contains(&p.variance);
+        match out.iter().position(|p| !usable(p)) {
+            Some(arm) => Err(PredictorError::Singular { arm }),
+            None => Ok(true),
+        }
+    }
+
     /// Learns one outcome of one arm.
     ///
     /// # Errors
@@ -409,6 +469,43 @@ impl Predictor {
             }
         }
         self.outcomes[arm] += 1;
+        Ok(())
+    }
+
+    /// Adds arm K with a prior: what another arm knows, discounted to `strength` outcomes, or as
+    /// many outcomes of the stated quality, whatever the context.
+    ///
+    /// Discounting as in warm starts: A' = sA + λ₀I, b' = sb with s = strength/n; an arm that knows
+    /// less than `strength` outcomes is taken over as it is.
+    ///
+    /// # Errors
+    /// [`PredictorError::Arm`] when the arm to take over from does not exist.
+    pub(crate) fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PredictorError> {
+        let arms = self.outcomes.len();
+        if let Some(got) = prior.like.filter(|like| *like >= arms) {
+            return Err(PredictorError::Arm { got, arms });
+        }
+        let belief = Belief::of(prior);
+        let (config, dimensions) = (&self.config, self.dimensions);
+        match &mut self.inner {
+            Inner::Beta(beta) => beta.add_arm(&belief),
+            Inner::Tasks(tasks) => tasks.add_arm(&belief),
+            Inner::Linear(linear) => linear.add_arm(config, dimensions, &belief),
+            Inner::Logistic(logistic) => {
+                let seen = prior.like.map_or(0, |like| self.outcomes[like]);
+                let kept = 1.0 / (1.0 - config.forgetting).max(1e-12);
+                let known = crate::math::count(seen).min(kept);
+                logistic.add_arm(config, dimensions, &belief, known);
+            }
+            Inner::Knn(knn) => knn.add_arm(&belief),
+            Inner::Clusters(clusters) => clusters.add_arm(&belief),
+            Inner::Average(members) => {
+                for member in members {
+                    member.add_arm(prior)?;
+                }
+            }
+        }
+        self.outcomes.push(0);
         Ok(())
     }
 
@@ -505,6 +602,15 @@ impl Predictor {
                         })
                 }
             }
+    }
+}
+
+/// The share of `weight` that makes it at most `outcomes`.
+fn share(outcomes: f64, weight: f64) -> f64 {
+    if weight > outcomes {
+        outcomes / weight
+    } else {
+        1.0
     }
 }
 

@@ -69,6 +69,33 @@ impl Precision {
         self.factor.update(&mut scaled);
     }
 
+    /// Lets everything seen count `share` times as much; false, and no change, when the result
+    /// cannot be factorised.
+    pub(crate) fn discount(&mut self, ridge: &[f64], share: f64) -> bool {
+        let Some(factor) = self.gram.factor(share, ridge) else {
+            return false;
+        };
+        self.gram.scale(share);
+        self.factor = factor;
+        self.stale = 0;
+        true
+    }
+
+    /// A = diag(ridge) + share·Gram.
+    pub(crate) fn times(&self, ridge: &[f64], share: f64) -> Self {
+        let mut gram = self.gram.clone();
+        gram.update(share, 0.0, &vec![0.0; ridge.len()]);
+        match gram.factor(1.0, ridge) {
+            Some(factor) => Self {
+                gram,
+                factor,
+                stale: 0,
+            },
+            // What cannot be factorised is no knowledge to take over.
+            None => Self::prior(ridge),
+        }
+    }
+
     pub(crate) fn factor(&self) -> &Cholesky {
         &self.factor
     }
@@ -130,6 +157,26 @@ impl Posterior {
     pub(crate) fn solve(&mut self, factor: &Cholesky) {
         self.theta.copy_from_slice(&self.b);
         factor.solve(&mut self.theta);
+    }
+
+    /// Lets everything seen count `share` times as much, beside the same ridge: θ and the noise
+    /// stay. From (G + Λ₀)θ = b follows b′ = (sG + Λ₀)θ = s·b + (1 − s)·Λ₀θ.
+    pub(crate) fn discount(&mut self, ridge: &[f64], share: f64) {
+        let residual = (self.squares - dot(&self.b, &self.theta)).max(0.0);
+        for ((b, theta), ridge) in self.b.iter_mut().zip(&self.theta).zip(ridge) {
+            *b = share * *b + (1.0 - share) * ridge * theta;
+        }
+        self.squares = share * residual + dot(&self.b, &self.theta).max(0.0);
+        self.weight *= share;
+    }
+
+    /// The same outcomes, each worth `share`; θ is to be solved for anew.
+    pub(crate) fn times(&self, share: f64) -> Self {
+        let mut other = self.clone();
+        other.b.iter_mut().for_each(|b| *b *= share);
+        other.squares *= share;
+        other.weight *= share;
+        other
     }
 
     pub(crate) fn predict(&self, x: &[f64]) -> f64 {

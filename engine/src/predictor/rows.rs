@@ -19,7 +19,7 @@ pub struct TrainingRows<'a> {
 
 impl TrainingRows<'_> {
     /// Checks shapes and values; gives the number of features.
-    pub(super) fn check(&self) -> Result<usize, PredictorError> {
+    pub(crate) fn check(&self) -> Result<usize, PredictorError> {
         if self.arms == 0 {
             return Err(PredictorError::NoArms);
         }
@@ -60,12 +60,12 @@ impl TrainingRows<'_> {
         Ok(expected)
     }
 
-    pub(super) fn weight(&self, row: usize) -> f64 {
+    pub(crate) fn weight(&self, row: usize) -> f64 {
         self.weights.map_or(1.0, |w| w[row])
     }
 
     /// Rows and qualities where `arm` was observed, in order.
-    pub(super) fn labelled(&self, arm: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+    pub(crate) fn labelled(&self, arm: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let column = self.quality.iter().skip(arm).step_by(self.arms);
         column
             .enumerate()

@@ -12,6 +12,26 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// A belief worth `weight` outcomes.
+    pub(crate) fn stated(mean: f64, weight: f64) -> Self {
+        Self { weight, mean }
+    }
+
+    /// The share that leaves at most `weight` outcomes.
+    pub(crate) fn discount(&self, weight: f64) -> f64 {
+        if self.weight > weight {
+            weight / self.weight
+        } else {
+            1.0
+        }
+    }
+
+    /// The same knowledge, worth `share` of its outcomes.
+    pub(crate) fn times(mut self, share: f64) -> Self {
+        self.weight *= share;
+        self
+    }
+
     /// Learns one outcome; what was known before counts `keep` times as much.
     pub(crate) fn push(&mut self, keep: f64, value: f64, weight: f64) {
         self.weight = self.weight * keep + weight;
@@ -29,6 +49,11 @@ impl Tally {
     /// Lets everything seen count `keep` times as much.
     pub(crate) fn decay(&mut self, keep: f64) {
         self.weight *= keep;
+    }
+
+    /// Weight of what was seen.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
     }
 
     /// Mean and variance of a Beta posterior with `strength` prior outcomes of mean `prior`.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows};
+use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::context::Context;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +76,25 @@ impl Tasks {
             cells[arm].push(1.0, r, weight);
         }
         self.arms[arm].push(config.forgetting, r, weight);
+    }
+
+    pub(super) fn discount_to(&mut self, outcomes: f64) {
+        for (arm, all) in self.arms.iter_mut().enumerate() {
+            let share = share(outcomes, all.weight());
+            all.decay(share);
+            self.cells
+                .values_mut()
+                .for_each(|row| row[arm].decay(share));
+        }
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (tally, share) = belief.tally(|like| self.arms[like]);
+        self.arms.push(tally);
+        for cells in self.cells.values_mut() {
+            let cell = belief.like.map(|like| cells[like].times(share));
+            cells.push(cell.unwrap_or_default());
+        }
     }
 
     pub(super) fn is_sound(&self, arms: usize) -> bool {

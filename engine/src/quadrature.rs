@@ -1,0 +1,691 @@
+//! Probability of each arm to be the best one, for independent beliefs about the arms.
+//!
+//! P(a is best) = ∫ f_a(t) Π_{b≠a} F_b(t) dt, with density f and distribution function F of each
+//! belief. The axis is cut into panels no wider than a fixed share of the narrowest belief there;
+//! each panel takes an 8-point Gauss–Legendre rule, whose interpolating polynomial also gives the
+//! F_b at its nodes (ordinates in closed form: ∫₋₁ˣ P_k = (P_{k+1} − P_{k−1})/(2k+1)). One
+//! evaluation of each density per node is all it takes, and equal beliefs get equal bits.
+//!
+//! Error: below 10⁻⁸ in every probability, before they are scaled to sum to 1 (tested against
+//! values of 40 digits). Where beliefs are cut off, they hold less than 10⁻¹¹ of probability; an
+//! arm whose belief ends below the start of another's gets exactly 0.
+
+use crate::math;
+
+/// Nodes of a panel.
+const NODES: usize = 8;
+/// Width of a panel, in standard deviations of the narrowest belief that it crosses.
+const STEP: f64 = 2.0;
+/// Where a normal belief is cut off, in standard deviations: P(|z| > 7) = 2.6·10⁻¹².
+const REACH: f64 = 7.0;
+/// Where a Beta belief is cut off: its density has fallen by e⁻²⁸ = 7·10⁻¹³.
+const DROP: f64 = 28.0;
+/// A normal belief is at least this wide, relative to its mean: narrower ones are points.
+const SPREAD_MIN: f64 = 1e-9;
+/// Logits beyond this are certainties: 1 − σ(30) = 10⁻¹³.
+const LOGIT_MAX: f64 = 30.0;
+/// Beyond this logit, σ and its exponential approximation are the same float.
+const EXPONENTIAL: f64 = 40.0;
+/// Least value of a distribution function within a belief's window, so that it can divide.
+const CDF_MIN: f64 = 1e-30;
+/// Numbers of scratch space per arm: start, end and F of its belief, and f/F at the nodes.
+const PER_ARM: usize = 3 + NODES;
+
+/// Abscissae of the 8-point Gauss–Legendre rule on [−1, 1] (NIST DLMF, table 3.5.3).
+const ABSCISSAE: [f64; NODES] = [
+    -0.960_289_856_497_536_2,
+    -0.796_666_477_413_626_7,
+    -0.525_532_409_916_329,
+    -0.183_434_642_495_649_8,
+    0.183_434_642_495_649_8,
+    0.525_532_409_916_329,
+    0.796_666_477_413_626_7,
+    0.960_289_856_497_536_2,
+];
+/// Its weights.
+const WEIGHTS: [f64; NODES] = [
+    0.101_228_536_290_376_26,
+    0.222_381_034_453_374_48,
+    0.313_706_645_877_887_3,
+    0.362_683_783_378_362,
+    0.362_683_783_378_362,
+    0.313_706_645_877_887_3,
+    0.222_381_034_453_374_48,
+    0.101_228_536_290_376_26,
+];
+/// `PARTIAL[j][i]`: weight of the density at node j in its integral from −1 to node i.
+const PARTIAL: [[f64; NODES]; NODES] = partial_weights();
+
+/// What is believed of one arm, as a distribution over a real number that arms are ranked by.
+pub(crate) trait Belief {
+    /// Where practically all probability lies.
+    fn window(&self) -> (f64, f64);
+    /// Width that a panel starting at `t` may have.
+    fn step(&self, t: f64) -> f64;
+    /// Density at `t`.
+    fn density(&self, t: f64) -> f64;
+}
+
+/// N(mean, sd²).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Normal {
+    mean: f64,
+    sd: f64,
+}
+
+/// p − shift, with logit p ~ N(mean, sd²), cut off at logits of ±30.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct LogitNormal {
+    logit: Normal,
+    shift: f64,
+}
+
+/// logit p, with p ~ Beta(a, b).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Beta {
+    a: f64,
+    /// a + b.
+    total: f64,
+    /// a/(a + b): the density of logit p is highest at its logit.
+    mode: f64,
+    logit_mode: f64,
+    /// Density there.
+    peak: f64,
+    low: f64,
+    high: f64,
+    step: f64,
+}
+
+/// p − shift, with p ~ Beta(a, b).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ShiftedBeta {
+    pub(crate) beta: Beta,
+    pub(crate) shift: f64,
+}
+
+/// Writes P(a is best) of each arm to `out`, shape (K): 0 for arms without a belief, else sum 1.
+///
+/// Arms of highest certain value share when beliefs cannot be integrated (they are not finite).
+/// `belief` is asked several times per arm. Answers whether any arm has a belief.
+pub(crate) fn best_arm_probabilities<B: Belief>(
+    belief: impl Fn(usize) -> Option<B>,
+    scratch: &mut Vec<f64>,
+    out: &mut [f64],
+) -> bool {
+    out.fill(0.0);
+    scratch.clear();
+    scratch.resize(out.len() * PER_ARM, 0.0);
+    let Some(floor) = survey(&belief, scratch) else {
+        return false;
+    };
+    integrate(&belief, floor, scratch, out);
+    let total: f64 = out.iter().sum();
+    if total > 0.0 && total.is_finite() {
+        out.iter_mut().for_each(|p| *p /= total);
+    } else {
+        highest(&belief, out);
+    }
+    true
+}
+
+/// Windows into `scratch`; the highest start of a window: below it some arm is certainly better.
+/// Arms out of the running get an empty window.
+fn survey<B: Belief>(belief: impl Fn(usize) -> Option<B>, scratch: &mut [f64]) -> Option<f64> {
+    let mut floor: Option<f64> = None;
+    for (arm, state) in scratch.chunks_exact_mut(PER_ARM).enumerate() {
+        (state[0], state[1]) = (f64::INFINITY, f64::NEG_INFINITY);
+        if let Some(belief) = belief(arm) {
+            (state[0], state[1]) = belief.window();
+            floor = Some(floor.map_or(state[0], |floor| floor.max(state[0])));
+        }
+    }
+    let floor = floor?;
+    for state in scratch.chunks_exact_mut(PER_ARM) {
+        if state[1] <= floor {
+            (state[0], state[1]) = (f64::INFINITY, f64::NEG_INFINITY);
+        }
+    }
+    Some(floor)
+}
+
+/// Arms whose beliefs reach highest share: what remains when there is nothing to integrate.
+fn highest<B: Belief>(belief: impl Fn(usize) -> Option<B>, out: &mut [f64]) {
+    let reach = |arm: usize| belief(arm).map(|belief| belief.window().1);
+    // `max` passes over NaN.
+    let top = (0..out.len())
+        .filter_map(reach)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let wins = |arm: usize| reach(arm).is_some_and(|high| high.is_nan() || high >= top);
+    let ties = (0..out.len()).filter(|arm| wins(*arm)).count();
+    for (arm, p) in out.iter_mut().enumerate() {
+        *p = if wins(arm) {
+            1.0 / math::len(ties)
+        } else {
+            0.0
+        };
+    }
+}
+
+fn integrate<B: Belief>(
+    belief: impl Fn(usize) -> Option<B>,
+    floor: f64,
+    scratch: &mut [f64],
+    out: &mut [f64],
+) {
+    let starts = scratch.chunks_exact(PER_ARM).map(|state| state[0]);
+    let mut t = starts.fold(f64::INFINITY, f64::min);
+    while let Some(end) = panel_end(&belief, scratch, t) {
+        panel(&belief, (t, end), floor, scratch, out);
+        t = end;
+    }
+}
+
+/// Where the panel that starts at `t` ends; `None`: every window has ended.
+fn panel_end<B: Belief>(
+    belief: impl Fn(usize) -> Option<B>,
+    scratch: &[f64],
+    t: f64,
+) -> Option<f64> {
+    let mut end = f64::INFINITY;
+    let mut step = f64::INFINITY;
+    for (arm, state) in scratch.chunks_exact(PER_ARM).enumerate() {
+        let (low, high) = (state[0], state[1]);
+        if t < low {
+            end = end.min(low);
+        } else if t < high {
+            end = end.min(high);
+            step = step.min(belief(arm)?.step(t));
+        }
+    }
+    let next = end.min(t + step);
+    // A step lost to rounding would never end: the window's end is the next place to go.
+    let next = if next > t { next } else { end };
+    (next.is_finite() && next > t).then_some(next)
+}
+
+/// Adds one panel's share of each integral.
+fn panel<B: Belief>(
+    belief: impl Fn(usize) -> Option<B>,
+    (start, end): (f64, f64),
+    floor: f64,
+    scratch: &mut [f64],
+    out: &mut [f64],
+) {
+    let (centre, half) = (f64::midpoint(start, end), 0.5 * (end - start));
+    let counts = start >= floor;
+    let mut product = [1.0; NODES];
+    for (arm, state) in scratch.chunks_exact_mut(PER_ARM).enumerate() {
+        let (low, high, before) = (state[0], state[1], state[2]);
+        let ratios = &mut state[3..];
+        if start < low || start >= high {
+            // Not begun: the arm is out of the running, or the panel does not count. Ended: F
+            // stays.
+            ratios.fill(0.0);
+            if start >= high && before > 0.0 {
+                product.iter_mut().for_each(|p| *p *= before);
+            }
+            continue;
+        }
+        let Some(belief) = belief(arm) else { continue };
+        let mut cdf = [0.0; NODES];
+        let mut whole = 0.0;
+        for node in 0..NODES {
+            let density = half * belief.density(centre + half * ABSCISSAE[node]);
+            ratios[node] = density;
+            whole += WEIGHTS[node] * density;
+            for (cdf, part) in cdf.iter_mut().zip(&PARTIAL[node]) {
+                *cdf += part * density;
+            }
+        }
+        for node in 0..NODES {
+            // The same rounding for every arm: f·ΠF/F instead of leaving one factor out.
+            let cdf = (before + cdf[node]).max(CDF_MIN);
+            product[node] *= cdf;
+            ratios[node] /= cdf;
+        }
+        state[2] = before + whole;
+    }
+    if counts {
+        for (p, state) in out.iter_mut().zip(scratch.chunks_exact(PER_ARM)) {
+            let terms = state[3..].iter().zip(&product).zip(&WEIGHTS);
+            *p += terms
+                .map(|((ratio, product), w)| w * ratio * product)
+                .sum::<f64>();
+        }
+    }
+}
+
+/// Legendre polynomials P₀ … P₈ at `x`.
+const fn legendre(x: f64) -> [f64; NODES + 1] {
+    let mut p = [1.0; NODES + 1];
+    p[1] = x;
+    let mut k = 1;
+    let mut kf = 1.0;
+    while k < NODES {
+        p[k + 1] = ((2.0 * kf + 1.0) * x * p[k] - kf * p[k - 1]) / (kf + 1.0);
+        k += 1;
+        kf += 1.0;
+    }
+    p
+}
+
+const fn partial_weights() -> [[f64; NODES]; NODES] {
+    let mut table = [[0.0; NODES]; NODES];
+    let mut j = 0;
+    while j < NODES {
+        let at_j = legendre(ABSCISSAE[j]);
+        let mut i = 0;
+        while i < NODES {
+            let at_i = legendre(ABSCISSAE[i]);
+            let mut sum = ABSCISSAE[i] + 1.0;
+            let mut k = 1;
+            while k < NODES {
+                sum += at_j[k] * (at_i[k + 1] - at_i[k - 1]);
+                k += 1;
+            }
+            table[j][i] = 0.5 * WEIGHTS[j] * sum;
+            i += 1;
+        }
+        j += 1;
+    }
+    table
+}
+
+impl Normal {
+    /// N(mean, variance); a variance of 0 is a point.
+    pub(crate) fn new(mean: f64, variance: f64) -> Self {
+        let least = SPREAD_MIN * (1.0 + mean.abs());
+        let sd = variance.max(0.0).sqrt().max(least);
+        Self { mean, sd }
+    }
+}
+
+impl Belief for Normal {
+    fn window(&self) -> (f64, f64) {
+        (self.mean - REACH * self.sd, self.mean + REACH * self.sd)
+    }
+
+    fn step(&self, _: f64) -> f64 {
+        STEP * self.sd
+    }
+
+    fn density(&self, t: f64) -> f64 {
+        const ROOT: f64 = 2.506_628_274_631_000_5;
+        let z = (t - self.mean) / self.sd;
+        math::exp(-0.5 * z * z) / (ROOT * self.sd)
+    }
+}
+
+impl LogitNormal {
+    /// p − shift, with logit p ~ N(mean, variance).
+    pub(crate) fn new(mean: f64, variance: f64, shift: f64) -> Self {
+        let logit = Normal::new(mean.clamp(-LOGIT_MAX, LOGIT_MAX), variance);
+        Self { logit, shift }
+    }
+}
+
+impl Belief for LogitNormal {
+    fn window(&self) -> (f64, f64) {
+        let (low, high) = self.logit.window();
+        let at = |logit: f64| math::sigmoid(logit.clamp(-LOGIT_MAX, LOGIT_MAX)) - self.shift;
+        (at(low), at(high))
+    }
+
+    fn step(&self, t: f64) -> f64 {
+        let (p, q) = split(t + self.shift);
+        STEP * self.logit.sd.min(0.5) * p * q
+    }
+
+    fn density(&self, t: f64) -> f64 {
+        let (p, q) = split(t + self.shift);
+        self.logit.density(math::ln(p / q)) / (p * q)
+    }
+}
+
+/// p and 1 − p, away from 0.
+fn split(p: f64) -> (f64, f64) {
+    (p.max(1e-14), (1.0 - p).max(1e-14))
+}
+
+impl Beta {
+    /// logit p, with p ~ Beta(a, b); a, b > 0.
+    pub(crate) fn new(a: f64, b: f64) -> Self {
+        let total = a + b;
+        let (p, q) = (a / total, b / total);
+        let log_beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(total);
+        let sd = (total / (a * b)).sqrt();
+        let mut beta = Self {
+            a,
+            total,
+            mode: p,
+            logit_mode: math::ln(a / b),
+            peak: math::exp(a * math::ln(p) + b * math::ln(q) - log_beta),
+            low: 0.0,
+            high: 0.0,
+            step: STEP * sd.min(1.0),
+        };
+        beta.low = beta.logit_mode - beta.reach(-sd);
+        beta.high = beta.logit_mode + beta.reach(sd);
+        beta
+    }
+
+    /// How far from its peak the density is spent, on the side of `sd`'s sign.
+    fn reach(&self, sd: f64) -> f64 {
+        let mut distance = REACH * sd;
+        while self.fall(distance) > -DROP && distance.abs() < 1e9 {
+            distance *= 1.25;
+        }
+        distance.abs()
+    }
+
+    /// ln(density/peak) at a distance d from the peak: a·d − (a+b)·ln(1 + p(eᵈ − 1)).
+    fn fall(&self, distance: f64) -> f64 {
+        // For large d, eᵈ leaves the range of floats: ln(1 + p(eᵈ − 1)) is d + ln(p + (1−p)e⁻ᵈ).
+        let log = if distance < 1.0 {
+            libm::log1p(self.mode * libm::expm1(distance))
+        } else {
+            let q = (self.total - self.a) / self.total;
+            distance + math::ln(self.mode + q * math::exp(-distance))
+        };
+        self.a * distance - self.total * log
+    }
+}
+
+impl Belief for Beta {
+    fn window(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    fn step(&self, t: f64) -> f64 {
+        // Out here p or 1 − p is a bare exponential, and the density with it.
+        if t < -EXPONENTIAL {
+            (STEP / self.a).max(self.step).min(-EXPONENTIAL - t)
+        } else if t >= EXPONENTIAL {
+            (STEP / (self.total - self.a)).max(self.step)
+        } else {
+            self.step
+        }
+    }
+
+    fn density(&self, t: f64) -> f64 {
+        self.peak * math::exp(self.fall(t - self.logit_mode))
+    }
+}
+
+impl Belief for ShiftedBeta {
+    fn window(&self) -> (f64, f64) {
+        let at = |logit: f64| math::sigmoid(logit.clamp(-LOGIT_MAX, LOGIT_MAX)) - self.shift;
+        (at(self.beta.low), at(self.beta.high))
+    }
+
+    fn step(&self, t: f64) -> f64 {
+        let (p, q) = split(t + self.shift);
+        self.beta.step.min(0.75) * p * q
+    }
+
+    fn density(&self, t: f64) -> f64 {
+        let (p, q) = split(t + self.shift);
+        self.beta.density(math::ln(p / q)) / (p * q)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn best<B: Belief + Copy>(beliefs: &[B]) -> Vec<f64> {
+        let mut out = vec![0.0; beliefs.len()];
+        assert!(best_arm_probabilities(
+            |arm| Some(beliefs[arm]),
+            &mut Vec::new(),
+            &mut out
+        ));
+        let sum: f64 = out.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-12, "{sum}");
+        out
+    }
+
+    fn check(got: &[f64], expect: &[f64], tolerance: f64) {
+        for (got, want) in got.iter().zip(expect) {
+            assert!(
+                (got - want).abs() < tolerance,
+                "{got} {want} {:e}",
+                got - want
+            );
+        }
+    }
+
+    /// The sum before it is scaled to 1: how far off the integrals are together.
+    fn raw_sum<B: Belief + Copy>(beliefs: &[B]) -> f64 {
+        let mut scratch = vec![0.0; beliefs.len() * PER_ARM];
+        let mut out = vec![0.0; beliefs.len()];
+        let belief = |arm: usize| Some(beliefs[arm]);
+        let floor = survey(belief, &mut scratch).expect("beliefs");
+        integrate(belief, floor, &mut scratch, &mut out);
+        out.iter().sum()
+    }
+
+    fn normals(of: &[(f64, f64)]) -> Vec<Normal> {
+        of.iter().map(|(m, s)| Normal::new(*m, s * s)).collect()
+    }
+
+    /// P(X₁ > X₂) = Φ((μ₁ − μ₂)/√(σ₁² + σ₂²)).
+    #[test]
+    fn two_normals_match_the_closed_form() {
+        for gap in [0.0, 0.01, 0.3, 1.0, 4.0, 20.0] {
+            for (s1, s2) in [
+                (1.0, 1.0),
+                (1.0, 0.3),
+                (1.0, 1e-4),
+                (1e-3, 2.0),
+                (0.2, 0.21),
+            ] {
+                let spread: f64 = s1 * s1 + s2 * s2;
+                let expect = math::normal_cdf(gap / spread.sqrt());
+                let got = best(&normals(&[(gap, s1), (0.0, s2)]));
+                check(&got, &[expect, 1.0 - expect], 1e-9);
+            }
+        }
+    }
+
+    /// Expected values: the integral at 40 digits by mpmath 1.3.
+    #[test]
+    fn several_normals_match_mpmath() {
+        let got = best(&normals(&[(0.3, 0.2), (0.5, 0.1), (0.45, 0.3)]));
+        check(
+            &got,
+            &[
+                0.116_783_747_206_276_48,
+                0.473_447_983_164_173_49,
+                0.409_768_269_629_550_03,
+            ],
+            5e-9,
+        );
+        let arms = [
+            (0.7, 0.05),
+            (0.7, 0.001),
+            (0.69, 0.02),
+            (0.2, 0.5),
+            (0.71, 1e-4),
+        ];
+        check(
+            &best(&normals(&arms)),
+            &[
+                0.352_438_963_721_785_35,
+                5.180_092_042_548_207e-24,
+                0.088_673_424_064_061_602,
+                0.146_518_057_299_023_88,
+                0.412_369_554_917_588_26,
+            ],
+            5e-9,
+        );
+        let got = best(&normals(&[
+            (0.0, 1.0),
+            (0.0, 1.0),
+            (0.0, 1.0),
+            (0.0, 1.0),
+            (1.0, 1.0),
+        ]));
+        check(
+            &got[3..],
+            &[0.126_575_284_381_816_11, 0.493_698_862_472_735_58],
+            5e-9,
+        );
+        assert_eq!(got[0].to_bits(), got[3].to_bits());
+    }
+
+    /// P(X₁ > X₂) = Σ_{i<a₁} B(a₂+i, b₁+b₂) / ((b₁+i)·B(1+i, b₁)·B(a₂, b₂)) for whole a₁
+    /// (Miller 2014, "Formulas for Bayesian A/B testing").
+    fn first_beta_wins(one: (u32, f64), two: (f64, f64)) -> f64 {
+        let log_beta = |a: f64, b: f64| libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
+        (0..one.0)
+            .map(|i| {
+                let i = f64::from(i);
+                let log = log_beta(two.0 + i, one.1 + two.1)
+                    - math::ln(one.1 + i)
+                    - log_beta(1.0 + i, one.1)
+                    - log_beta(two.0, two.1);
+                math::exp(log)
+            })
+            .sum()
+    }
+
+    #[test]
+    fn two_betas_match_the_closed_form() {
+        for one in [
+            (1, 1.0),
+            (3, 0.5),
+            (40, 7.0),
+            (1_000, 1_200.0),
+            (20_000, 19_000.0),
+        ] {
+            for two in [
+                (1.0, 1.0),
+                (0.5, 0.5),
+                (8.0, 2.0),
+                (950.0, 1_200.0),
+                (2e4, 1.91e4),
+            ] {
+                let expect = first_beta_wins(one, two);
+                let beliefs = [Beta::new(f64::from(one.0), one.1), Beta::new(two.0, two.1)];
+                // The closed form itself loses digits in lgamma of large numbers.
+                let tolerance = if one.0 < 1_000 { 1e-9 } else { 1e-8 };
+                check(&best(&beliefs), &[expect, 1.0 - expect], tolerance);
+            }
+        }
+    }
+
+    /// Expected values by mpmath 1.3 at 20 digits.
+    #[test]
+    fn several_betas_match_mpmath() {
+        let of = |all: [(f64, f64); 3]| best(&all.map(|(a, b)| Beta::new(a, b)));
+        check(
+            &of([(1.0, 1.0), (2.0, 3.0), (10.0, 4.0)]),
+            &[
+                0.274_929_971_988_795_3,
+                0.070_308_123_249_296_59,
+                0.654_761_904_761_900_5,
+            ],
+            1e-9,
+        );
+        check(
+            &of([(0.5, 0.5), (0.7, 20.3), (300.5, 100.25)]),
+            &[
+                0.333_218_963_632_891_7,
+                5.240_414_056_969_51e-13,
+                0.666_781_036_366_567_2,
+            ],
+            1e-9,
+        );
+    }
+
+    /// Expected values by mpmath 1.3 at 20 digits.
+    #[test]
+    fn shifted_beliefs_match_mpmath() {
+        let beta = |a, b, shift| ShiftedBeta {
+            beta: Beta::new(a, b),
+            shift,
+        };
+        check(
+            &best(&[
+                beta(3.0, 2.0, 0.1),
+                beta(8.0, 4.0, 0.0),
+                beta(2.0, 2.0, 0.05),
+            ]),
+            &[
+                0.211_016_077_058_337_56,
+                0.614_373_739_979_397_85,
+                0.174_610_182_962_258_51,
+            ],
+            1e-8,
+        );
+        let logit = |mean, sd: f64, shift| LogitNormal::new(mean, sd * sd, shift);
+        check(
+            &best(&[
+                logit(0.5, 0.7, 0.1),
+                logit(1.0, 0.3, 0.2),
+                logit(-0.2, 1.4, 0.0),
+            ]),
+            &[
+                0.337_989_191_619_347_73,
+                0.311_103_329_838_122_33,
+                0.350_907_478_542_529_94,
+            ],
+            1e-8,
+        );
+        // Without shifts the axis does not matter.
+        let plain = best(&[Beta::new(3.0, 2.0), Beta::new(8.0, 4.0)]);
+        check(
+            &best(&[beta(3.0, 2.0, 0.0), beta(8.0, 4.0, 0.0)]),
+            &plain,
+            1e-8,
+        );
+    }
+
+    #[test]
+    fn integrals_sum_to_one_before_they_are_scaled() {
+        for arms in [2_u32, 10, 50, 200] {
+            let spread: Vec<(f64, f64)> = (0..arms)
+                .map(|i| (f64::from(i % 7) * 0.03, 0.01 + 0.05 * f64::from(i % 5)))
+                .collect();
+            let sum = raw_sum(&normals(&spread));
+            assert!((sum - 1.0).abs() < 1e-9, "{arms} {sum}");
+            let betas: Vec<Beta> = (0..arms)
+                .map(|i| Beta::new(1.0 + f64::from(i % 4), 0.5 + f64::from(i % 3)))
+                .collect();
+            let sum = raw_sum(&betas);
+            assert!((sum - 1.0).abs() < 1e-8, "{arms} {sum}");
+        }
+    }
+
+    #[test]
+    fn points_ties_and_absurd_beliefs_are_answered() {
+        check(
+            &best(&normals(&[(0.5, 0.0), (0.5, 0.0)])),
+            &[0.5, 0.5],
+            0.0 + 1e-15,
+        );
+        check(
+            &best(&normals(&[(0.5, 0.0), (0.6, 0.0)])),
+            &[0.0, 1.0],
+            1e-15,
+        );
+        check(&best(&normals(&[(0.5, 0.1)])), &[1.0], 1e-15);
+        for absurd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, f64::MAX] {
+            best(&normals(&[(0.5, 0.1), (absurd, 1.0)]));
+            best(&normals(&[(0.5, 0.1), (0.5, absurd)]));
+            best(&normals(&[(absurd, absurd)]));
+        }
+        best(&[
+            Beta::new(1e-9, 1e-9),
+            Beta::new(1e12, 1.0),
+            Beta::new(1e15, 1e15),
+        ]);
+        let none = |_: usize| None::<Normal>;
+        assert!(!best_arm_probabilities(
+            none,
+            &mut Vec::new(),
+            &mut [0.0; 3]
+        ));
+    }
+}
