@@ -314,6 +314,8 @@ pub struct Workspace {
     pub more: Vec<f64>,
     /// For policies: numbers in single precision.
     pub singles: Vec<f32>,
+    /// For policies: more numbers in single precision.
+    pub more_singles: Vec<f32>,
 }
 
 /// Whether the outcome's arm and weight can be used.

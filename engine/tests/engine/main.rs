@@ -1,6 +1,7 @@
 //! The engine from outside: the conditions it must survive, and the promises it makes.
 
 mod arms;
+mod bandit_learning;
 mod bandits;
 mod common;
 mod cost;
