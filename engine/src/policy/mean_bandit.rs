@@ -254,7 +254,7 @@ impl MeanBandit {
                 _ => arm.posterior,
             });
             match &self.record.rule {
-                MeanRule::BetaThompson(rule) => ready.betas.push(rule.belief(&arm)),
+                MeanRule::BetaThompson(_) => ready.betas.push(BetaThompson::belief(&arm)),
                 MeanRule::GaussianThompson(rule) => ready.variances.push(rule.variance(&arm)),
                 _ => {}
             }
