@@ -54,6 +54,7 @@ mod split_error;
 mod stream;
 mod stream_batch;
 mod stream_cells;
+mod stream_unique;
 mod timestamp;
 mod write;
 mod write_error;

@@ -86,6 +86,26 @@ pub enum EvidenceKind {
     Observational,
 }
 
+impl Outcome {
+    /// An answer of `arm` of which nothing else is known.
+    #[must_use]
+    pub fn new(arm: u32) -> Self {
+        Self {
+            arm,
+            quality: None,
+            cost: None,
+            input_tokens: None,
+            output_tokens: None,
+            cached_input_tokens: None,
+            reasoning_tokens: None,
+            propensity: None,
+            served: None,
+            latency_ms: None,
+            status: None,
+        }
+    }
+}
+
 impl std::fmt::Debug for Request {
     /// Leaves out the prompt and the extra columns: they may hold what must not reach a log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

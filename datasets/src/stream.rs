@@ -334,20 +334,14 @@ impl LoggedFiles {
         })
     }
 
-    /// The error for request ids that stand on several rows, given the hashes of all requests;
-    /// sorts them.
+    /// The error for request ids that stand on several rows, given the hashes of all batches'
+    /// requests.
     ///
     /// # Errors
     /// [`ReadError::RepeatedRequests`] with the first two places of one of them; any [`ReadError`]
     /// of a batch read to find them.
-    pub fn check_unique(&self, hashes: &mut [u64]) -> Result<(), ReadError> {
-        use rayon::slice::ParallelSliceMut;
-        hashes.par_sort_unstable();
-        let mut repeated: Vec<u64> = hashes
-            .windows(2)
-            .filter(|pair| pair[0] == pair[1])
-            .map(|pair| pair[0])
-            .collect();
+    pub fn check_unique(&self, hashes: Vec<Vec<u64>>) -> Result<(), ReadError> {
+        let mut repeated = crate::stream_unique::repeated(hashes);
         if repeated.is_empty() {
             return Ok(());
         }

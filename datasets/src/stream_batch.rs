@@ -96,6 +96,35 @@ impl LoggedBatch {
         prompts.get(self.row[index] as usize)
     }
 
+    /// Some of the rows, without ids of requests and times.
+    #[must_use]
+    pub fn rows(&self, rows: &[u32]) -> Self {
+        fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
+            rows.iter().map(|row| values[*row as usize]).collect()
+        }
+        let names = |names: &Names| Names {
+            values: names.values.clone(),
+            code: pick(&names.code, rows),
+        };
+        Self {
+            first_row: self.first_row,
+            row: pick(&self.row, rows),
+            request: Vec::new(),
+            session: pick(&self.session, rows),
+            has_sessions: self.has_sessions,
+            arm: names(&self.arm),
+            task: names(&self.task),
+            tenant: names(&self.tenant),
+            quality: pick(&self.quality, rows),
+            cost_usd: pick(&self.cost_usd, rows),
+            propensity: pick(&self.propensity, rows),
+            input_tokens: pick(&self.input_tokens, rows),
+            timestamp_us: Vec::new(),
+            tally: self.tally.clone(),
+            prompts: self.prompts.clone(),
+        }
+    }
+
     pub(crate) fn decode(
         file: &str,
         offset: u64,

@@ -48,6 +48,35 @@ pub enum DecideError {
         /// Arms of the router.
         arms: usize,
     },
+    /// The request's own cap on cost rules out every arm that could answer.
+    #[error(
+        "none of {arms} arms that may answer is expected to cost at most {cost_max_usd} USD{}",
+        cheapest(*cheapest_usd)
+    )]
+    OverCostMax {
+        /// The cap.
+        cost_max_usd: f64,
+        /// Least expected cost of those arms; `None`: they are unpriced.
+        cheapest_usd: Option<f64>,
+        /// Arms that could answer.
+        arms: usize,
+    },
+    /// The policy holds no floor, and the request asks for one.
+    #[error("policy `{policy}` cannot hold a quality floor for one request")]
+    FloorNotHeld {
+        /// Name of the policy.
+        policy: String,
+    },
+    /// Something that this request alone asks for is out of range.
+    #[error("the request's `{name}` must be in {allowed}, got {got}")]
+    Override {
+        /// What.
+        name: &'static str,
+        /// The value as given.
+        got: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
     /// The context cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -66,12 +95,25 @@ pub enum FeedbackError {
         /// The arm as given.
         arm: ArmId,
     },
+    /// The context cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// Feedback came by decision id, and a bare router keeps no open decisions.
+    #[error("a bare router keeps no open decisions that feedback by id could name")]
+    NoOpenDecisions,
     /// The policy cannot learn it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The cost predictor cannot learn it.
     #[error(transparent)]
     Cost(#[from] CostError),
+}
+
+fn cheapest(usd: Option<f64>) -> String {
+    usd.map_or_else(
+        || "; they are unpriced".to_owned(),
+        |usd| format!("; the cheapest is expected to cost {usd}"),
+    )
 }
 
 impl RouterError {
@@ -106,6 +148,9 @@ impl DecideError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoEligibleArm { .. } => "P0115",
+            Self::OverCostMax { .. } => "P0190",
+            Self::FloorNotHeld { .. } => "P0191",
+            Self::Override { .. } => "P0192",
             Self::Context(error) => error.code(),
             Self::Policy(error) => error.code(),
         }
@@ -118,6 +163,9 @@ impl DecideError {
             Self::NoEligibleArm { .. } => {
                 "relax the request's requirements, or add an arm that meets them"
             }
+            Self::OverCostMax { .. } => "raise the request's `cost_max_usd`, or add a cheaper arm",
+            Self::FloorNotHeld { .. } => "leave the floor out, or use a rule that predicts quality",
+            Self::Override { .. } => "choose a value in the allowed range, or leave it out",
             Self::Context(error) => error.help(),
             Self::Policy(error) => error.help(),
         }
@@ -130,6 +178,8 @@ impl FeedbackError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownArm { .. } => "P0116",
+            Self::Context(error) => error.code(),
+            Self::NoOpenDecisions => "P0565",
             Self::Policy(error) => error.code(),
             Self::Cost(error) => error.code(),
         }
@@ -140,6 +190,8 @@ impl FeedbackError {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::UnknownArm { .. } => "check the arm's spelling, or fit the router again with it",
+            Self::Context(error) => error.help(),
+            Self::NoOpenDecisions => "apply the event to a `Live`, which holds the router",
             Self::Policy(error) => error.help(),
             Self::Cost(error) => error.help(),
         }

@@ -3,31 +3,40 @@
 //! Layout, integers little-endian: magic `PLIMSOLL` (8), format version u32 (4), payload length
 //! u64 (8), BLAKE3 of everything before and after this field (32), payload (CBOR).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::arm::ArmSpec;
 use crate::calibration::Calibration;
 use crate::cost::CostPredictor;
+use crate::difference::Difference;
 use crate::exploration::Exploration;
 use crate::features::FeatureMap;
 use crate::policy::{Policy, PolicyError, RuleParts, RulePolicy, built_in};
 use crate::predictor::Predictor;
 use crate::router::{Router, names};
 use crate::rule::{LambdaControl, Rule};
+use crate::sealed::{bytes, read, seal, unseal};
 
 /// First bytes of every snapshot.
 pub const SNAPSHOT_MAGIC: [u8; 8] = *b"PLIMSOLL";
 /// Format version written, and the newest that is read.
 pub const SNAPSHOT_VERSION: u32 = 2;
-/// Bytes before the payload.
-const HEADER: usize = 52;
-/// Where the checksum begins.
-const CHECKSUM: usize = 20;
 
 /// Why bytes are not a router.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
+    /// The bytes do not begin like a live state.
+    #[error("not a live state: the first 8 bytes are not `PLIMLIVE`")]
+    NotLive,
+    /// The state was made for other arms or another policy than those wanted.
+    #[error("the stored state does not fit what is wanted: {difference}")]
+    Mismatch {
+        /// What differs.
+        difference: Box<Difference>,
+    },
     /// The bytes do not begin like a snapshot.
     #[error("not a snapshot: the first 8 bytes are not `PLIMSOLL`")]
     NotSnapshot,
@@ -79,6 +88,8 @@ impl SnapshotError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotSnapshot => "P0550",
+            Self::NotLive => "P0557",
+            Self::Mismatch { .. } => "P0558",
             Self::Newer { .. } => "P0551",
             Self::UnknownVersion { .. } => "P0552",
             Self::Length { .. } => "P0553",
@@ -96,6 +107,10 @@ impl SnapshotError {
                 "restore with a loader for this policy: `Router::restore_with`"
             }
             Self::NotSnapshot => "check the path: this file was not written by a router",
+            Self::NotLive => "check the path; a bare router is read by `Router::restore`",
+            Self::Mismatch { .. } => {
+                "carry the state over with `Difference::events`, or fit the router again"
+            }
             Self::Newer { .. } => "upgrade to the release that wrote it, or a newer one",
             Self::UnknownVersion { .. } | Self::Invalid { .. } => {
                 "restore an earlier generation, or fit the router again"
@@ -111,15 +126,7 @@ impl Router {
     /// The router as bytes: equal routers give equal bytes on every machine.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let payload = self.payload();
-        let mut bytes = Vec::with_capacity(HEADER + payload.len());
-        bytes.extend_from_slice(&SNAPSHOT_MAGIC);
-        bytes.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-        let checksum = checksum(&bytes, &payload);
-        bytes.extend_from_slice(&checksum);
-        bytes.extend_from_slice(&payload);
-        bytes
+        seal(SNAPSHOT_MAGIC, SNAPSHOT_VERSION, &self.payload())
     }
 
     /// The router of a snapshot: it decides and learns bit for bit like the one stored.
@@ -139,7 +146,8 @@ impl Router {
     /// # Errors
     /// As [`restore`](Self::restore); and the loader's.
     pub fn restore_with(bytes: &[u8], loader: &PolicyLoader<'_>) -> Result<Self, SnapshotError> {
-        let (version, payload) = payload_of(bytes)?;
+        let other = SnapshotError::NotSnapshot;
+        let (version, payload) = unseal(bytes, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, other)?;
         let router = match version {
             1 => read::<First>(payload)?.migrate()?,
             _ => read::<Record>(payload)?.load(loader)?,
@@ -160,11 +168,16 @@ impl Router {
     fn payload(&self) -> Vec<u8> {
         let record = RecordRef {
             arms: &self.arms,
-            features: &self.features,
+            features: self.features.as_deref(),
             cost: &self.cost,
             policy: self.policy.name(),
             state: &self.policy.state(),
             epoch: self.epoch,
+            down_until_ms: if self.down_until_ms.iter().any(Option::is_some) {
+                &self.down_until_ms
+            } else {
+                &[]
+            },
         };
         let mut payload = Vec::new();
         ciborium::into_writer(&record, &mut payload).expect("writing to memory cannot fail");
@@ -186,18 +199,23 @@ struct Record {
     #[serde(with = "bytes")]
     state: Vec<u8>,
     epoch: u64,
+    /// Empty: no arm is marked down.
+    #[serde(default)]
+    down_until_ms: Vec<Option<i64>>,
 }
 
 /// [`Record`] to write.
 #[derive(Serialize)]
 struct RecordRef<'a> {
     arms: &'a [ArmSpec],
-    features: &'a Option<FeatureMap>,
+    features: Option<&'a FeatureMap>,
     cost: &'a CostPredictor,
     policy: &'a str,
     #[serde(with = "bytes")]
     state: &'a [u8],
     epoch: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    down_until_ms: &'a [Option<i64>],
 }
 
 /// Version 1: every router had a rule over a predictor.
@@ -223,10 +241,15 @@ impl Record {
                 policy: self.policy.clone(),
             })?
             .map_err(|error| invalid(&error))?;
+        let mut down_until_ms = self.down_until_ms;
+        if down_until_ms.is_empty() {
+            down_until_ms.resize(self.arms.len(), None);
+        }
         Ok(Router {
+            down_until_ms,
             names: names(&self.arms).map_err(|error| invalid(&error))?,
             arms: self.arms,
-            features: self.features,
+            features: self.features.map(Arc::new),
             cost: self.cost,
             policy,
             epoch: self.epoch,
@@ -251,9 +274,10 @@ impl First {
             return Err(SnapshotError::Invalid { what });
         }
         Ok(Router {
+            down_until_ms: vec![None; names.len()],
             names,
             arms: self.arms,
-            features: self.features,
+            features: self.features.map(Arc::new),
             cost: self.cost,
             policy: Box::new(policy),
             epoch: self.epoch,
@@ -261,102 +285,10 @@ impl First {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(payload: &[u8]) -> Result<T, SnapshotError> {
-    ciborium::from_reader(payload).map_err(|error| SnapshotError::Invalid {
-        what: describe(&error),
-    })
-}
-
-fn invalid(error: &dyn std::error::Error) -> SnapshotError {
+pub(crate) fn invalid(error: &dyn std::error::Error) -> SnapshotError {
     SnapshotError::Invalid {
         what: error.to_string(),
     }
-}
-
-/// Bytes as one CBOR byte string, not as a list of numbers.
-mod bytes {
-    use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-    use serde::ser::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        from.deserialize_byte_buf(Bytes)
-    }
-
-    struct Bytes;
-
-    impl<'de> Visitor<'de> for Bytes {
-        type Value = Vec<u8>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a byte string")
-        }
-
-        fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-
-        fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-            Ok(bytes)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
-            let mut bytes = Vec::new();
-            while let Some(byte) = seq.next_element()? {
-                bytes.push(byte);
-            }
-            Ok(bytes)
-        }
-    }
-}
-
-/// The checked payload of a snapshot.
-fn payload_of(bytes: &[u8]) -> Result<(u32, &[u8]), SnapshotError> {
-    if bytes.get(..8).is_none_or(|magic| magic != SNAPSHOT_MAGIC) {
-        return Err(SnapshotError::NotSnapshot);
-    }
-    let got = bytes.len() as u64;
-    let Some((header, payload)) = bytes.split_at_checked(HEADER) else {
-        return Err(SnapshotError::Length {
-            got,
-            expected: HEADER as u64,
-        });
-    };
-    let version = u32::from_le_bytes(array(header, 8));
-    if version > SNAPSHOT_VERSION {
-        return Err(SnapshotError::Newer {
-            got: version,
-            newest: SNAPSHOT_VERSION,
-        });
-    }
-    if version == 0 {
-        return Err(SnapshotError::UnknownVersion { got: version });
-    }
-    let length = u64::from_le_bytes(array(header, 12));
-    if length != payload.len() as u64 {
-        let expected = length.saturating_add(HEADER as u64);
-        return Err(SnapshotError::Length { got, expected });
-    }
-    if checksum(&header[..CHECKSUM], payload) != array::<32>(header, CHECKSUM) {
-        return Err(SnapshotError::Corrupt { offset: CHECKSUM });
-    }
-    Ok((version, payload))
-}
-
-fn array<const N: usize>(header: &[u8], at: usize) -> [u8; N] {
-    let mut out = [0; N];
-    out.copy_from_slice(&header[at..at + N]);
-    out
-}
-
-fn checksum(header: &[u8], payload: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(header);
-    hasher.update(payload);
-    *hasher.finalize().as_bytes()
 }
 
 pub(crate) fn describe(error: &ciborium::de::Error<std::io::Error>) -> String {

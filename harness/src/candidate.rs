@@ -5,11 +5,12 @@ use plimsoll::{
     Calibration, CalibrationKind, CalibrationRow, Context, Predictor, PredictorConfig,
     PredictorKind, PredictorSection,
 };
+use rayon::prelude::*;
 
 use crate::error::EvidenceError;
 use crate::forecast::{FOLDS, Forecast, cross_fit, predict_all};
 use crate::study::Study;
-use crate::tune::{Expected, Rows, Tuned, average_floor, per_request_floor};
+use crate::tune::{Expected, Rows, Sweep, Tuned};
 
 /// Ridge of the second linear candidate of `auto`: text says little on small logs.
 const STRONG_RIDGE: f64 = 30.0;
@@ -209,14 +210,42 @@ impl<'s, 'a> Pantry<'s, 'a> {
         }
     }
 
-    /// Forecasts and calibrates a recipe.
+    /// Forecasts and calibrates recipes, and makes `then` of each candidate; in their order.
     ///
     /// # Errors
     /// [`EvidenceError::Engine`] when the engine refuses settings or rows.
-    pub fn candidate(&mut self, recipe: &Recipe) -> Result<Candidate, EvidenceError> {
-        for config in &recipe.members {
-            self.make(config)?;
+    pub fn candidates<T: Send>(
+        &mut self,
+        recipes: &[Recipe],
+        then: impl Fn(Candidate) -> T + Sync,
+    ) -> Result<Vec<T>, EvidenceError> {
+        let mut missing: Vec<PredictorConfig> = Vec::new();
+        for config in recipes.iter().flat_map(|recipe| &recipe.members) {
+            let is_made = self.made.iter().any(|made| made.config == *config);
+            if !is_made && !missing.contains(config) {
+                missing.push(*config);
+            }
         }
+        let made = missing.par_iter().map(|config| self.make(config));
+        let made = made.collect::<Result<Vec<Made>, _>>()?;
+        self.made.extend(made);
+        recipes
+            .par_iter()
+            .map(|recipe| self.assemble(recipe).map(&then))
+            .collect()
+    }
+
+    /// Forecasts and calibrates a recipe.
+    ///
+    /// # Errors
+    /// As [`candidates`](Self::candidates).
+    pub fn candidate(&mut self, recipe: &Recipe) -> Result<Candidate, EvidenceError> {
+        let mut made = self.candidates(std::slice::from_ref(recipe), |candidate| candidate)?;
+        Ok(made.swap_remove(0))
+    }
+
+    /// Puts a recipe together from forecasts that are there.
+    fn assemble(&self, recipe: &Recipe) -> Result<Candidate, EvidenceError> {
         let parts: Vec<_> = recipe
             .members
             .iter()
@@ -224,7 +253,7 @@ impl<'s, 'a> Pantry<'s, 'a> {
                 self.made
                     .iter()
                     .find(|m| m.config == *config)
-                    .expect("made above")
+                    .expect("forecasts are made before they are put together")
             })
             .collect();
         let over = |pick: &dyn Fn(usize) -> Array2<f64>, power: i32| {
@@ -265,21 +294,17 @@ impl<'s, 'a> Pantry<'s, 'a> {
         })
     }
 
-    fn make(&mut self, config: &PredictorConfig) -> Result<(), EvidenceError> {
-        if self.made.iter().any(|m| m.config == *config) {
-            return Ok(());
-        }
+    fn make(&self, config: &PredictorConfig) -> Result<Made, EvidenceError> {
         let training = self.study.training(self.variances);
         let forecast = cross_fit(config, config.kind.to_string(), &training)?;
         let contexts: Vec<&Context> = self.study.test.contexts.iter().collect();
         let (test, test_variance) = predict_all(&forecast.predictor, &contexts, self.variances)?;
-        self.made.push(Made {
+        Ok(Made {
             config: *config,
             forecast,
             test,
             test_variance,
-        });
-        Ok(())
+        })
     }
 }
 
@@ -307,10 +332,18 @@ impl Candidate {
     /// Tunes the rule on the training rows; `None` when no setting keeps the promise.
     #[must_use]
     pub fn tune(&self, study: &Study<'_>, rows: &Rows<'_>, rule: RuleChoice) -> Option<Tuned> {
+        self.sweep(study, rows, rule).tune(rows)
+    }
+
+    /// Every setting of the rule on the training rows, to be tuned under several lines.
+    #[must_use]
+    pub fn sweep(&self, study: &Study<'_>, rows: &Rows<'_>, rule: RuleChoice) -> Sweep {
         let expected = self.on_train(study);
         match rule {
-            RuleChoice::AverageFloor => average_floor(rows, &expected),
-            RuleChoice::PerRequestFloor { delta } => per_request_floor(rows, &expected, delta),
+            RuleChoice::AverageFloor => Sweep::average_floor(rows, &expected),
+            RuleChoice::PerRequestFloor { delta } => {
+                Sweep::per_request_floor(rows, &expected, delta)
+            }
         }
     }
 }

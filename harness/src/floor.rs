@@ -2,16 +2,12 @@
 
 use ndarray::{Array2, Axis};
 
-use crate::bootstrap::Bootstrap;
 use crate::bounds::Looks;
-use crate::evaluation::Interval;
-use crate::intervals::{
-    Baseline, Chosen, Predictions, Purpose, Question, Sample, WeightedRewards, interval,
-};
 use crate::judge::{Clusters, FloorBound, floor_bound};
 use crate::promise::{Line, mean};
-use crate::study::{LoggedSide, Study};
+use crate::study::{Side, Study};
 use crate::tune::play;
+use crate::weighed::{Known, Weighed};
 
 /// Bounds the margin of probabilities of shape (n, K) over the line on the evaluated rows, or on
 /// `rows` of them.
@@ -22,7 +18,18 @@ pub(crate) fn bound(
     rows: Option<&[usize]>,
     confidence: f64,
 ) -> FloorBound {
-    let side = &study.test;
+    bound_on(study, &study.test, probabilities, line, rows, confidence)
+}
+
+/// [`bound`], on either side of the split.
+pub(crate) fn bound_on(
+    study: &Study<'_>,
+    side: &Side,
+    probabilities: &Array2<f64>,
+    line: Line,
+    rows: Option<&[usize]>,
+    confidence: f64,
+) -> FloorBound {
     let all: Vec<usize>;
     let rows = if let Some(rows) = rows {
         rows
@@ -45,7 +52,7 @@ pub(crate) fn bound(
                 Line::Absolute(_) => None,
                 Line::Relative { arm, .. } => Some(arm),
             };
-            let weighed = WeightedRows::new(study, logged, probabilities, arm, rows);
+            let weighed = Weighed::quality(study, logged, probabilities, arm, rows);
             FloorBound {
                 margin: mean(policy.quality.view()) - mean(per_row.view()),
                 ..weighted(&weighed, line, &clusters, confidence)
@@ -54,53 +61,44 @@ pub(crate) fn bound(
     }
 }
 
-/// Rows that must share an arm's least propensity before it counts as an exploration floor.
-const FLOOR_ROWS_MIN: usize = 30;
+/// What predictions may add to a bound on rows that are seen one by one: see
+/// [`Predictions`].
+#[derive(Clone, Debug)]
+pub(crate) struct Robustness {
+    pub(crate) known: Known,
+    /// Two sizes of k for the lower bound of the margin, and two for the upper one.
+    pub(crate) low: [f64; 2],
+    pub(crate) high: [f64; 2],
+}
 
-/// What was known of every arm's propensity before the evaluated rows, shape (m, K): with two arms
-/// all of it; with more, each arm's least one among the training rows, where so many rows share it
-/// that it is a floor of exploration and no chance. `None` when nothing is known; bounds are wider
-/// then.
-fn known_propensities(
-    study: &Study<'_>,
-    logged: &LoggedSide,
-    rows: &[usize],
-) -> Option<Array2<f64>> {
-    let train = study.train.logged.as_ref()?;
-    study.table.logged.as_ref()?.propensity.as_ref()?;
-    let arms = study.table.arms.len();
-    let shape = (rows.len(), arms);
-    if arms == 2 && logged.chosen.iter().all(Option::is_some) {
-        return Some(Array2::from_shape_fn(shape, |(row, arm)| {
-            let p = logged.propensity[rows[row]];
-            if logged.chosen[rows[row]] == Some(arm) {
-                p
-            } else {
-                1.0 - p
-            }
-        }));
-    }
-    let floor = |arm: usize| {
-        let of_arm = || {
-            let rows = train.chosen.iter().zip(&train.propensity);
-            rows.filter(move |(chosen, _)| **chosen == Some(arm))
-                .map(|(_, p)| *p)
+impl Robustness {
+    /// Sizes for about `groups` independent groups of rows like those of the study's evaluated
+    /// side, of which no outcome is looked at.
+    pub(crate) fn of(
+        study: &Study<'_>,
+        probabilities: &Array2<f64>,
+        line: Line,
+        all_compared: bool,
+        groups: usize,
+        alpha: f64,
+    ) -> Option<Self> {
+        let logged = study.test.logged.as_ref()?;
+        let known = Known::of(study, all_compared)?;
+        let (arm, retain) = match line {
+            Line::Absolute(_) => (None, None),
+            Line::Relative { arm, retain } => (Some(arm), Some(retain)),
         };
-        let least = of_arm().fold(f64::INFINITY, f64::min);
-        let sharing = of_arm().filter(|p| *p <= least * (1.0 + 1e-9)).count();
-        if sharing >= FLOOR_ROWS_MIN {
-            least
-        } else {
-            0.0
-        }
-    };
-    let floors: Vec<f64> = (0..arms).map(floor).collect();
-    let any = floors.iter().any(|p| *p > 0.0);
-    any.then(|| Array2::from_shape_fn(shape, |(_, arm)| floors[arm]))
+        let all: Vec<usize> = (0..study.test.rows.len()).collect();
+        let rows = Weighed::quality(study, logged, probabilities, arm, &all);
+        let [low, high] = rows
+            .view(&study.test.clusters)
+            .caps(retain, groups, alpha)?;
+        Some(Self { known, low, high })
+    }
 }
 
 /// The bound where only served answers are known: bets on importance-weighted rewards.
-fn weighted(rows: &WeightedRows, line: Line, clusters: &Clusters, confidence: f64) -> FloorBound {
+fn weighted(rows: &Weighed, line: Line, clusters: &Clusters, confidence: f64) -> FloorBound {
     let alpha = 1.0 - confidence;
     let weighted = rows.view(clusters);
     let (low, high) = match line {
@@ -121,116 +119,5 @@ fn weighted(rows: &WeightedRows, line: Line, clusters: &Clusters, confidence: f6
         method: "betting on weighted rewards",
         reason: "rewards are weighted by 1/propensity, which has no upper end: a finite-sample \
                  betting bound that needs none",
-    }
-}
-
-/// The two-sided intervals of the policy's quality, and of its difference to one arm, that logged
-/// choices allow; `None` where every answer is known.
-pub(crate) fn quality_intervals(
-    study: &Study<'_>,
-    probabilities: &Array2<f64>,
-    scores: &[f64],
-    arm: Option<usize>,
-    bootstrap: Bootstrap,
-    confidence: f64,
-) -> Option<(Chosen<Interval>, Option<Interval>)> {
-    let logged = study.test.logged.as_ref()?;
-    let all: Vec<usize> = (0..study.test.rows.len()).collect();
-    let clusters = &study.test.clusters;
-    let alone = WeightedRows::new(study, logged, probabilities, None, &all);
-    let question = Question {
-        purpose: Purpose::Description,
-        confidence,
-        looked_before: false,
-        bootstrap,
-    };
-    let sample = Sample::Value {
-        rewards: alone.view(clusters),
-        terms: Some(scores),
-    };
-    let quality = interval(&sample, &question);
-    let tail = (1.0 - confidence) / 2.0;
-    let change = arm.and_then(|arm| {
-        let rows = WeightedRows::new(study, logged, probabilities, Some(arm), &all);
-        let view = rows.view(clusters);
-        Some(Interval {
-            point: 0.0,
-            low: view.margin_lower(1.0, tail, Looks::Once)?,
-            high: view.margin_upper(1.0, tail, Looks::Once)?,
-        })
-    });
-    Some((quality, change))
-}
-
-/// Logged rewards as a policy, and an arm to compare it with, weigh them.
-struct WeightedRows {
-    rewards: Vec<f64>,
-    policy: Vec<f64>,
-    /// The arm, its weights, and how likely the policy plays it.
-    arm: Option<(usize, Vec<f64>, Vec<f64>)>,
-    predicted: Array2<f64>,
-    target: Array2<f64>,
-    known: Option<Array2<f64>>,
-    chosen: Vec<usize>,
-}
-
-impl WeightedRows {
-    fn new(
-        study: &Study<'_>,
-        logged: &LoggedSide,
-        probabilities: &Array2<f64>,
-        arm: Option<usize>,
-        rows: &[usize],
-    ) -> Self {
-        let inverse = |i: usize, arm: usize| {
-            let served = logged.chosen[i] == Some(arm);
-            f64::from(u8::from(served)) / logged.propensity[i]
-        };
-        let weight = |i: usize| {
-            let chosen = logged.chosen[i];
-            chosen.map_or(0.0, |arm| probabilities[[i, arm]] * inverse(i, arm))
-        };
-        Self {
-            rewards: rows.iter().map(|&i| logged.served.quality[i]).collect(),
-            policy: rows.iter().map(|&i| weight(i)).collect(),
-            arm: arm.map(|arm| {
-                let each = rows.iter();
-                let (weights, agreement) = each
-                    .map(|&i| (inverse(i, arm), probabilities[[i, arm]].clamp(0.0, 1.0)))
-                    .unzip();
-                (arm, weights, agreement)
-            }),
-            predicted: logged
-                .predicted
-                .select(Axis(0), rows)
-                .mapv(|q| q.clamp(0.0, 1.0)),
-            target: probabilities
-                .select(Axis(0), rows)
-                .mapv(|p| p.clamp(0.0, 1.0)),
-            known: known_propensities(study, logged, rows),
-            chosen: rows
-                .iter()
-                .map(|&i| logged.chosen[i].unwrap_or(0))
-                .collect(),
-        }
-    }
-
-    fn view<'a>(&'a self, clusters: &'a Clusters) -> WeightedRewards<'a> {
-        WeightedRewards {
-            rewards: &self.rewards,
-            policy: &self.policy,
-            baseline: self
-                .arm
-                .as_ref()
-                .map(|(_, weights, agreement)| Baseline { weights, agreement }),
-            clusters: Some(clusters),
-            predictions: self.known.as_ref().map(|known| Predictions {
-                rewards: self.predicted.view(),
-                policy: self.target.view(),
-                propensities: known.view(),
-                logged: &self.chosen,
-                baseline: self.arm.as_ref().map_or(usize::MAX, |(arm, ..)| *arm),
-            }),
-        }
     }
 }

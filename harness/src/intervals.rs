@@ -21,9 +21,11 @@ mod hcope;
 mod robust;
 mod sample;
 mod savings;
+mod sequence;
 mod support;
 mod weighted;
 
+pub(crate) use capital::{Stream, mixture_lower};
 pub use capital::{betting_lower_above, betting_lower_nonnegative};
 pub use choice::{
     CLUSTERS_MIN, CONTRIBUTIONS_MIN, Choice, ESS_MIN, Facts, Method, Purpose, choose,

@@ -7,15 +7,17 @@
 //! Sessions are independent, so buckets are: intervals over bucket sums are cluster-robust, and
 //! memory does not grow with the rows.
 //!
-//! Headline, floor, segments, mix and overlap rest on every evaluated row. What needs all answers
-//! at once (references, frontier, calibration, sensitivity) rests on the sample, and the
-//! evaluation says so.
+//! Headline, floor, segments, mix, overlap and the gates of weights and labels rest on every
+//! evaluated row. What needs all answers at once (references, frontier, calibration, balance,
+//! sensitivity) rests on the sample, and the evaluation says so.
 
 mod error;
 mod judging;
 mod scorer;
 mod sums;
 mod survey;
+mod totals;
+mod trust;
 
 use plimsoll::Router;
 use plimsoll_datasets::{EvidenceKind, LoggedFiles};
@@ -113,9 +115,11 @@ pub fn replay_stream(
     let fitted = fit(&input, &table, &sample_options, &mut forecasts, &stage)?;
     let (judged, sample) = judge_fitted(&input, &sample_options, &fitted)?;
     progress(StreamStage::Judging);
-    let scorer = scorer::Scorer::new(&fitted, &survey)?;
-    let sums = judging::judge(files, &survey, &scorer, &fitted, options)?;
-    let evaluation = judging::evaluation(&sample, &survey, &fitted, &judged, &sums, options);
+    let target = judging::target(&survey, &fitted, &judged, options)?;
+    let scorer = scorer::Scorer::new(&fitted, &survey, &target)?;
+    let sums = judging::judge(files, &survey, &scorer, &fitted, &target, options)?;
+    let judged_all = (&target, &sums);
+    let evaluation = judging::evaluation(&sample, &survey, &fitted, &judged, judged_all, options);
     Ok(Streamed {
         evaluation,
         sample,

@@ -24,7 +24,7 @@
 mod balance;
 mod covariate;
 mod error;
-mod gates;
+pub(crate) mod gates;
 mod missing;
 mod null;
 mod overlap;

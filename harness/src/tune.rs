@@ -1,6 +1,7 @@
 //! Tuning: the setting of a rule that keeps the promise on the training rows most cheaply.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::judge::Clusters;
@@ -85,28 +86,61 @@ pub fn lambda_grid() -> Vec<f64> {
         .collect()
 }
 
-/// Tunes the average floor, R2: λ, mixed with the next λ or the anchor arm so that the line is met
-/// exactly. `None` when even the anchor arm misses the line.
-#[must_use]
-pub fn average_floor(rows: &Rows<'_>, expected: &Expected<'_>) -> Option<Tuned> {
-    let mut settings: Vec<Setting> = lambda_grid().into_iter().map(Setting::Lambda).collect();
-    settings.push(Setting::Arm(rows.anchor));
-    tune(rows, expected, &settings)
+/// Every setting of a rule, and what each did on the training rows: whatever line, confidence or
+/// clusters it is then tuned under.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    settings: Vec<Setting>,
+    plays: Vec<Play>,
+    /// Settings that others may be mixed with.
+    partners: Vec<usize>,
 }
 
-/// Tunes the per-request floor, R1: the threshold τ at a fixed δ.
-#[must_use]
-pub fn per_request_floor(rows: &Rows<'_>, expected: &Expected<'_>, delta: f64) -> Option<Tuned> {
-    let mut settings: Vec<Setting> = (0..=TAU_STEPS)
-        .map(|i| Setting::Tau {
-            tau: f64::from(i) / f64::from(TAU_STEPS),
-            delta,
-        })
-        .collect();
-    settings.push(Setting::Arm(rows.anchor));
-    let plays = plays(rows, expected, &settings);
-    // A request is decided by one threshold: no mixing.
-    select(rows, &plays, &[]).map(|s| tuned(&settings, &s))
+impl Sweep {
+    /// The average floor, R2: λ, mixed with another λ or the anchor arm so that the line is met
+    /// exactly.
+    #[must_use]
+    pub fn average_floor(rows: &Rows<'_>, expected: &Expected<'_>) -> Self {
+        let mut settings: Vec<Setting> = lambda_grid().into_iter().map(Setting::Lambda).collect();
+        settings.push(Setting::Arm(rows.anchor));
+        let partners = (0..settings.len()).collect();
+        Self::new(rows, expected, settings, partners)
+    }
+
+    /// The per-request floor, R1: the threshold τ at a fixed δ. A request is decided by one
+    /// threshold: no mixing.
+    #[must_use]
+    pub fn per_request_floor(rows: &Rows<'_>, expected: &Expected<'_>, delta: f64) -> Self {
+        let mut settings: Vec<Setting> = (0..=TAU_STEPS)
+            .map(|i| Setting::Tau {
+                tau: f64::from(i) / f64::from(TAU_STEPS),
+                delta,
+            })
+            .collect();
+        settings.push(Setting::Arm(rows.anchor));
+        Self::new(rows, expected, settings, Vec::new())
+    }
+
+    fn new(
+        rows: &Rows<'_>,
+        expected: &Expected<'_>,
+        settings: Vec<Setting>,
+        partners: Vec<usize>,
+    ) -> Self {
+        let play = |setting: &Setting| setting.play(rows, expected);
+        Self {
+            plays: settings.par_iter().map(play).collect(),
+            settings,
+            partners,
+        }
+    }
+
+    /// The cheapest setting that keeps the line of `rows`, which are the rows it was made from;
+    /// `None` when even the anchor arm misses it.
+    #[must_use]
+    pub fn tune(&self, rows: &Rows<'_>) -> Option<Tuned> {
+        select(rows, &self.plays, &self.partners).map(|s| tuned(&self.settings, &s))
+    }
 }
 
 /// Tunes a fixed random mix of arms, ignoring contexts: the static-mix hull under the promise.
@@ -123,12 +157,6 @@ pub fn static_mix(rows: &Rows<'_>) -> Option<Tuned> {
     select(rows, &plays, &partners).map(|s| tuned(&settings, &s))
 }
 
-fn tune(rows: &Rows<'_>, expected: &Expected<'_>, settings: &[Setting]) -> Option<Tuned> {
-    let plays = plays(rows, expected, settings);
-    let partners: Vec<usize> = (0..settings.len()).collect();
-    select(rows, &plays, &partners).map(|s| tuned(settings, &s))
-}
-
 fn tuned(settings: &[Setting], selection: &Selection) -> Tuned {
     Tuned {
         setting: settings[selection.option],
@@ -142,14 +170,6 @@ fn tuned(settings: &[Setting], selection: &Selection) -> Tuned {
 fn select(rows: &Rows<'_>, plays: &[Play], partners: &[usize]) -> Option<Selection> {
     let Clusters { of, count } = rows.clusters;
     cheapest(plays, partners, rows.line, of, *count, rows.z)
-}
-
-fn plays(rows: &Rows<'_>, expected: &Expected<'_>, settings: &[Setting]) -> Vec<Play> {
-    use rayon::prelude::*;
-    settings
-        .par_iter()
-        .map(|setting| setting.play(rows, expected))
-        .collect()
 }
 
 impl Tuned {
@@ -181,56 +201,78 @@ impl Setting {
     #[must_use]
     pub fn probabilities(&self, expected: &Expected<'_>, cost_scale: f64) -> Array2<f64> {
         let mut out = Array2::zeros(expected.quality.dim());
+        let mut utility = vec![0.0; expected.quality.ncols()];
         for (i, mut row) in out.outer_iter_mut().enumerate() {
-            let utility = self.utility(expected, i, cost_scale);
-            let best = utility.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            self.utilities(expected, i, cost_scale, &mut utility);
+            let (best, share) = best_and_share(&utility);
             #[expect(clippy::float_cmp, reason = "a tie is an exactly equal utility")]
-            let chosen: Vec<usize> = (0..utility.len()).filter(|&a| utility[a] == best).collect();
-            #[expect(clippy::cast_precision_loss, reason = "few arms")]
-            let share = 1.0 / chosen.len() as f64;
-            for arm in chosen {
-                row[arm] = share;
+            for (p, u) in row.iter_mut().zip(&utility) {
+                *p = if *u == best { share } else { 0.0 };
             }
         }
         out
     }
 
-    fn utility(&self, expected: &Expected<'_>, row: usize, cost_scale: f64) -> Vec<f64> {
+    /// Writes the utilities of a row's arms, shape (K).
+    fn utilities(&self, expected: &Expected<'_>, row: usize, cost_scale: f64, out: &mut [f64]) {
         let (quality, cost) = (expected.quality.row(row), expected.cost.row(row));
         match *self {
-            Self::Lambda(lambda) => quality
-                .iter()
-                .zip(cost)
-                .map(|(q, c)| (lambda * q - c / cost_scale) / (1.0 + lambda))
-                .collect(),
+            Self::Lambda(lambda) => {
+                for ((out, q), c) in out.iter_mut().zip(quality).zip(cost) {
+                    *out = (lambda * q - c / cost_scale) / (1.0 + lambda);
+                }
+            }
             Self::Tau { tau, delta } => {
                 let variance = expected.variance.row(row);
-                let feasible: Vec<bool> = quality
-                    .iter()
-                    .zip(variance)
-                    .map(|(q, v)| clears(*q, *v, tau) >= 1.0 - delta)
-                    .collect();
-                if feasible.iter().any(|f| *f) {
-                    let price = |(c, f): (&f64, &bool)| if *f { -c } else { f64::NEG_INFINITY };
-                    cost.iter().zip(&feasible).map(price).collect()
-                } else {
-                    quality.to_vec()
+                for (((out, q), v), c) in out.iter_mut().zip(quality).zip(variance).zip(cost) {
+                    let is_feasible = clears(*q, *v, tau) >= 1.0 - delta;
+                    *out = if is_feasible { -c } else { f64::NEG_INFINITY };
+                }
+                if out.iter().all(|u| *u == f64::NEG_INFINITY) {
+                    out.iter_mut().zip(quality).for_each(|(out, q)| *out = *q);
                 }
             }
             Self::Arm(arm) => {
-                let only = |a| if a == arm { 1.0 } else { f64::NEG_INFINITY };
-                (0..quality.len()).map(only).collect()
+                out.fill(f64::NEG_INFINITY);
+                out[arm] = 1.0;
             }
         }
     }
 
+    /// [`play`] of [`Self::probabilities`], without holding them: a sweep is most of tuning.
     fn play(&self, rows: &Rows<'_>, expected: &Expected<'_>) -> Play {
-        play(
-            &self.probabilities(expected, rows.cost_scale),
-            rows.quality,
-            rows.cost,
-        )
+        let n = rows.quality.nrows();
+        let (mut quality, mut cost) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        let mut utility = vec![0.0; rows.quality.ncols()];
+        for i in 0..n {
+            self.utilities(expected, i, rows.cost_scale, &mut utility);
+            let (best, share) = best_and_share(&utility);
+            let (mut q, mut c) = (0.0, 0.0);
+            for (arm, u) in utility.iter().enumerate() {
+                #[expect(clippy::float_cmp, reason = "a tie is an exactly equal utility")]
+                if *u == best {
+                    q += share * rows.quality[[i, arm]];
+                    c += share * rows.cost[[i, arm]];
+                }
+            }
+            quality.push(q);
+            cost.push(c);
+        }
+        Play {
+            quality: quality.into(),
+            cost: cost.into(),
+        }
     }
+}
+
+/// The highest utility, and the share of each arm that has it.
+fn best_and_share(utility: &[f64]) -> (f64, f64) {
+    let best = utility.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    #[expect(clippy::float_cmp, reason = "a tie is an exactly equal utility")]
+    let ties = utility.iter().filter(|u| **u == best).count();
+    #[expect(clippy::cast_precision_loss, reason = "few arms")]
+    let share = 1.0 / ties as f64;
+    (best, share)
 }
 
 /// What probabilities of shape (n, K) earn and cost on observed rows, in expectation.
@@ -301,13 +343,68 @@ mod tests {
             variance: variance.view(),
             cost: cost.view(),
         };
-        let average = average_floor(&rows, &known).expect("feasible");
-        let each = per_request_floor(&rows, &known, 0.05).expect("feasible");
+        let average = Sweep::average_floor(&rows, &known)
+            .tune(&rows)
+            .expect("feasible");
+        let each = Sweep::per_request_floor(&rows, &known, 0.05)
+            .tune(&rows)
+            .expect("feasible");
         // The least cost without a loss is 0.55; a little more is saved from the slack of 0.01.
         assert!((0.5..=0.551).contains(&average.cost), "{average:?}");
         assert!((each.cost - 0.55).abs() < 1e-9, "{each:?}");
         let fixed = static_mix(&rows).expect("feasible");
         assert!(fixed.cost > 0.97, "{fixed:?}");
+    }
+
+    /// The sweep does not hold probabilities, but plays what they would.
+    #[test]
+    fn a_setting_plays_its_probabilities() {
+        let (quality, cost, mut expected) = fixture();
+        // The first row ties under every λ, all rows at λ = 0.
+        expected.row_mut(0).fill(0.5);
+        let cost = cost.mapv(|c| if c < 0.5 { 0.1 } else { 0.7 });
+        let flat = Array2::from_elem(cost.dim(), 0.25);
+        let variance = Array2::from_elem(quality.dim(), 0.01);
+        let line = Array1::zeros(200);
+        let clusters = Clusters {
+            of: (0..200).collect(),
+            count: 200,
+        };
+        let rows = Rows {
+            quality: quality.view(),
+            cost: cost.view(),
+            line: &line,
+            clusters: &clusters,
+            z: 0.0,
+            anchor: 1,
+            cost_scale: 0.3,
+        };
+        let known = Expected {
+            quality: expected.view(),
+            variance: variance.view(),
+            cost: flat.view(),
+        };
+        let tau = Setting::Tau {
+            tau: 0.7,
+            delta: 0.1,
+        };
+        for setting in [
+            Setting::Lambda(0.0),
+            Setting::Lambda(3.0),
+            tau,
+            Setting::Arm(0),
+        ] {
+            let fast = setting.play(&rows, &known);
+            let probabilities = setting.probabilities(&known, 0.3);
+            assert!(
+                probabilities
+                    .sum_axis(ndarray::Axis(1))
+                    .iter()
+                    .all(|p| (p - 1.0).abs() < 1e-12)
+            );
+            let slow = play(&probabilities, quality.view(), cost.view());
+            assert_eq!((fast.quality, fast.cost), (slow.quality, slow.cost));
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use plimsoll_reports::{Format, Style, render_comparison, render_evaluation};
+use plimsoll_reports::{Format, Style, render_comparison, render_evaluation, render_explanation};
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../tests/it/common/mod.rs"]
 mod common;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("observational", common::observational()),
         ("wide", common::wide()),
         ("hostile", common::hostile()),
+        ("hostile-scenario", common::hostile_scenario()),
         ("prompts", common::with_prompts()),
     ];
     for (name, evaluation) in evaluations {
@@ -36,5 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let page = render_comparison(&common::comparison(), Format::Html, &style)?;
     std::fs::write(folder.join("comparison.html"), page)?;
+    let text = render_explanation(&common::explanation(), Format::Terminal, &style)?;
+    std::fs::write(folder.join("explanation.txt"), text)?;
     Ok(())
 }

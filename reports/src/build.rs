@@ -20,10 +20,13 @@ pub(crate) use evaluation::evaluation_document;
 pub(crate) use explanation::explanation_document;
 pub(crate) use learning::learning_document;
 
-use plimsoll_harness::{Decision, Evaluation, Gate, Interval};
+use plimsoll_harness::{Decision, Evaluation, Gate, Interval, LOGGED};
 
-use crate::document::Spark;
+use crate::document::{Spark, Table};
+use crate::escape::label;
 use crate::format::{self, Shown, Unit};
+
+const JUDGES_MAX: usize = 10;
 
 /// A share with its interval.
 fn percent(value: Interval) -> Shown {
@@ -88,6 +91,16 @@ fn claimed(e: &Evaluation) -> bool {
     decision(e) != Decision::InsufficientEvidence
 }
 
+/// The title of columns that hold savings.
+const SAVED: &str = "Saved";
+
+/// Takes the savings out of a table of a scenario, which may not claim any.
+fn claim_none(e: &Evaluation, table: &mut Table) {
+    if is_scenario(e) {
+        table.without(SAVED);
+    }
+}
+
 /// A caption's tail for numbers that must not be quoted.
 fn caveat(e: &Evaluation) -> &'static str {
     if claimed(e) {
@@ -97,6 +110,51 @@ fn caveat(e: &Evaluation) -> &'static str {
     } else {
         " (not proven)"
     }
+}
+
+/// The word for what labels measure: of two spellings the one that the evidence bears.
+///
+/// A judge's score is not quality until people have checked it, and no report calls it so.
+fn said(e: &Evaluation, quality: &'static str, judged: &'static str) -> &'static str {
+    if e.trust.judges.is_empty() {
+        quality
+    } else {
+        judged
+    }
+}
+
+/// Whether the policy is compared with what production itself did, not with one arm.
+fn is_against_production(e: &Evaluation) -> bool {
+    // An arm of that name would be in the mix, and then the name means the arm.
+    e.baseline.model == LOGGED && !e.mix.iter().any(|row| row.model == LOGGED)
+}
+
+/// What the policy is compared with, as a name.
+fn baseline(e: &Evaluation) -> String {
+    if is_against_production(e) {
+        "production".to_owned()
+    } else {
+        label(&e.baseline.model)
+    }
+}
+
+/// How segments are judged all at once.
+fn correction(e: &Evaluation) -> &'static str {
+    if evidence_name(e) == "full-information" {
+        "Holm's correction"
+    } else {
+        "Bonferroni's correction"
+    }
+}
+
+/// Who scored the answers, where the log says so.
+fn judges(e: &Evaluation) -> Option<String> {
+    let all = &e.trust.judges;
+    let mut names: Vec<String> = all.iter().take(JUDGES_MAX).map(|j| label(j)).collect();
+    if all.len() > JUDGES_MAX {
+        names.push(format!("{} more", all.len() - JUDGES_MAX));
+    }
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Where `value` lies between `from` and `to`, in thousandths.

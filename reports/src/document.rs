@@ -166,6 +166,8 @@ pub(crate) enum Spark {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) request: String,
+    /// What its labels are called.
+    pub(crate) score: &'static str,
     pub(crate) task: Option<String>,
     pub(crate) prompt: Option<String>,
     pub(crate) before: Side,
@@ -244,6 +246,17 @@ impl Table {
     /// How many rows are left out, in words.
     pub(crate) fn omitted_text(&self) -> String {
         crate::format::count(self.omitted as u64)
+    }
+
+    /// Leaves out the columns under a title.
+    pub(crate) fn without(&mut self, title: &str) {
+        let kept: Vec<bool> = self.columns.iter().map(|c| c.title != title).collect();
+        let mut each = kept.iter();
+        self.columns.retain(|_| each.next() == Some(&true));
+        for row in &mut self.rows {
+            let mut each = kept.iter();
+            row.cells.retain(|_| each.next() == Some(&true));
+        }
     }
 
     /// Leaves out the rows beyond `rows_max`.

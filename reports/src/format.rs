@@ -95,10 +95,13 @@ impl Unit {
     }
 }
 
+/// Relative difference below which the ends of an interval are one number.
+const NOISE: f64 = 1e-9;
+
 /// A point with its interval; `lines` are further landmarks, for instance the quality line.
 pub(crate) fn interval(interval: Interval, unit: Unit, lines: &[f64]) -> Shown {
     let Interval { point, low, high } = interval;
-    let values = [point, low, high];
+    let values = without_noise([point, low, high]);
     let largest = values
         .iter()
         .copied()
@@ -111,7 +114,7 @@ pub(crate) fn interval(interval: Interval, unit: Unit, lines: &[f64]) -> Shown {
     };
     let (least, most) = unit.decimals(size);
     // Two digits of the interval's width: fewer hide it, more pretend to know.
-    let width = (high - low).abs() * unit.scale();
+    let width = (values[2] - values[1]).abs() * unit.scale();
     let wanted = least
         .max(decimals_for_width(width))
         .min(most.min(least + 4));
@@ -119,6 +122,18 @@ pub(crate) fn interval(interval: Interval, unit: Unit, lines: &[f64]) -> Shown {
     let decimals = separating_decimals(&values, &landmarks, unit, wanted, most);
     let [point, low, high] = values.map(|v| one(v, &landmarks, unit, decimals));
     Shown { point, low, high }
+}
+
+/// Three numbers, or one of them thrice where only the noise of long sums tells them apart: an
+/// interval without width has no digits to separate.
+fn without_noise([point, low, high]: [f64; 3]) -> [f64; 3] {
+    let largest = point.abs().max(low.abs()).max(high.abs());
+    let noise = |end: f64| (end - point).abs() <= NOISE * largest;
+    if noise(low) && noise(high) {
+        [point; 3]
+    } else {
+        [point, low, high]
+    }
 }
 
 /// A number without an interval.
@@ -396,6 +411,36 @@ mod tests {
         check(0.0, Unit::Change, "0.000");
         assert_eq!(number(0.899_96, Unit::Quality, &[0.9]), "0.89996");
         assert_eq!(number(0.9, Unit::Quality, &[0.9]), "0.900");
+    }
+
+    #[test]
+    fn r07_an_interval_without_width_shows_no_noise() {
+        let noise = 1e-14;
+        check_interval(
+            0.615,
+            0.615 - noise,
+            0.615 + noise,
+            Unit::Percent,
+            0.0,
+            "61.5 % (61.5 % to 61.5 %)",
+        );
+        check_interval(
+            0.9,
+            0.9,
+            0.9 + noise,
+            Unit::Quality,
+            0.5,
+            "0.900 (0.900 to 0.900)",
+        );
+        // A width that means something keeps its digits.
+        check_interval(
+            0.615,
+            0.614_999,
+            0.615_001,
+            Unit::Percent,
+            0.0,
+            "61.50000 % (61.49990 % to 61.50010 %)",
+        );
     }
 
     #[test]

@@ -149,10 +149,11 @@ fn fold(section: &Section, rows_max: usize) -> String {
                     .iter()
                     .map(|a| {
                         format!(
-                            "{}: {} → {}, quality {} → {}",
+                            "{}: {} → {}, {} {} → {}",
                             a.request,
                             a.before.model,
                             a.after.model,
+                            a.score,
                             a.before.quality,
                             a.after.quality
                         )

@@ -108,8 +108,13 @@ impl Page {
             self.bullet(
                 "-",
                 &format!(
-                    "{}: {} → {}, quality {} → {}",
-                    a.request, a.before.model, a.after.model, a.before.quality, a.after.quality
+                    "{}: {} → {}, {} {} → {}",
+                    a.request,
+                    a.before.model,
+                    a.after.model,
+                    a.score,
+                    a.before.quality,
+                    a.after.quality
                 ),
             );
         }

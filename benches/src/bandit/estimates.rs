@@ -6,7 +6,7 @@ use std::fmt;
 use ndarray::{Array2, Axis};
 use plimsoll_harness::bootstrap::Bootstrap;
 use plimsoll_harness::intervals::{
-    Predictions, Purpose, Question, Sample, WeightedRewards, interval,
+    Baseline, Predictions, Purpose, Question, Sample, WeightedRewards, interval,
 };
 use plimsoll_harness::ope::{
     Estimate, Estimator, Family, LoggedRow, OutcomeRows, SavingsAccumulator, tune,
@@ -16,6 +16,8 @@ use super::{Draw, Outcome, Population};
 
 /// Confidence of every interval, two-sided.
 const CONFIDENCE: f64 = 0.95;
+/// Resamples where one is a bootstrap.
+const RESAMPLES: usize = 1000;
 /// Normal quantile of such an interval.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -26,8 +28,8 @@ pub enum Method {
     Plain(Estimator),
     /// A family whose setting is chosen for each half of the rows on the other half.
     Tuned(Family, tune::Rule),
-    /// The doubly robust estimate of quality with the interval that is chosen by what the data
-    /// are: Student's t, or bets on weighted rewards where the sample is too thin for it.
+    /// The doubly robust estimate with the interval that is chosen by what the data are: Student's
+    /// t or a bootstrap, or bets on weighted outcomes where the sample is too thin for it.
     Chosen,
 }
 
@@ -46,8 +48,11 @@ pub struct Figure {
 pub(crate) struct Logged<'a> {
     pub(crate) rows: Vec<OutcomeRows>,
     draw: &'a Draw,
-    /// q̂, shape (n, K).
+    /// q̂ and ĉ, shape (n, K).
     predicted: &'a Array2<f64>,
+    predicted_cost: &'a Array2<f64>,
+    /// The baseline's column.
+    baseline: usize,
     /// π, shape (n, K).
     pub(crate) target: Array2<f64>,
     /// The logging policy, shape (n, K).
@@ -97,7 +102,7 @@ impl Method {
         logged: &Logged<'_>,
     ) -> Result<[Option<Figure>; 3], Box<dyn Error>> {
         let estimate = match self {
-            Self::Chosen => return Ok([logged.chosen_interval(), None, None]),
+            Self::Chosen => return Ok(logged.chosen_intervals()),
             Self::Plain(estimator) => {
                 let mut sums = SavingsAccumulator::new(estimator);
                 logged.rows.iter().for_each(|row| sums.push(row));
@@ -198,50 +203,91 @@ impl<'a> Logged<'a> {
             rows: (0..draw.len()).map(row).collect::<Result<_, _>>()?,
             draw,
             predicted: &outcome.quality,
+            predicted_cost: &outcome.cost,
+            baseline: population.baseline,
             target: population.target.select(Axis(0), &draw.rows),
             logging: logging.select(Axis(0), &draw.rows),
         })
     }
 
-    fn chosen_interval(&self) -> Option<Figure> {
-        let of = |pick: fn(&LoggedRow) -> f64| -> Vec<f64> {
-            self.rows.iter().map(|row| pick(&row.quality)).collect()
+    fn chosen_intervals(&self) -> [Option<Figure>; 3] {
+        let of =
+            |pick: fn(&OutcomeRows) -> f64| -> Vec<f64> { self.rows.iter().map(pick).collect() };
+        let weights = of(|row| row.quality.weight());
+        let always = of(|row| row.baseline_cost.weight());
+        let agreement: Vec<f64> = self.target.column(self.baseline).to_vec();
+        // Twice the dearest answer, as a user without a limit would say.
+        let most = 2.0 * of(|row| row.cost.outcome()).into_iter().fold(0.0, f64::max);
+        let outcomes = [
+            of(|row| row.quality.outcome()),
+            of(|row| row.cost.outcome())
+                .iter()
+                .map(|c| c / most)
+                .collect(),
+        ];
+        let predicted = [
+            self.predicted.clone(),
+            self.predicted_cost
+                .mapv(|cost| (cost / most).clamp(0.0, 1.0)),
+        ];
+        let weigh = |which: usize, against: bool| WeightedRewards {
+            rewards: &outcomes[which],
+            policy: &weights,
+            baseline: against.then_some(Baseline {
+                weights: &always,
+                agreement: &agreement,
+            }),
+            clusters: None,
+            predictions: Some(Predictions {
+                rewards: predicted[which].view(),
+                policy: self.target.view(),
+                propensities: self.logging.view(),
+                logged: &self.draw.chosen,
+                baseline: if against { self.baseline } else { usize::MAX },
+            }),
         };
-        let (rewards, weights) = (of(LoggedRow::outcome), of(LoggedRow::weight));
-        let terms = of(|row| Estimator::Dr.terms(row).direct);
-        let sample = Sample::Value {
-            rewards: WeightedRewards {
-                rewards: &rewards,
-                policy: &weights,
-                baseline: None,
-                clusters: None,
-                predictions: Some(Predictions {
-                    rewards: self.predicted.view(),
-                    policy: self.target.view(),
-                    propensities: self.logging.view(),
-                    logged: &self.draw.chosen,
-                    baseline: 0,
-                }),
-            },
-            terms: Some(&terms),
-        };
+        let quality = of(|row| Estimator::Dr.terms(&row.quality).direct);
+        let cost = of(|row| Estimator::Dr.terms(&row.cost).direct);
+        let shares: Vec<f64> = cost.iter().map(|cost| cost / most).collect();
+        let baseline = of(|row| Estimator::Dr.terms(&row.baseline_cost).direct);
         let question = Question {
             purpose: Purpose::Description,
             confidence: CONFIDENCE,
             looked_before: false,
             bootstrap: Bootstrap {
-                resamples: 0,
-                seed: 0,
+                resamples: RESAMPLES,
+                seed: self.draw.chosen.len() as u64,
             },
         };
-        let bound = interval(&sample, &question).bound?;
+        let of_quality = Sample::Value {
+            rewards: weigh(0, false),
+            terms: Some(&quality),
+        };
+        let of_cost = Sample::Value {
+            rewards: weigh(1, false),
+            terms: Some(&shares),
+        };
+        let ratio = Sample::ValueRatio {
+            rewards: weigh(1, true),
+            terms: Some([&cost, &baseline]),
+        };
+        let sum = |terms: &[f64]| terms.iter().sum::<f64>();
         #[expect(clippy::cast_precision_loss, reason = "few rows")]
-        let point = terms.iter().sum::<f64>() / terms.len() as f64;
-        Some(Figure {
-            point,
-            low: bound.low,
-            high: bound.high,
-        })
+        let n = quality.len() as f64;
+        let figure = |sample: &Sample<'_>, point: f64, [scale, shift]: [f64; 2]| {
+            let bound = interval(sample, &question).bound?;
+            let (a, b) = (shift + scale * bound.low, shift + scale * bound.high);
+            Some(Figure {
+                point,
+                low: a.min(b),
+                high: a.max(b),
+            })
+        };
+        [
+            figure(&of_quality, sum(&quality) / n, [1.0, 0.0]),
+            figure(&of_cost, sum(&cost) / n, [most, 0.0]),
+            figure(&ratio, 1.0 - sum(&cost) / sum(&baseline), [-1.0, 1.0]),
+        ]
     }
 }
 

@@ -379,10 +379,10 @@ fn a_repeated_request_is_an_error_with_both_places() {
         writer.finish().unwrap();
     }
     let files = open(folder.path());
-    let mut hashes: Vec<u64> = (0..files.batches())
-        .flat_map(|index| files.batch(index).unwrap().request)
+    let hashes: Vec<Vec<u64>> = (0..files.batches())
+        .map(|index| files.batch(index).unwrap().request)
         .collect();
-    let error = files.check_unique(&mut hashes).unwrap_err();
+    let error = files.check_unique(hashes).unwrap_err();
     let ReadError::RepeatedRequests {
         count,
         first_file,

@@ -7,8 +7,9 @@ const PLUG_IN_SHARE: f64 = 0.7;
 /// Constant bets, as fractions of m: what the plug-in bet misses while rare large values are
 /// still unseen. Geometric, because the best fraction is m·√(2 ln(1/α)/n)/σ of an unknown σ.
 const FRACTIONS: [f64; 5] = [0.5, 0.17, 0.06, 0.02, 0.007];
-/// Width at which the bisection in m stops, relative to values above 1.
-const PRECISION: f64 = 1e-10;
+/// Width at which the bisection in m stops, relative to values above 1. The end taken is the safe
+/// one, so this is all that is lost.
+const PRECISION: f64 = 1e-6;
 /// c: at most this share of the capital is ever at stake.
 const STAKE_MAX: f64 = 0.75;
 /// Outcomes that the prior (mean ½ above 0, variance ¼) counts for at first.
@@ -71,7 +72,7 @@ pub fn betting_lower_above(
 
 /// Outcomes of one estimator of the mean sought, none below `floor`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     /// x, shape (n).
     pub values: &'a [f64],
     /// Known before the data.
@@ -82,7 +83,7 @@ pub(super) struct Stream<'a> {
 /// mixture of capitals is a capital, so the best need not be known before.
 ///
 /// `weights` and `alpha` were checked by the caller.
-pub(super) fn mixture_lower(
+pub(crate) fn mixture_lower(
     streams: &[Stream<'_>],
     weights: Option<&[f64]>,
     alpha: f64,
@@ -98,6 +99,11 @@ pub(super) fn mixture_lower(
         .reduce(f64::max)?;
     let rounds = rounds(streams, weights, alpha, looks);
     let (mut low, mut high) = (floor, top.max(floor));
+    // Above the mean of the outcomes next to nothing is rejected: one look saves many.
+    let guess = streams.first().map_or(high, |s| average(s.values, weights));
+    if guess > low && guess < high && !reaches(streams, &rounds, guess, alpha) {
+        high = guess;
+    }
     // The lower end is the safe one, at any precision.
     while high - low > PRECISION * high.abs().max(1.0) {
         let middle = low.midpoint(high);
@@ -108,6 +114,16 @@ pub(super) fn mixture_lower(
         }
     }
     Some(low)
+}
+
+fn average(values: &[f64], weights: Option<&[f64]>) -> f64 {
+    match weights {
+        None => values.iter().sum::<f64>() / count(values.len()),
+        Some(weights) => {
+            let sum: f64 = values.iter().zip(weights).map(|(x, w)| x * w).sum();
+            sum / weights.iter().sum::<f64>()
+        }
+    }
 }
 
 /// Whether "the mean is at most `m`" is rejected at level `alpha`; `false` when it cannot be

@@ -48,8 +48,14 @@ pub enum Sample<'a> {
     },
     /// E\[C_π\]/E\[C_b\] where both costs are known of each row.
     CostRatio(PairedCosts<'a>),
-    /// V_π/V_b of logged outcomes.
-    ValueRatio(WeightedRewards<'a>),
+    /// V_π/V_b of logged outcomes; V_b is the log's own mean without a baseline.
+    ValueRatio {
+        /// Outcomes over their largest possible one, and weights.
+        rewards: WeightedRewards<'a>,
+        /// One unbiased term per row of V_π and of V_b in a common unit, such as doubly robust
+        /// ones, for an asymptotic interval; `None`: w_π·r and w_b·r.
+        terms: Option<[&'a [f64]; 2]>,
+    },
 }
 
 /// How an interval is asked for.
@@ -105,7 +111,7 @@ pub fn lower_bound(sample: &Sample<'_>, question: &Question) -> Chosen<f64> {
             };
             sample.resampled(&twice).map(|interval| interval.low)
         }
-        method => sample.finite(method, alpha).map(|interval| interval.low),
+        method => sample.finite_end(method, End::Low, alpha),
     };
     Chosen { choice, bound }
 }
@@ -118,7 +124,7 @@ impl<'a> Sample<'a> {
         let clusters = self.clusters();
         let weights: &[&[f64]] = match self {
             Self::Value { rewards, .. } => &[rewards.policy],
-            Self::ValueRatio(rewards) => match rewards.baseline {
+            Self::ValueRatio { rewards, .. } => match rewards.baseline {
                 Some(baseline) => &[rewards.policy, baseline.weights],
                 None => &[rewards.policy],
             },
@@ -129,7 +135,7 @@ impl<'a> Sample<'a> {
             binary: false,
             clustered: clusters.is_some_and(|c| c.count < rows),
             weighted: !weights.is_empty(),
-            ratio: matches!(self, Self::CostRatio(_) | Self::ValueRatio(_)),
+            ratio: matches!(self, Self::CostRatio(_) | Self::ValueRatio { .. }),
             looked_before: question.looked_before,
             rows: rows as u64,
             clusters: clusters.map_or(rows, |c| c.count) as u64,
@@ -158,7 +164,7 @@ impl<'a> Sample<'a> {
     fn rows(&self) -> usize {
         match self {
             Self::Bounded { values, .. } | Self::Unbounded { values, .. } => values.len(),
-            Self::Value { rewards, .. } | Self::ValueRatio(rewards) => rewards.rewards.len(),
+            Self::Value { rewards, .. } | Self::ValueRatio { rewards, .. } => rewards.rewards.len(),
             Self::CostRatio(costs) => costs.policy.len(),
         }
     }
@@ -166,7 +172,7 @@ impl<'a> Sample<'a> {
     fn clusters(&self) -> Option<&'a Clusters> {
         match self {
             Self::Bounded { clusters, .. } | Self::Unbounded { clusters, .. } => *clusters,
-            Self::Value { rewards, .. } | Self::ValueRatio(rewards) => rewards.clusters,
+            Self::Value { rewards, .. } | Self::ValueRatio { rewards, .. } => rewards.clusters,
             Self::CostRatio(costs) => costs.clusters,
         }
     }
@@ -186,11 +192,20 @@ impl<'a> Sample<'a> {
                 let weighted = rewards.policy.iter().zip(rewards.rewards);
                 weighted.map(|(w, r)| (w * r, 1.0)).collect()
             })?,
-            Self::ValueRatio(rewards) => {
-                let baseline = rewards.baseline?.weights;
-                (fits(rewards.policy) && fits(baseline)).then(|| {
-                    let both = rewards.policy.iter().zip(baseline).zip(rewards.rewards);
-                    both.map(|((w, b), r)| (w * r, b * r)).collect()
+            Self::ValueRatio {
+                terms: Some([policy, baseline]),
+                ..
+            } => (fits(policy) && fits(baseline)).then(|| {
+                let both = policy.iter().zip(*baseline);
+                both.map(|(policy, baseline)| (*policy, *baseline))
+                    .collect()
+            })?,
+            Self::ValueRatio { rewards, .. } => {
+                let weight = |i: usize| rewards.baseline.map_or(1.0, |b| b.weights[i]);
+                let known = rewards.baseline.is_none_or(|b| fits(b.weights));
+                (fits(rewards.policy) && known).then(|| {
+                    let both = rewards.policy.iter().zip(rewards.rewards).enumerate();
+                    both.map(|(i, (w, r))| (w * r, weight(i) * r)).collect()
                 })?
             }
             Self::CostRatio(costs) => fits(costs.baseline).then(|| {
@@ -233,55 +248,74 @@ impl<'a> Sample<'a> {
 
     /// Two finite-sample bounds, each at level `alpha`.
     fn finite(&self, method: Method, alpha: f64) -> Option<Interval> {
+        let low = self.finite_end(method, End::Low, alpha)?;
+        let high = self.finite_end(method, End::High, alpha)?;
+        let point = self.robust().map_or(low, |robust| robust.point);
+        // Two bounds that crossed say that the assumptions do not hold.
+        (low <= high).then(|| Interval {
+            point: point.clamp(low, high),
+            low,
+            high,
+        })
+    }
+
+    /// One of them.
+    fn finite_end(&self, method: Method, end: End, alpha: f64) -> Option<f64> {
         let looks = match method {
             Method::BettingSequence
             | Method::WeightedBettingSequence
             | Method::RatioBettingSequence => Looks::Anytime,
             _ => Looks::Once,
         };
-        let point = self.robust().map(|robust| robust.point);
-        let (low, high) = match self {
-            Self::Bounded {
-                values,
-                low,
-                high,
-                clusters,
-            } if low < high && values.iter().all(|x| x >= low && x <= high) => {
-                let back = |bound: f64| low + bound * (high - low);
-                let (lower, upper) = if method == Method::ClopperPearson {
+        match (self, end) {
+            (
+                Self::Bounded {
+                    values,
+                    low,
+                    high,
+                    clusters,
+                },
+                _,
+            ) if low < high && values.iter().all(|x| x >= low && x <= high) => {
+                let bound = if method == Method::ClopperPearson {
                     let successes = values.iter().filter(|x| **x > 0.5).count() as u64;
                     let trials = values.len() as u64;
-                    (
-                        clopper_pearson_lower(successes, trials, alpha)?,
-                        clopper_pearson_upper(successes, trials, alpha)?,
-                    )
+                    match end {
+                        End::Low => clopper_pearson_lower(successes, trials, alpha)?,
+                        End::High => clopper_pearson_upper(successes, trials, alpha)?,
+                    }
                 } else {
                     let unit: Vec<f64> = values.iter().map(|x| rescale(*x, *low, *high)).collect();
                     let (means, weights) = by_cluster(&unit, 0.0, *clusters, looks);
                     // A mean of numbers up to 1 may round to just above.
                     let means: Vec<f64> = means.iter().map(|x| x.min(1.0)).collect();
-                    (
-                        betting_lower(&means, weights.as_deref(), alpha, looks)?,
-                        betting_upper(&means, weights.as_deref(), alpha, looks)?,
-                    )
+                    match end {
+                        End::Low => betting_lower(&means, weights.as_deref(), alpha, looks)?,
+                        End::High => betting_upper(&means, weights.as_deref(), alpha, looks)?,
+                    }
                 };
-                (back(lower), back(upper))
+                Some(low + bound * (high - low))
             }
-            Self::Bounded { .. } | Self::Unbounded { .. } => return None,
-            Self::Value { rewards, .. } => (
-                rewards.value_lower(alpha, looks)?,
-                rewards.value_upper(alpha, looks)?,
-            ),
-            Self::CostRatio(costs) => costs.ratio(RATIO_MAX, alpha, looks)?,
-            Self::ValueRatio(rewards) => rewards.ratio(RATIO_MAX, alpha, looks)?,
-        };
-        // Two bounds that crossed say that the assumptions do not hold.
-        (low <= high).then(|| Interval {
-            point: point.unwrap_or(low).clamp(low, high),
-            low,
-            high,
-        })
+            (Self::Bounded { .. } | Self::Unbounded { .. }, _) => None,
+            (Self::Value { rewards, .. }, End::Low) => rewards.value_lower(alpha, looks),
+            (Self::Value { rewards, .. }, End::High) => rewards.value_upper(alpha, looks),
+            (Self::CostRatio(costs), End::Low) => costs.ratio_lower(RATIO_MAX, alpha, looks),
+            (Self::CostRatio(costs), End::High) => costs.ratio_upper(RATIO_MAX, alpha, looks),
+            (Self::ValueRatio { rewards, .. }, End::Low) => {
+                rewards.ratio_lower(RATIO_MAX, alpha, looks)
+            }
+            (Self::ValueRatio { rewards, .. }, End::High) => {
+                rewards.ratio_upper(RATIO_MAX, alpha, looks)
+            }
+        }
     }
+}
+
+/// A side of an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Low,
+    High,
 }
 
 fn is_bit(x: f64) -> bool {

@@ -1,6 +1,6 @@
 //! Finite-sample intervals of a ratio of two means, such as the cost of a policy over a baseline's.
 
-use super::capital::{Stream, rejects};
+use super::capital::{Stream, betting_lower_above, rejects};
 use super::weighted::{WeightedRewards, by_cluster};
 use crate::bounds::Looks;
 use crate::judge::Clusters;
@@ -23,7 +23,9 @@ pub struct PairedCosts<'a> {
 }
 
 /// Steps of the first, coarse search over ρ.
-const GRID: u32 = 48;
+const GRID: u32 = 24;
+/// Halvings of one such step: ρ is found to `ratio_max`/(24·2¹⁸), below 10⁻⁶, on the safe side.
+const HALVINGS: u32 = 18;
 
 impl PairedCosts<'_> {
     /// Bounds, each at level `alpha`, for ρ = E\[C_π\]/E\[C_b\]; savings are 1 − ρ.
@@ -39,11 +41,37 @@ impl PairedCosts<'_> {
     /// range.
     #[must_use]
     pub fn ratio(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
+        let high = self.ratio_upper(ratio_max, alpha, looks)?;
+        let low = self.ratio_lower(ratio_max, alpha, looks)?;
+        Some((low.min(high), high))
+    }
+
+    /// The lower end of [`ratio`](Self::ratio) alone.
+    #[must_use]
+    pub fn ratio_lower(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<f64> {
+        self.is_sound(ratio_max, alpha).then(|| {
+            lowest_kept(ratio_max, |ratio| {
+                self.is_positive(ratio, -1.0, alpha, looks)
+            })
+        })
+    }
+
+    /// The upper end of [`ratio`](Self::ratio) alone.
+    #[must_use]
+    pub fn ratio_upper(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<f64> {
+        self.is_sound(ratio_max, alpha).then(|| {
+            highest_kept(ratio_max, |ratio| {
+                self.is_positive(ratio, 1.0, alpha, looks)
+            })
+        })
+    }
+
+    fn is_sound(&self, ratio_max: f64, alpha: f64) -> bool {
         let n = self.policy.len();
         let within = |costs: &[f64], max: f64| {
             max > 0.0 && max.is_finite() && costs.iter().all(|c| (0.0..=max).contains(c))
         };
-        let sound = n > 0
+        n > 0
             && self.baseline.len() == n
             && within(self.policy, self.policy_max)
             && within(self.baseline, self.baseline_max)
@@ -51,34 +79,25 @@ impl PairedCosts<'_> {
             && ratio_max > 0.0
             && ratio_max.is_finite()
             && alpha > 0.0
-            && alpha < 1.0;
-        sound.then_some(())?;
+            && alpha < 1.0
+    }
+
+    /// Whether "E[sign·(ρ C_b − C_π)] ≤ 0" is rejected.
+    fn is_positive(&self, ratio: f64, sign: f64, alpha: f64, looks: Looks) -> bool {
         // In units in which costs are of the order of 1, which the bets are tuned for.
         let unit = self.policy_max.max(self.baseline_max);
-        let positive = |ratio: f64, sign: f64| {
-            let values: Vec<f64> = self
-                .policy
-                .iter()
-                .zip(self.baseline)
-                .map(|(policy, baseline)| sign * (ratio * baseline - policy) / unit)
-                .collect();
-            let floor = if sign > 0.0 {
-                -self.policy_max
-            } else {
-                -ratio * self.baseline_max
-            } / unit;
-            let (means, weights) = by_cluster(&values, floor, self.clusters, looks);
-            let stream = Stream {
-                values: &means,
-                floor,
-            };
-            rejects(&[stream], weights.as_deref(), 0.0, alpha, looks)
-        };
-        Some(search(
-            ratio_max,
-            |ratio| positive(ratio, 1.0),
-            |ratio| positive(ratio, -1.0),
-        ))
+        let values: Vec<f64> = self
+            .policy
+            .iter()
+            .zip(self.baseline)
+            .map(|(policy, baseline)| sign * (ratio * baseline - policy) / unit)
+            .collect();
+        let floor = if sign > 0.0 {
+            -self.policy_max
+        } else {
+            -ratio * self.baseline_max
+        } / unit;
+        one_stream_rejects(&values, floor, self.clusters, alpha, looks)
     }
 }
 
@@ -86,51 +105,128 @@ impl WeightedRewards<'_> {
     /// Bounds, each at level `alpha`, for ρ = V_π/V_b of logged outcomes, for instance costs over
     /// their known maximum in place of rewards; savings are 1 − ρ.
     ///
-    /// ρ is too high when the margin's upper bound at `retain` = ρ lies below 0, too low when its
-    /// lower bound lies above: the tests of [`margin_upper`](Self::margin_upper) and
-    /// [`margin_lower`](Self::margin_lower), turned round as in [`PairedCosts::ratio`].
+    /// Against a baseline's arm, ρ is too high when the margin's upper bound at `retain` = ρ lies
+    /// below 0, too low when its lower bound lies above: the tests of
+    /// [`margin_upper`](Self::margin_upper) and [`margin_lower`](Self::margin_lower), turned round
+    /// as in [`PairedCosts::ratio`].
     ///
-    /// `None` without a baseline, and as there.
+    /// Without a baseline, V_b is the mean outcome of the log itself. Its weights are 1, so that
+    /// (w_π − ρ) r ≥ −ρ tests "too low", and ρ r + w_π (1 − r) − 1 ≥ −1, which has the mean of
+    /// (ρ − w_π) r because mean weights are 1, tests "too high".
+    ///
+    /// `None` as there.
     #[must_use]
     pub fn ratio(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
-        self.margin_excludes_zero(1.0, true, alpha, looks)?;
-        let excludes = |ratio: f64, above: bool| {
-            self.margin_excludes_zero(ratio, above, alpha, looks) == Some(true)
-        };
-        Some(search(
-            ratio_max,
-            |ratio| excludes(ratio, false),
-            |ratio| excludes(ratio, true),
+        let high = self.ratio_upper(ratio_max, alpha, looks)?;
+        let low = self.ratio_lower(ratio_max, alpha, looks)?;
+        Some((low.min(high), high))
+    }
+
+    /// The lower end of [`ratio`](Self::ratio) alone.
+    #[must_use]
+    pub fn ratio_lower(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<f64> {
+        self.ratio_excluded(1.0, true, alpha, looks)?;
+        Some(lowest_kept(ratio_max, |ratio| {
+            self.ratio_excluded(ratio, true, alpha, looks) == Some(true)
+        }))
+    }
+
+    /// The upper end of [`ratio`](Self::ratio) alone.
+    #[must_use]
+    pub fn ratio_upper(&self, ratio_max: f64, alpha: f64, looks: Looks) -> Option<f64> {
+        self.ratio_excluded(1.0, false, alpha, looks)?;
+        Some(highest_kept(ratio_max, |ratio| {
+            self.ratio_excluded(ratio, false, alpha, looks) == Some(true)
+        }))
+    }
+
+    /// Whether V_π ≤ ρ V_b is rejected, or V_π ≥ ρ V_b where not `above`.
+    fn ratio_excluded(&self, ratio: f64, above: bool, alpha: f64, looks: Looks) -> Option<bool> {
+        if self.baseline.is_some() {
+            return self.margin_excludes_zero(ratio, above, alpha, looks);
+        }
+        let (values, floor) = self.against_log(ratio, above, alpha)?;
+        Some(one_stream_rejects(
+            &values,
+            floor,
+            self.clusters,
+            alpha,
+            looks,
         ))
+    }
+
+    /// Bounds, each at level `alpha`, for V_π − V_b where V_b is the mean outcome of the log
+    /// itself, by the variables of [`ratio`](Self::ratio) at ρ = 1. A baseline is not looked at.
+    ///
+    /// `None` without rows, or when a length, reward or weight is out of range.
+    #[must_use]
+    pub fn change_from_log(&self, alpha: f64, looks: Looks) -> Option<(f64, f64)> {
+        let end = |above: bool| {
+            let (values, floor) = self.against_log(1.0, above, alpha)?;
+            let (means, weights) = by_cluster(&values, floor, self.clusters, looks);
+            betting_lower_above(&means, floor, weights.as_deref(), alpha, looks)
+        };
+        let high = (-end(false)?).clamp(-1.0, 1.0);
+        Some((end(true)?.clamp(-1.0, 1.0).min(high), high))
+    }
+
+    /// Terms of V_π − ρ V_log, or of its negative where not `above`, and their least value.
+    fn against_log(&self, ratio: f64, above: bool, alpha: f64) -> Option<(Vec<f64>, f64)> {
+        (self.is_sound() && !self.rewards.is_empty() && alpha > 0.0 && alpha < 1.0).then_some(())?;
+        let each = self.policy.iter().zip(self.rewards);
+        let values = each.map(|(w, r)| {
+            if above {
+                (w - ratio) * r
+            } else {
+                ratio * r + w * (1.0 - r) - 1.0
+            }
+        });
+        Some((values.collect(), if above { -ratio } else { -1.0 }))
     }
 }
 
-/// The outermost ratios that are not rejected: a grid finds the cell, bisection the place in it.
-fn search(
-    ratio_max: f64,
-    too_high: impl Fn(f64) -> bool,
-    too_low: impl Fn(f64) -> bool,
-) -> (f64, f64) {
+/// Whether "the mean of `values` is at most 0" is rejected.
+fn one_stream_rejects(
+    values: &[f64],
+    floor: f64,
+    clusters: Option<&Clusters>,
+    alpha: f64,
+    looks: Looks,
+) -> bool {
+    let (means, weights) = by_cluster(values, floor, clusters, looks);
+    let stream = Stream {
+        values: &means,
+        floor,
+    };
+    rejects(&[stream], weights.as_deref(), 0.0, alpha, looks)
+}
+
+/// The lowest ratio that is not too low: a grid finds the cell from outside in, so that an isolated
+/// rejection inside cannot shorten the interval; bisection finds the place in it.
+fn lowest_kept(ratio_max: f64, too_low: impl Fn(f64) -> bool) -> f64 {
     let at = |step: u32| ratio_max * f64::from(step) / f64::from(GRID);
-    // From outside in, so that an isolated rejection inside cannot shorten the interval.
+    // A ratio of 0 cannot be tested; the bisection stops there when nothing is rejected.
+    let low = (1..=GRID).find(|step| !too_low(at(*step))).unwrap_or(GRID);
+    edge(at(low), at(low - 1), &too_low)
+}
+
+/// The highest ratio that is not too high, found alike.
+fn highest_kept(ratio_max: f64, too_high: impl Fn(f64) -> bool) -> f64 {
+    let at = |step: u32| ratio_max * f64::from(step) / f64::from(GRID);
     let high = (1..=GRID)
         .rev()
         .find(|step| !too_high(at(*step)))
         .unwrap_or(0);
-    let high = if high == GRID {
+    if high == GRID {
         ratio_max
     } else {
         edge(at(high), at(high + 1), &too_high)
-    };
-    // A ratio of 0 cannot be tested; the bisection stops there when nothing is rejected.
-    let low = (1..=GRID).find(|step| !too_low(at(*step))).unwrap_or(GRID);
-    let low = edge(at(low), at(low - 1), &too_low);
-    (low.min(high), high)
+    }
 }
 
 /// Between a kept and a rejected ratio: the last that is rejected, which is the safe side.
 fn edge(mut kept: f64, mut rejected: f64, rejects: &impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..30 {
+    for _ in 0..HALVINGS {
         let middle = kept.midpoint(rejected);
         if rejects(middle) {
             rejected = middle;

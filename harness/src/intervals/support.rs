@@ -26,7 +26,11 @@ impl Support {
     /// Weights of 0 alone are no support at all.
     #[must_use]
     pub fn of(weights: &[f64], clusters: Option<&Clusters>) -> Self {
-        let mean = Robust::mean(weights, clusters);
+        Self::of_mean(Robust::mean(weights, clusters))
+    }
+
+    /// The same from mean(w) and its standard error; `None`: there are no weights.
+    pub(crate) fn of_mean(mean: Option<Robust>) -> Self {
         let contains = |confidence| {
             mean.and_then(|mean| mean.interval(confidence))
                 .is_some_and(|interval| interval.low <= 1.0 + 1e-9 && interval.high >= 1.0 - 1e-9)

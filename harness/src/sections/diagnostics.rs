@@ -130,9 +130,9 @@ fn sensitivity(fitted: &Fitted<'_>, judged: &Judged) -> Vec<SensitivityRow> {
         let training = training_rows(
             study,
             &per_row,
-            standard_errors(study, confidence, fitted.aim),
+            standard_errors(study, confidence, fitted.aim, fitted.widening),
         );
-        let tuned = candidate.tune(study, &training, fitted.rule);
+        let tuned = judged.sweep.tune(&training);
         let play = tuned_play(fitted, &candidate.on_test(study), tuned);
         rows.push(row(format!("tuned at confidence {confidence}"), &play));
     }

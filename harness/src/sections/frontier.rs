@@ -1,6 +1,7 @@
 //! Points in the cost–quality plane, and the metrics read off them.
 
 use ndarray::Array1;
+use rayon::prelude::*;
 
 use super::references::oracle;
 use crate::bootstrap::percentile_interval;
@@ -122,11 +123,11 @@ pub(crate) fn frontier(fitted: &Fitted<'_>, judged: &Judged) -> Vec<FrontierPoin
             .iter()
             .map(|(a, _)| arm(FrontierKind::Hull, *a)),
     );
-    spots.extend(
-        SWEEP
-            .iter()
-            .filter_map(|retain| sweep_spot(fitted, *retain)),
-    );
+    let sweep: Vec<Option<Spot>> = SWEEP
+        .par_iter()
+        .map(|retain| sweep_spot(fitted, judged, *retain))
+        .collect();
+    spots.extend(sweep.into_iter().flatten());
     if study.test.logged.is_none() {
         spots.push(Spot::new(FrontierKind::Oracle, "oracle", oracle(study)));
     }
@@ -138,7 +139,7 @@ pub(crate) fn frontier(fitted: &Fitted<'_>, judged: &Judged) -> Vec<FrontierPoin
 }
 
 /// The policy tuned to another floor; `None` when no setting keeps it on the training rows.
-fn sweep_spot(fitted: &Fitted<'_>, retain: f64) -> Option<Spot> {
+fn sweep_spot(fitted: &Fitted<'_>, judged: &Judged, retain: f64) -> Option<Spot> {
     let study = &fitted.study;
     let candidate = &fitted.candidates[fitted.chosen].0;
     let line = Line::Relative {
@@ -146,8 +147,8 @@ fn sweep_spot(fitted: &Fitted<'_>, retain: f64) -> Option<Spot> {
         retain,
     };
     let per_row = line.per_request(&study.train.quality);
-    let z = standard_errors(study, fitted.confidence, fitted.aim);
-    let tuned = candidate.tune(study, &training_rows(study, &per_row, z), fitted.rule)?;
+    let z = standard_errors(study, fitted.confidence, fitted.aim, fitted.widening);
+    let tuned = judged.sweep.tune(&training_rows(study, &per_row, z))?;
     let probabilities = tuned_probabilities(study, &candidate.on_test(study), Some(tuned));
     let play = play(
         &probabilities,

@@ -44,7 +44,7 @@ pub(crate) fn gates(study: &Study<'_>, judges: &[String]) -> Vec<Gate> {
                 several => format!("{}: {}", several.len(), some_of(several)),
             },
             passed: judges.len() == 1,
-            about: "A change of judge looks like a change of quality; score all answers with one \
+            about: "A change of judge looks like a change of judged quality; score all answers with one \
                     judge and one version of it."
                 .to_owned(),
         },

@@ -1,11 +1,13 @@
 //! What off-policy estimators say, where only served answers are known.
 
+mod thin;
+
 use ndarray::{Array2, ArrayView2};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::confounding::{Outcome, Question, Sensitivity, confounding, worst_case};
 use crate::evaluation::{Confounding, EstimatorRow, Interval, LoggedValue, OffPolicy, WorstCase};
-use crate::judge::{Clusters, paired};
+use crate::judge::{Clusters, Paired, paired};
 use crate::ope::tune::{DELTA, Rule, choose};
 use crate::ope::{Estimate, Estimator, Family, LoggedRow, OutcomeRows, SavingsAccumulator};
 use crate::replay::{Baseline, Fitted, Judged, tuned_probabilities};
@@ -15,7 +17,11 @@ use crate::study::{LoggedSide, Side};
 const CHOSEN: Estimator = Estimator::Dr;
 
 /// Every estimator's figures; `None` where every answer is known.
-pub(crate) fn off_policy(fitted: &Fitted<'_>, judged: &Judged) -> Option<OffPolicy> {
+pub(crate) fn off_policy(
+    fitted: &Fitted<'_>,
+    judged: &Judged,
+    headline: &Paired,
+) -> Option<OffPolicy> {
     let study = &fitted.study;
     let logged = study.test.logged.as_ref()?;
     let estimated = study.table.logged.as_ref()?.propensity.is_none();
@@ -37,7 +43,11 @@ pub(crate) fn off_policy(fitted: &Fitted<'_>, judged: &Judged) -> Option<OffPoli
         ),
         estimators: estimators(fitted)
             .into_iter()
-            .map(|estimator| row(estimator, &rows, &study.test.clusters, judged.confidence))
+            .map(|estimator| {
+                let row = row(estimator, &rows, &study.test.clusters, judged.confidence);
+                let thin = thin::thin(estimator, &rows, &study.test.clusters);
+                with_sound_intervals(row, thin, headline)
+            })
             .collect(),
         confounding: estimated.then(|| confounded(fitted, judged, logged)),
         worst_case: estimated.then(|| worst_case_of(logged, &judged.probabilities)),
@@ -46,6 +56,43 @@ pub(crate) fn off_policy(fitted: &Fitted<'_>, judged: &Judged) -> Option<OffPoli
             cost_usd: served.cost_usd,
         },
     })
+}
+
+/// The headline's row takes over its intervals where an asymptotic one would not cover; in that
+/// place the others, for which there is no better, say so.
+fn with_sound_intervals(
+    mut row: EstimatorRow,
+    thin: [Option<String>; 3],
+    headline: &Paired,
+) -> EstimatorRow {
+    let names = ["quality", "cost", "savings"];
+    if row.chosen {
+        let [quality, cost, savings] = thin.map(|thin| thin.is_some());
+        let take = |old: &mut Interval, new: Interval, thin: bool| {
+            if thin {
+                *old = new;
+            }
+        };
+        take(&mut row.quality, headline.quality, quality);
+        take(&mut row.cost_usd, headline.cost_usd, cost);
+        take(&mut row.savings, headline.savings.fraction, savings);
+        return row;
+    }
+    let mut by_reason: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, reason) in names.into_iter().zip(thin) {
+        let Some(reason) = reason else { continue };
+        match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => by_reason.push((reason, vec![name])),
+        }
+    }
+    let each = by_reason.iter().map(|(reason, names)| {
+        let names = names.join(", ");
+        format!("its interval of {names} is asymptotic and not reliable at {reason}")
+    });
+    let cautions: Vec<String> = row.caution.take().into_iter().chain(each).collect();
+    row.caution = (!cautions.is_empty()).then(|| cautions.join("; "));
+    row
 }
 
 /// Every estimator; those with a setting get it from the training rows.

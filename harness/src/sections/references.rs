@@ -58,7 +58,7 @@ pub(crate) fn references(fitted: &Fitted<'_>, judged: &Judged) -> References {
     let rows = training_rows(
         study,
         &per_row,
-        standard_errors(study, fitted.confidence, fitted.aim),
+        standard_errors(study, fitted.confidence, fitted.aim, fitted.widening),
     );
     let anchor = Tuned::pure(Setting::Arm(study.best));
     let static_tuned = static_mix(&rows).unwrap_or(anchor);

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use plimsoll::{Context, Prediction, RawContext};
 use plimsoll_datasets::NO_TOKENS;
 
+use super::sums::Target;
 use super::survey::Survey;
 use crate::error::EvidenceError;
 use crate::replay::Fitted;
@@ -13,12 +14,15 @@ use crate::replay::Fitted;
 const SLOTS: usize = 1 << 16;
 /// Slots tried for one context.
 const PROBES: usize = 4;
+/// Sums that go with a context's scores.
+const SUMS: usize = 6;
 /// Characters per token, where a log counts no tokens.
 const CHARS_PER_TOKEN: usize = 4;
 
 /// Probabilities π(a|x), expected qualities q̂(x, a) and expected costs ĉ(x, a) of every arm.
 pub(super) struct Scorer<'s> {
     fitted: &'s Fitted<'s>,
+    target: &'s Target,
     tasks: &'s [String],
     arms: usize,
     /// Contexts without text are few: task and tokens. Which of them are kept may depend on
@@ -28,7 +32,7 @@ pub(super) struct Scorer<'s> {
     pub(super) column: Vec<usize>,
 }
 
-/// The scores of one request, shape (3, K) in one piece.
+/// The scores of one request, shape (3, K) in one piece, and sums of them.
 pub(super) struct Scores<'v> {
     values: &'v [f64],
     arms: usize,
@@ -47,18 +51,36 @@ impl<'v> Scores<'v> {
 
     /// ĉ in US dollars, shape (K).
     pub(super) fn cost(&self) -> &'v [f64] {
-        &self.values[2 * self.arms..]
+        &self.values[2 * self.arms..3 * self.arms]
+    }
+
+    /// Σ_a π q̂ and Σ_a π ĉ.
+    pub(super) fn expected(&self) -> [f64; 2] {
+        let at = 3 * self.arms;
+        [self.values[at], self.values[at + 1]]
+    }
+
+    /// Σ_a |s_a| h(a) of both sizes of the lower bound and of the upper one, where it is the same
+    /// for all rows of a context; else 0.
+    pub(super) fn paid(&self) -> [f64; 4] {
+        let at = 3 * self.arms + 2;
+        std::array::from_fn(|i| self.values[at + i])
     }
 }
 
 impl<'s> Scorer<'s> {
-    pub(super) fn new(fitted: &'s Fitted<'s>, survey: &'s Survey) -> Result<Self, EvidenceError> {
+    pub(super) fn new(
+        fitted: &'s Fitted<'s>,
+        survey: &'s Survey,
+        target: &'s Target,
+    ) -> Result<Self, EvidenceError> {
         if fitted.study.outcome.is_none() {
             return Err(EvidenceError::NotLogged);
         }
         let column = |arm: &String| fitted.study.table.column(arm).unwrap_or(usize::MAX);
         Ok(Self {
             fitted,
+            target,
             tasks: &survey.tasks,
             arms: fitted.study.table.arms.len(),
             memo: (0..SLOTS).map(|_| OnceLock::new()).collect(),
@@ -71,37 +93,45 @@ impl<'s> Scorer<'s> {
         self.arms
     }
 
-    /// The scores of a request; `scratch` holds those that are not remembered.
+    /// The scores of a request without a prompt, if there is room to remember them.
+    pub(super) fn remembered(
+        &self,
+        task: u32,
+        tokens: u32,
+    ) -> Result<Option<Scores<'_>>, EvidenceError> {
+        let arms = self.arms;
+        let key = u64::from(task) << 32 | u64::from(tokens);
+        let mut slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % SLOTS;
+        for _ in 0..PROBES {
+            let kept = if let Some(kept) = self.memo[slot].get() {
+                kept
+            } else {
+                let values = self.compute(task, tokens, None)?;
+                self.memo[slot].get_or_init(|| (key, values))
+            };
+            if kept.0 == key {
+                return Ok(Some(Scores {
+                    values: &kept.1,
+                    arms,
+                }));
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        Ok(None)
+    }
+
+    /// The scores of a request, held by `scratch`.
     pub(super) fn scores<'v>(
-        &'v self,
+        &self,
         task: u32,
         tokens: u32,
         prompt: Option<&str>,
         scratch: &'v mut Vec<f64>,
     ) -> Result<Scores<'v>, EvidenceError> {
-        let arms = self.arms;
-        if prompt.is_none() {
-            let key = u64::from(task) << 32 | u64::from(tokens);
-            let mut slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % SLOTS;
-            for _ in 0..PROBES {
-                if let Some((found, values)) = self.memo[slot].get() {
-                    if *found == key {
-                        return Ok(Scores { values, arms });
-                    }
-                } else {
-                    let values = self.compute(task, tokens, None)?;
-                    let (found, values) = self.memo[slot].get_or_init(|| (key, values));
-                    if *found == key {
-                        return Ok(Scores { values, arms });
-                    }
-                }
-                slot = (slot + 1) % SLOTS;
-            }
-        }
         *scratch = self.compute(task, tokens, prompt)?;
         Ok(Scores {
             values: scratch,
-            arms,
+            arms: self.arms,
         })
     }
 
@@ -128,7 +158,7 @@ impl<'s> Scorer<'s> {
             .router
             .distribution(&context)
             .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
-        let mut values = Vec::with_capacity(3 * self.arms);
+        let mut values = Vec::with_capacity(3 * self.arms + SUMS);
         values.extend_from_slice(distribution.probabilities());
         let (predictor, calibration) = study
             .outcome
@@ -149,6 +179,13 @@ impl<'s> Scorer<'s> {
                 .into_iter()
                 .map(|cost| cost.expect("compared arms have recorded costs")),
         );
+        let (probability, rest) = values.split_at(self.arms);
+        let (quality, cost) = rest.split_at(self.arms);
+        let dot = |x: &[f64]| probability.iter().zip(x).map(|(p, x)| p * x).sum::<f64>();
+        let sums = [dot(quality), dot(cost)];
+        let paid = self.target.paid_of_context(probability, quality);
+        values.extend(sums);
+        values.extend(paid);
         Ok(values)
     }
 }

@@ -19,8 +19,8 @@ use crate::study::TRAIN_ROWS_MAX;
 const PLAIN_TRAIN_MAX: usize = 16_000;
 /// Evaluated requests of the sample: for references and frontier, which need all answers at once.
 const SAMPLE_EVALUATED_MAX: usize = 6_000;
-/// Logs of at most this many rows keep their columns between the passes, about 50 bytes a row.
-const KEPT_ROWS_MAX: u64 = 12_000_000;
+/// Logs with at most so many evaluated rows keep them between the passes, 52 bytes each.
+const KEPT_ROWS_MAX: f64 = 10_000_000.0;
 
 /// Keys of what hashes decide.
 const SIDE: u64 = 0x7369_6465;
@@ -40,13 +40,15 @@ pub(super) struct Survey {
     pub(super) sampled_train: usize,
     /// Usable requests on the training side.
     pub(super) train: u64,
+    /// Usable requests on the evaluated side.
+    pub(super) evaluated: u64,
     pub(super) has_sessions: bool,
     pub(super) first_us: i64,
     pub(super) last_us: i64,
     pub(super) timed: u64,
     pub(super) cost_usd: f64,
     pub(super) digest: String,
-    /// The log's columns, if it is small enough to keep them.
+    /// Each batch's evaluated rows, if they are few enough to be kept.
     pub(super) kept: Vec<LoggedBatch>,
 }
 
@@ -74,6 +76,7 @@ struct Part {
     sample: Vec<Sampled>,
     requests: Vec<u64>,
     train: u64,
+    evaluated: u64,
     without_propensity: u64,
     has_sessions: bool,
     first_us: i64,
@@ -165,13 +168,10 @@ impl Survey {
             let rows = tally.rows_read - tally.rows_rejected;
             return Err(StreamError::MissingPropensities { missing, rows });
         }
-        let mut requests: Vec<u64> =
-            Vec::with_capacity(parts.iter().map(|part| part.requests.len()).sum());
-        for part in &mut parts {
-            requests.append(&mut std::mem::take(&mut part.requests));
-        }
-        files.check_unique(&mut requests)?;
-        drop(requests);
+        let requests = parts
+            .iter_mut()
+            .map(|part| std::mem::take(&mut part.requests));
+        files.check_unique(requests.collect())?;
 
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         let (mut tasks, mut tenants) = (BTreeSet::new(), BTreeSet::new());
@@ -186,6 +186,7 @@ impl Survey {
             log: OutcomeLog::default(),
             sampled_train: 0,
             train: 0,
+            evaluated: 0,
             has_sessions: false,
             first_us: i64::MAX,
             last_us: i64::MIN,
@@ -206,6 +207,7 @@ impl Survey {
             sample.extend(part.sample);
             kept.extend(part.kept);
             survey.train += part.train;
+            survey.evaluated += part.evaluated;
             survey.has_sessions |= part.has_sessions;
             survey.first_us = survey.first_us.min(part.first_us);
             survey.last_us = survey.last_us.max(part.last_us);
@@ -305,7 +307,7 @@ impl Draw {
             seed: options.seed.0,
             train: part(train_max(files), share),
             evaluated: part(SAMPLE_EVALUATED_MAX, 1.0 - share),
-            keep: files.rows() <= KEPT_ROWS_MAX && !files.reads_prompts(),
+            keep: rows * (1.0 - share) <= KEPT_ROWS_MAX && !files.reads_prompts(),
         }
     }
 
@@ -318,6 +320,7 @@ impl Draw {
             sample: Vec::new(),
             requests: Vec::new(),
             train: 0,
+            evaluated: 0,
             without_propensity: 0,
             has_sessions: batch.has_sessions,
             first_us: i64::MAX,
@@ -327,6 +330,7 @@ impl Draw {
             kept: None,
         };
         let mut seen = vec![Seen::default(); batch.arm.values.len()];
+        let mut evaluated: Vec<u32> = Vec::new();
         for row in 0..batch.len() {
             let (quality, cost) = (batch.quality[row], batch.cost_usd[row]);
             let seen = &mut seen[batch.arm.code[row] as usize];
@@ -342,6 +346,10 @@ impl Draw {
                 continue;
             }
             part.train += u64::from(is_train);
+            part.evaluated += u64::from(!is_train);
+            if self.keep && !is_train {
+                evaluated.push(u32::try_from(row).expect("a batch has fewer than 2^32 rows"));
+            }
             let key = keyed(batch.request[row], self.seed ^ SAMPLE);
             if key < if is_train { self.train } else { self.evaluated } {
                 part.sample.push(sampled(&batch, row, key, is_train));
@@ -356,9 +364,7 @@ impl Draw {
         part.arms = names.zip(seen).filter(|(_, seen)| seen.rows > 0).collect();
         part.requests = std::mem::take(&mut batch.request);
         if self.keep {
-            batch.row = Vec::new();
-            batch.timestamp_us = Vec::new();
-            part.kept = Some(batch);
+            part.kept = Some(batch.rows(&evaluated));
         }
         part
     }
@@ -372,17 +378,11 @@ fn sampled(batch: &LoggedBatch, row: usize, key: u64, is_train: bool) -> Sampled
     let tokens = batch.input_tokens[row];
     let input_tokens = (tokens != NO_TOKENS).then_some(u64::from(tokens));
     let outcome = Outcome {
-        arm: 0,
         quality: Quality::new(batch.quality[row]).ok(),
         cost: Usd::from_f64(batch.cost_usd[row]),
         input_tokens,
-        output_tokens: None,
-        cached_input_tokens: None,
-        reasoning_tokens: None,
-        propensity: None,
         served: Some(true),
-        latency_ms: None,
-        status: None,
+        ..Outcome::new(0)
     };
     Sampled {
         key,

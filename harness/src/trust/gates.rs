@@ -27,23 +27,23 @@ pub fn gates(
     balance: &[BalanceRow],
     missing: &Missing,
 ) -> Vec<Gate> {
+    let never: Vec<&str> = (0..sample.arms.len())
+        .filter(|a| !sample.chosen.contains(&Some(*a)) && sample.target.column(*a).sum() > 0.0)
+        .map(|a| sample.arms[a].as_str())
+        .collect();
     vec![
-        support(sample, summary),
+        support(summary.unsupported_share, &never),
         mean_weight(summary.mean_weight, overlap),
         balanced(balance),
-        sample_size(summary, weights),
+        sample_size(summary.ess, weights.ess_expected),
         heaviest(summary),
         clipped(summary),
         labels(missing),
     ]
 }
 
-fn support(sample: &LoggedSample<'_>, summary: &WeightSummary) -> Gate {
-    let share = summary.unsupported_share;
-    let never: Vec<&str> = (0..sample.arms.len())
-        .filter(|a| !sample.chosen.contains(&Some(*a)) && sample.target.column(*a).sum() > 0.0)
-        .map(|a| sample.arms[a].as_str())
-        .collect();
+/// Whether the log could have made the policy's choices; `never`: arms of these that it never did.
+pub(crate) fn support(share: f64, never: &[&str]) -> Gate {
     let never = if never.is_empty() {
         String::new()
     } else {
@@ -64,7 +64,7 @@ fn support(sample: &LoggedSample<'_>, summary: &WeightSummary) -> Gate {
     }
 }
 
-fn mean_weight(policy: Interval, overlap: &[ArmOverlap]) -> Gate {
+pub(crate) fn mean_weight(policy: Interval, overlap: &[ArmOverlap]) -> Gate {
     let contains = |i: &Interval| i.low <= 1.0 && 1.0 <= i.high;
     let wrong: Vec<String> = overlap
         .iter()
@@ -115,13 +115,13 @@ fn balanced(balance: &[BalanceRow]) -> Gate {
     }
 }
 
-fn sample_size(summary: &WeightSummary, weights: &Weights) -> Gate {
-    let least = summary.ess.min(weights.ess_expected);
+pub(crate) fn sample_size(ess: f64, expected: f64) -> Gate {
+    let least = ess.min(expected);
     Gate {
         name: "effective sample size".to_owned(),
         measured: format!(
-            "{:.0} seen, {:.0} to be expected from the probabilities, at least {ESS_MIN:.0}",
-            summary.ess, weights.ess_expected
+            "{ess:.0} seen, {expected:.0} to be expected from the probabilities, at least \
+             {ESS_MIN:.0}"
         ),
         passed: least >= ESS_MIN,
         about: "How many requests of the policy's own the weighted log is worth; with fewer, \
@@ -131,7 +131,7 @@ fn sample_size(summary: &WeightSummary, weights: &Weights) -> Gate {
     }
 }
 
-fn heaviest(summary: &WeightSummary) -> Gate {
+pub(crate) fn heaviest(summary: &WeightSummary) -> Gate {
     Gate {
         name: "largest weight".to_owned(),
         measured: format!(
@@ -146,7 +146,7 @@ fn heaviest(summary: &WeightSummary) -> Gate {
     }
 }
 
-fn clipped(summary: &WeightSummary) -> Gate {
+pub(crate) fn clipped(summary: &WeightSummary) -> Gate {
     Gate {
         name: "clipped weight".to_owned(),
         measured: format!(

@@ -57,11 +57,14 @@ fn comparison_headline(c: &Comparison) -> Headline {
     let summary = format!(
         "{} policies judged on the same requests: {} to ship, {} to hold, {} without enough \
          evidence. Choosing the best of several by its point estimate favours the lucky one: read \
-         the paired differences.",
+         the paired differences.{}",
         c.evaluations.len(),
         ship,
         count(Decision::Hold),
-        count(Decision::InsufficientEvidence)
+        count(Decision::InsufficientEvidence),
+        c.evaluations
+            .first()
+            .map_or_else(String::new, headline::judged)
     );
     let reasons = c
         .evaluations
@@ -103,14 +106,22 @@ fn comparison_headline(c: &Comparison) -> Headline {
     }
 }
 
+/// Policies of a comparison answer the same requests, so the same judges scored them.
+fn all_said(c: &Comparison, quality: &'static str, judged: &'static str) -> &'static str {
+    c.evaluations
+        .first()
+        .map_or(quality, |e| super::said(e, quality, judged))
+}
+
 fn sections(c: &Comparison) -> Vec<Section> {
     let mut policies = Section::new("policies", "The policies");
     policies.push(Block::Table(policy_table(c)));
     if c.evaluations.iter().any(|e| !claimed(e)) {
-        policies.say(
+        policies.say(format!(
             "Savings marked as not proven describe this sample: the evidence does not settle \
-             whether they come with the quality that was asked for.",
-        );
+             whether they come with the {} that was asked for.",
+            all_said(c, "quality", "judged quality")
+        ));
     }
     let mut sections = vec![policies];
     if !c.differences.is_empty() {
@@ -122,7 +133,10 @@ fn sections(c: &Comparison) -> Vec<Section> {
         sections.push(section);
     }
     if let Some(first) = c.evaluations.first() {
-        let mut section = Section::detail("frontier", "Cost and quality");
+        let mut section = Section::detail(
+            "frontier",
+            all_said(c, "Cost and quality", "Cost and judged quality"),
+        );
         section.push(Block::Chart(Chart::Frontier(chart(c, first))));
         sections.push(section);
         sections.push(methods(c, first));
@@ -142,7 +156,7 @@ fn policy_table(c: &Comparison) -> Table {
             words("Verdict"),
             numbers("Saved"),
             numbers("Cost per request"),
-            numbers("Quality"),
+            numbers(all_said(c, "Quality", "Judged quality")),
             numbers("Margin, lower bound"),
         ],
     );
@@ -177,7 +191,7 @@ fn difference_table(c: &Comparison) -> Table {
         "One policy minus another, request by request",
         vec![
             words("Policies"),
-            numbers("Quality"),
+            numbers(all_said(c, "Quality", "Judged quality")),
             numbers("Cost per request"),
             numbers("Saved"),
         ],
@@ -221,12 +235,19 @@ fn chart(c: &Comparison, first: &Evaluation) -> Frontier {
             baseline: false,
         });
     Frontier {
-        title: "Cost–quality frontier of the policies".to_owned(),
+        title: all_said(
+            c,
+            "Cost–quality frontier of the policies",
+            "The policies by cost and judged quality",
+        )
+        .to_owned(),
         description: format!(
-            "Mean cost per request against mean quality: {} policies among the arms.",
+            "Mean cost per request against mean {}: {} policies among the arms.",
+            all_said(c, "quality", "judged quality"),
             c.evaluations.len()
         ),
         caption: "Up is better, left is cheaper; the line is the first policy's.".to_owned(),
+        axis: all_said(c, "↑ mean quality", "↑ mean judged quality"),
         line: first.floor.quality,
         marks: background.chain(policies).collect(),
     }

@@ -2,7 +2,9 @@
 
 use plimsoll_harness::Evaluation;
 
-use super::{headline, is_scenario, methods, money, off_policy, quality, sensitivity, trust};
+use super::{
+    baseline, headline, is_scenario, methods, money, off_policy, quality, sensitivity, trust,
+};
 use crate::document::{Document, Section};
 use crate::escape::{label, shorten};
 
@@ -34,7 +36,7 @@ pub(crate) fn evaluation_document(e: &Evaluation) -> Document {
                 "Evaluation"
             },
             shorten(&e.policy.name, NAME_CHARS_MAX),
-            label(&e.baseline.model),
+            baseline(e),
             off_policy::source(e)
         ),
         headline: headline::headline(e),

@@ -4,8 +4,8 @@ use plimsoll_harness::{Decision, Evaluation};
 
 use super::trust::measured;
 use super::{
-    change, claimed, decision, evidence_name, failed_gates, interval_level, is_scenario, percent,
-    quality, usd,
+    baseline, change, claimed, decision, evidence_name, failed_gates, interval_level,
+    is_against_production, is_scenario, judges, percent, quality, said, usd,
 };
 use crate::document::{Figure, Headline, Tone};
 use crate::escape::{finding, label};
@@ -43,12 +43,23 @@ pub(super) fn headline(e: &Evaluation) -> Headline {
         sentence: summary(e),
         figures: figures(e),
         note: format!(
-            "Ranges are two-sided {} intervals.{scenario}",
-            interval_level(e)
+            "Ranges are two-sided {} intervals.{scenario}{}",
+            interval_level(e),
+            judged(e)
         ),
         reasons: reasons(e),
         collect: if claimed(e) { Vec::new() } else { collect(e) },
     }
+}
+
+/// Whose score stands for quality.
+pub(super) fn judged(e: &Evaluation) -> String {
+    judges(e).map_or_else(String::new, |names| {
+        format!(
+            " Judged quality is what {names} scored: no comparison with people's judgement is in \
+             the log."
+        )
+    })
 }
 
 fn reasons(e: &Evaluation) -> Vec<String> {
@@ -78,8 +89,9 @@ fn summary(e: &Evaluation) -> String {
         );
     }
     format!(
-        "{gate}The evidence does not settle whether this policy saves money at the quality that \
+        "{gate}The evidence does not settle whether this policy saves money at the {} that \
          was asked for, so no savings are claimed. {}",
+        e.trust.score(),
         quality_sentence(e)
     )
 }
@@ -112,8 +124,9 @@ fn failed_gate_sentence(e: &Evaluation) -> Option<String> {
 fn scenario_sentence(e: &Evaluation) -> String {
     let shown = quality(e.policy.quality, e.floor.quality);
     format!(
-        "If nothing that the log leaves out decided the choice, the policy's quality would be {} \
+        "If nothing that the log leaves out decided the choice, the policy's {} would be {} \
          ({}) against the line of {}.",
+        e.trust.score(),
         shown.point,
         shown.range(),
         format::quality(e.floor.quality)
@@ -132,7 +145,11 @@ fn money_sentence(e: &Evaluation) -> String {
             "would spend",
         )
     };
-    let baseline = label(&e.baseline.model);
+    let instead = if is_against_production(e) {
+        "production did".to_owned()
+    } else {
+        format!("sending everything to {}", label(&e.baseline.model))
+    };
     let range = format!("{} interval {}", interval_level(e), saved.range());
     let fraction = e.savings.fraction;
     if fraction.point > 0.0 {
@@ -142,28 +159,24 @@ fn money_sentence(e: &Evaluation) -> String {
             ", which includes no saving at all"
         };
         format!(
-            "{on}, the policy {spends} {} less than sending \
-             everything to {baseline} ({range}{doubt}).",
+            "{on}, the policy {spends} {} less than {instead} ({range}{doubt}).",
             saved.point
         )
     } else if fraction.point < 0.0 {
         let extra = format::number(-fraction.point, Unit::Percent, &[]);
         format!(
-            "{on}, the policy {spends} {extra} more than sending \
-             everything to {baseline} (savings {}, {range}).",
+            "{on}, the policy {spends} {extra} more than {instead} (savings {}, {range}).",
             saved.point
         )
     } else {
-        format!(
-            "{on}, the policy {spends} as much as sending \
-             everything to {baseline} ({range})."
-        )
+        format!("{on}, the policy {spends} as much as {instead} ({range}).")
     }
 }
 
 /// Where quality stands against the line, and how sure that is.
 pub(super) fn quality_sentence(e: &Evaluation) -> String {
     let line = format::quality(e.floor.quality);
+    let score = e.trust.score();
     let level = format::setting_percent(e.floor.confidence);
     let is = format::number(e.policy.quality.point, Unit::Quality, &[e.floor.quality]);
     let (low, high) = (e.floor.margin_low, e.floor.margin_high);
@@ -175,31 +188,31 @@ pub(super) fn quality_sentence(e: &Evaluation) -> String {
             ", as far as the evidence goes"
         };
         format!(
-            "Its quality of {is} is estimated to keep to the line of {line}{but}: the lower bound \
+            "Its {score} of {is} is estimated to keep to the line of {line}{but}: the lower bound \
              of the margin at {level} is {}.",
             format::number(low, Unit::Change, &[])
         )
     } else if high < 0.0 && !claimed(e) {
         format!(
-            "Its quality of {is} is estimated to break the line of {line}, as far as the evidence \
+            "Its {score} of {is} is estimated to break the line of {line}, as far as the evidence \
              goes: the upper bound of the margin at {level} is {}.",
             format::number(high, Unit::Change, &[])
         )
     } else if low >= 0.0 {
         format!(
-            "Its quality of {is} keeps to the line of {line}: that is proven at {level} \
+            "Its {score} of {is} keeps to the line of {line}: that is proven at {level} \
              confidence, with at least {} to spare.",
             format::at_least(low)
         )
     } else if high < 0.0 {
         format!(
-            "Its quality of {is} breaks the line of {line}: that is shown at {level} confidence, \
+            "Its {score} of {is} breaks the line of {line}: that is shown at {level} confidence, \
              by at least {}.",
             format::at_least(-high)
         )
     } else {
         format!(
-            "Whether its quality of {is} keeps to the line of {line} is open: at {level} \
+            "Whether its {score} of {is} keeps to the line of {line} is open: at {level} \
              confidence the margin lies between {} and {}.",
             format::number(low, Unit::Change, &[]),
             format::number(high, Unit::Change, &[])
@@ -254,9 +267,19 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
         });
     }
     let (quality_label, change_label) = if is_scenario(e) {
-        ("Quality in this scenario", "Change in this scenario")
+        (
+            said(
+                e,
+                "Quality in this scenario",
+                "Judged quality in this scenario",
+            ),
+            "Change in this scenario",
+        )
     } else {
-        ("Quality", "Change in quality")
+        (
+            said(e, "Quality", "Judged quality"),
+            said(e, "Change in quality", "Change in judged quality"),
+        )
     };
     let value = quality(e.policy.quality, e.floor.quality);
     figures.push(Figure {
@@ -274,7 +297,7 @@ fn figures(e: &Evaluation) -> Vec<Figure> {
         value: delta.point,
         note: Some(format!(
             "against {}, which scores {}",
-            label(&e.baseline.model),
+            baseline(e),
             format::quality(e.baseline.quality)
         )),
     });
@@ -296,8 +319,9 @@ fn collect(e: &Evaluation) -> Vec<String> {
     }
     if e.diagnostics.unlabelled_share > 0.0 {
         list.push(format!(
-            "Label answers: {} of the compared outcomes have no quality.",
-            format::percent(e.diagnostics.unlabelled_share)
+            "Label answers: {} of the compared outcomes have no {}.",
+            format::percent(e.diagnostics.unlabelled_share),
+            e.trust.score()
         ));
     }
     if e.diagnostics.unpriced_share > 0.0 {

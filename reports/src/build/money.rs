@@ -2,7 +2,10 @@
 
 use plimsoll_harness::{Evaluation, FrontierKind, FrontierPoint, MixRow};
 
-use super::{caveat, claimed, interval_level, is_scenario, percent, quality, thousandths, usd};
+use super::{
+    SAVED, caveat, claim_none, claimed, interval_level, is_scenario, percent, quality, said,
+    thousandths, usd,
+};
 use crate::chart::{Chart, Fan};
 use crate::document::{Block, Cell, Fact, Section, Spark, Table, Tone, numbers, words};
 use crate::escape::{finding, label};
@@ -36,11 +39,12 @@ pub(super) fn what_if(e: &Evaluation) -> Section {
             .then(a.cost_usd.point.total_cmp(&b.cost_usd.point))
     });
     section.say(format!(
-        "The same policy tuned to other floors. Only the {} of {} settings whose quality bound \
+        "The same policy tuned to other floors. Only the {} of {} settings whose bound on {} \
          clears their own floor on the evaluated requests are shown; choosing among them after \
          the fact is a look at the data, so tune again before shipping another one.",
         certified.len(),
-        sweep.len()
+        sweep.len(),
+        e.trust.score()
     ));
     section.push(Block::Table(what_if_table(e, &certified)));
     section
@@ -55,9 +59,9 @@ fn what_if_table(e: &Evaluation, points: &[&FrontierPoint]) -> Table {
         ),
         vec![
             words("Setting"),
-            numbers("Quality kept"),
-            numbers("Saved"),
-            numbers("Quality"),
+            numbers(said(e, "Quality kept", "Judged quality kept")),
+            numbers(SAVED),
+            numbers(said(e, "Quality", "Judged quality")),
             numbers("Cost per request"),
         ],
     );
@@ -71,6 +75,7 @@ fn what_if_table(e: &Evaluation, points: &[&FrontierPoint]) -> Table {
         ]);
     }
     table.cap(WHAT_IF_ROWS_MAX);
+    claim_none(e, &mut table);
     // What is not proven is not shown large.
     if claimed(e) && table.rows.len() > 1 {
         let own = points
@@ -98,7 +103,11 @@ pub(super) fn mix(e: &Evaluation) -> Section {
             words("Arm"),
             numbers("Before"),
             numbers("After"),
-            numbers("Quality if it answered all"),
+            numbers(said(
+                e,
+                "Quality if it answered all",
+                "Judged quality if it answered all",
+            )),
             numbers("Cost if it answered all"),
         ],
     );

@@ -3,7 +3,7 @@
 use plimsoll_harness::{Confounding, EstimatorRow, Evaluation, Interval, OffPolicy};
 
 use super::{
-    caveat, change, claimed, interval_level, is_scenario, percent, quality, usd, whiskers,
+    caveat, change, claimed, interval_level, is_scenario, percent, quality, said, usd, whiskers,
 };
 use crate::chart::{Chart, Forest, ForestRow};
 use crate::document::{Block, Cell, Fact, Section, Table, Tone, numbers, words};
@@ -69,7 +69,11 @@ fn facts(e: &Evaluation, o: &OffPolicy) -> Vec<Fact> {
             format!("{}: {}", label(&o.chosen), sentence(&o.reason)),
         ),
         Fact::new(
-            "Quality of the log's own choices",
+            said(
+                e,
+                "Quality of the log's own choices",
+                "Judged quality of the log's own choices",
+            ),
             quality(o.logging.quality, line).full(),
         ),
         Fact::new(
@@ -81,7 +85,8 @@ fn facts(e: &Evaluation, o: &OffPolicy) -> Vec<Fact> {
         facts.push(Fact::new(
             "Whatever the unseen answers were",
             format!(
-                "quality lies between {} and {}: the policy's answer was seen on {} of requests",
+                "{} lies between {} and {}: the policy's answer was seen on {} of requests",
+                e.trust.score(),
                 bound(worst.quality[0], Unit::Quality, &[line]),
                 bound(worst.quality[1], Unit::Quality, &[line]),
                 format::percent(worst.observed_share)
@@ -106,7 +111,7 @@ fn estimator_table(e: &Evaluation, o: &OffPolicy) -> Table {
         vec![
             words("Estimator"),
             numbers("Saved"),
-            numbers("Quality"),
+            numbers(said(e, "Quality", "Judged quality")),
             numbers("Cost per request"),
             words("Remark"),
         ],
@@ -169,8 +174,12 @@ fn quality_forest(e: &Evaluation, o: &OffPolicy) -> Forest {
     let line = e.floor.quality;
     Forest {
         id: "quality-forest",
-        title: format!("Quality by estimator{}", caveat(e)),
-        description: words_for(o, "quality"),
+        title: format!(
+            "{} by estimator{}",
+            said(e, "Quality", "Judged quality"),
+            caveat(e)
+        ),
+        description: words_for(o, e.trust.score()),
         caption: caption(e),
         reference: line,
         reference_label: format!("the line {}", format::quality(line)),
@@ -222,8 +231,11 @@ fn sensitivity_model(e: &Evaluation, confounding: &Confounding, section: &mut Se
         |b| b.savings[0],
     ));
     section.say(undone_by(
-        "bring quality down to the line",
-        "quality could already be at the line or below it",
+        &format!("bring {} down to the line", e.trust.score()),
+        &format!(
+            "{} could already be at the line or below it",
+            e.trust.score()
+        ),
         confounding,
         confounding.gamma_margin,
         |b| b.margin[0],
@@ -237,7 +249,7 @@ fn sensitivity_model(e: &Evaluation, confounding: &Confounding, section: &mut Se
         vec![
             words("Γ"),
             numbers("Saved"),
-            numbers("Quality"),
+            numbers(said(e, "Quality", "Judged quality")),
             numbers("Margin to the line"),
         ],
     );

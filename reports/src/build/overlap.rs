@@ -2,7 +2,7 @@
 
 use plimsoll_harness::{ArmOverlap, BalanceRow, Evaluation, Interval, Trust, WeightSummary};
 
-use super::{interval_level, ratio, thousandths, whiskers};
+use super::{interval_level, ratio, said, thousandths, whiskers};
 use crate::chart::{Chart, Forest, ForestRow};
 use crate::document::{Block, Cell, Column, Fact, Section, Spark, Table, Tone, numbers, words};
 use crate::escape::{label, sentence};
@@ -330,8 +330,16 @@ fn missing(e: &Evaluation, section: &mut Section) {
             words("Arm"),
             numbers("Outcomes"),
             numbers("No label"),
-            numbers("Quality if all were 0"),
-            numbers("Quality if all were 1"),
+            numbers(said(
+                e,
+                "Quality if all were 0",
+                "Judged quality if all were 0",
+            )),
+            numbers(said(
+                e,
+                "Quality if all were 1",
+                "Judged quality if all were 1",
+            )),
         ],
     );
     let line = [e.floor.quality];

@@ -2,7 +2,10 @@
 
 use plimsoll_harness::{Evaluation, FrontierKind, FrontierPoint, Interval, Reference, Segment};
 
-use super::{caveat, change, headline, percent, quality, usd, whiskers};
+use super::{
+    SAVED, baseline, caveat, change, claim_none, correction, headline, is_against_production,
+    is_scenario, percent, quality, said, usd, whiskers,
+};
 use crate::chart::{Chart, Frontier, FrontierMark, Gauge};
 use crate::document::{
     Answer, Block, Cell, Column, Fact, Section, Side, Table, Tone, numbers, words,
@@ -16,12 +19,20 @@ const MIX_ARMS_MAX: usize = 4;
 const PROMPT_CHARS_MAX: usize = 2_000;
 
 pub(super) fn against_the_line(e: &Evaluation) -> Section {
-    let mut section = Section::new("quality", "Quality against the line");
+    let mut section = Section::new(
+        "quality",
+        said(
+            e,
+            "Quality against the line",
+            "Judged quality against the line",
+        ),
+    );
     let floor = &e.floor;
     section.push(Block::Chart(Chart::Gauge(Gauge {
-        title: "Quality against the line".to_owned(),
+        title: section.title.to_owned(),
         description: format!(
-            "Policy quality {} ({}), baseline {}, line {}.",
+            "Policy {} {} ({}), baseline {}, line {}.",
+            e.trust.score(),
             quality(e.policy.quality, floor.quality).full(),
             super::interval_level(e),
             format::quality(e.baseline.quality),
@@ -29,31 +40,33 @@ pub(super) fn against_the_line(e: &Evaluation) -> Section {
         ),
         caption: format!(
             "Hatched is what lies below the line. The ring is the policy with its {} interval; \
-             the bracket opens at {}, the least quality that its one-sided bound allows; the \
+             the bracket opens at {}, the least {} that its one-sided bound allows; the \
              triangle is the baseline.",
             super::interval_level(e),
             format::number(
                 floor.quality + floor.margin_low,
                 Unit::Quality,
                 &[floor.quality]
-            )
+            ),
+            e.trust.score()
         ),
         line: floor.quality,
         policy: e.policy.quality,
         baseline: e.baseline.quality,
-        baseline_label: label(&e.baseline.model),
+        baseline_label: baseline(e),
         proven_from: floor.quality + floor.margin_low,
     })));
     let origin = match (&floor.relative_to, floor.retain) {
         (Some(arm), Some(retain)) => {
             format!(
-                "{} of the quality of {}",
+                "{} of the {} of {}",
                 format::setting_percent(retain),
+                e.trust.score(),
                 label(arm)
             )
         }
         (Some(arm), None) => format!("relative to {}", label(arm)),
-        _ => "drawn as an absolute quality".to_owned(),
+        _ => format!("drawn as an absolute {}", e.trust.score()),
     };
     let level = format::setting_percent(floor.confidence);
     let margin = change(Interval {
@@ -89,11 +102,17 @@ fn rule_in_words(rule: &str) -> String {
 }
 
 pub(super) fn frontier(e: &Evaluation) -> Section {
-    let mut section = Section::new("frontier", "Cost and quality");
+    let mut section = Section::new(
+        "frontier",
+        said(e, "Cost and quality", "Cost and judged quality"),
+    );
     if e.frontier.is_empty() {
         section.push(Block::Notice(
             Tone::Neutral,
-            "The evaluation holds no cost–quality points.".to_owned(),
+            format!(
+                "The evaluation holds no points of cost and {}.",
+                e.trust.score()
+            ),
         ));
     } else {
         section.push(Block::Chart(Chart::Frontier(frontier_chart(e))));
@@ -107,10 +126,16 @@ pub(super) fn frontier(e: &Evaluation) -> Section {
 
 fn frontier_chart(e: &Evaluation) -> Frontier {
     Frontier {
-        title: "Cost–quality frontier".to_owned(),
+        title: said(
+            e,
+            "Cost–quality frontier",
+            "Frontier of cost and judged quality",
+        )
+        .to_owned(),
         description: format!(
-            "Mean cost per request against mean quality for {} arms, their hull, the policy at \
+            "Mean cost per request against mean {} for {} arms, their hull, the policy at \
              other floors, the oracle, and the policy as judged: {} at {} per request.",
+            e.trust.score(),
             e.frontier
                 .iter()
                 .filter(|p| p.kind == FrontierKind::Arm)
@@ -122,6 +147,7 @@ fn frontier_chart(e: &Evaluation) -> Frontier {
                   cheaper. The hull is what fixed random mixes of arms reach; a policy earns its \
                   keep above it."
             .to_owned(),
+        axis: said(e, "↑ mean quality", "↑ mean judged quality"),
         line: e.floor.quality,
         marks: e
             .frontier
@@ -149,9 +175,9 @@ fn references(e: &Evaluation) -> Table {
         format!("The policy and what else could have been done{}", caveat(e)),
         vec![
             words("Choice"),
-            numbers("Quality"),
+            numbers(said(e, "Quality", "Judged quality")),
             numbers("Cost per request"),
-            numbers("Saved"),
+            numbers(SAVED),
             Column {
                 page_only: true,
                 ..words("What it is")
@@ -177,7 +203,11 @@ fn references(e: &Evaluation) -> Table {
         )),
         Cell::new(format::usd(e.baseline.cost_usd)),
         Cell::new(format::percent(0.0)),
-        Cell::new(format!("{} answers everything", label(&e.baseline.model))),
+        Cell::new(if is_against_production(e) {
+            "what production did".to_owned()
+        } else {
+            format!("{} answers everything", label(&e.baseline.model))
+        }),
     ]);
     let r = &e.references;
     let named: [(&str, Option<&Reference>); 6] = [
@@ -202,6 +232,7 @@ fn references(e: &Evaluation) -> Table {
             Cell::new(about(reference)),
         ]);
     }
+    claim_none(e, &mut table);
     table
 }
 
@@ -248,9 +279,9 @@ fn arms(e: &Evaluation) -> Option<Table> {
         format!("Every arm answering everything, best first{}", caveat(e)),
         vec![
             words("Arm"),
-            numbers("Quality"),
+            numbers(said(e, "Quality", "Judged quality")),
             numbers("Cost per request"),
-            numbers("Saved"),
+            numbers(SAVED),
             words("On the hull"),
         ],
     );
@@ -269,6 +300,7 @@ fn arms(e: &Evaluation) -> Option<Table> {
     }
     table.cap(ARM_ROWS_MAX);
     table.folded = points.len() > 8;
+    claim_none(e, &mut table);
     Some(table)
 }
 
@@ -283,16 +315,18 @@ pub(super) fn segments(e: &Evaluation) -> Section {
         section.push(Block::Notice(
             Tone::Bad,
             format!(
-                "The line is shown to be broken in {} of {} segments, after Holm's correction.",
+                "The line is shown to be broken in {} of {} segments, after {}.",
                 format::count(broken as u64),
-                format::count(e.segments.len() as u64)
+                format::count(e.segments.len() as u64),
+                correction(e)
             ),
         ));
     } else {
         section.say(format!(
-            "In none of {} segments is the line shown to be broken, after Holm's correction. In a \
+            "In none of {} segments is the line shown to be broken, after {}. In a \
              small segment that says little: read the intervals.",
-            format::count(e.segments.len() as u64)
+            format::count(e.segments.len() as u64),
+            correction(e)
         ));
     }
     section.push(Block::Table(segment_table(e)));
@@ -303,16 +337,18 @@ fn segment_table(e: &Evaluation) -> Table {
     let mut table = Table::new(
         "segments-table",
         format!(
-            "Quality and savings by segment, broken and large ones first{}",
+            "{}{} by segment, broken and large ones first{}",
+            said(e, "Quality", "Judged quality"),
+            if is_scenario(e) { "" } else { " and savings" },
             caveat(e)
         ),
         vec![
             words("Segment"),
             numbers("Requests"),
-            numbers("Baseline quality"),
-            numbers("Policy quality"),
+            numbers(said(e, "Baseline quality", "Baseline's judged quality")),
+            numbers(said(e, "Policy quality", "Policy's judged quality")),
             numbers("Change"),
-            numbers("Saved"),
+            numbers(SAVED),
             words("Line"),
         ],
     );
@@ -353,6 +389,7 @@ fn segment_table(e: &Evaluation) -> Table {
         );
     }
     table.omitted = omitted;
+    claim_none(e, &mut table);
     table.legend = "Whiskers: the change with its interval; the dotted line is no change.";
     table
 }
@@ -364,8 +401,9 @@ pub(super) fn changed(e: &Evaluation) -> Option<Section> {
     let mut section = Section::detail("changed", "Changed answers");
     let text = e.changed.iter().any(|c| c.prompt.is_some());
     section.say(format!(
-        "The {} requests that change their arm and lose most quality, worst first{}.{}",
+        "The {} requests that change their arm and lose most {}, worst first{}.{}",
         e.changed.len(),
+        e.trust.score(),
         caveat(e),
         if text {
             ""
@@ -376,6 +414,7 @@ pub(super) fn changed(e: &Evaluation) -> Option<Section> {
     let signed = |v| format::number(v, Unit::Change, &[]);
     let answers = e.changed.iter().map(|c| Answer {
         request: label(&c.request_id),
+        score: e.trust.score(),
         task: c.task.as_deref().map(label),
         prompt: c.prompt.as_deref().map(|p| passage(p, PROMPT_CHARS_MAX)),
         before: Side {

@@ -64,7 +64,8 @@ fn chart(e: &Evaluation, rows: &[&SensitivityRow]) -> Tornado {
         ),
         caption: format!(
             "Each bar runs from the estimated savings to what they would be under one other \
-             choice. Filled: quality keeps to the line there; hatched: it falls below.{more}"
+             choice. Filled: {} keeps to the line there; hatched: it falls below.{more}",
+            e.trust.score()
         ),
         headline: e.savings.fraction.point,
         headline_label: format!("as judged {headline}"),

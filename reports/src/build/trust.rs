@@ -2,7 +2,7 @@
 
 use plimsoll_harness::{Evaluation, Gate};
 
-use super::{evidence_name, overlap};
+use super::{evidence_name, judges, overlap, said};
 use crate::chart::{Calibration, Chart};
 use crate::document::{Block, Cell, Column, Fact, Section, Table, Tone, numbers, words};
 use crate::escape::{finding, label, sentence};
@@ -11,7 +11,6 @@ use crate::format::{self, Unit};
 const ARM_ROWS_MAX: usize = 200;
 const WARNINGS_MAX: usize = 30;
 const GATE_ROWS_MAX: usize = 40;
-const JUDGES_MAX: usize = 10;
 
 fn evidence_in_words(e: &Evaluation) -> String {
     match evidence_name(e).as_str() {
@@ -70,10 +69,8 @@ pub(super) fn panel(e: &Evaluation) -> Section {
             ),
         ),
     ];
-    if !e.trust.judges.is_empty() {
-        let judges = e.trust.judges.iter().take(JUDGES_MAX);
-        let judges: Vec<String> = judges.map(|j| label(j)).collect();
-        facts.push(Fact::new("Scored by", judges.join(", ")));
+    if let Some(judges) = judges(e) {
+        facts.push(Fact::new("Scored by", judges));
     }
     if let Some(error) = d.calibration_error {
         facts.push(Fact::new("Calibration error", format::plain(error)));
@@ -178,11 +175,13 @@ fn calibration(e: &Evaluation, section: &mut Section) {
         return;
     }
     section.push(Block::Chart(Chart::Calibration(Calibration {
-        title: "Predicted and observed quality".to_owned(),
+        title: format!("Predicted and observed {}", e.trust.score()),
         description: format!(
-            "Observed against predicted quality in {} bins; on the diagonal a prediction is right.",
+            "Observed against predicted {} in {} bins; on the diagonal a prediction is right.",
+            e.trust.score(),
             bins.len()
         ),
+        axis: said(e, "predicted quality", "predicted judged quality"),
         bins: bins.clone(),
     })));
     let mut table = Table::new(

@@ -11,6 +11,8 @@ use super::canvas::{Anchor, Canvas, Dash, Ink, px};
 pub(crate) struct Calibration {
     pub(crate) title: String,
     pub(crate) description: String,
+    /// What is predicted.
+    pub(crate) axis: &'static str,
     pub(crate) bins: Vec<CalibrationBin>,
 }
 
@@ -64,7 +66,7 @@ impl Calibration {
             Dash::Dashed,
         );
         canvas.text(
-            "predicted quality",
+            self.axis,
             (i32::midpoint(left, right), bottom + 36),
             Ink::Muted,
             font,

@@ -13,6 +13,8 @@ pub(crate) struct Frontier {
     pub(crate) description: String,
     /// How to read it.
     pub(crate) caption: String,
+    /// What goes up.
+    pub(crate) axis: &'static str,
     pub(crate) line: f64,
     pub(crate) marks: Vec<FrontierMark>,
 }
@@ -211,7 +213,7 @@ impl Frontier {
         let about = "mean cost per request →";
         canvas.text(about, (right, bottom + 38), Ink::Muted, font, Anchor::End);
         canvas.text(
-            "↑ mean quality",
+            self.axis,
             (left - 36, bottom + 38),
             Ink::Muted,
             font,

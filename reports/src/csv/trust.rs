@@ -52,6 +52,10 @@ fn panel(sheet: &mut Sheet, t: &Trust) -> Result<(), ReportError> {
     let largest = t.largest_cluster_share;
     sheet.number("trust", "", "largest_cluster_share", largest)?;
     sheet.count("trust", "", "looks", t.looks)?;
+    if !t.judges.is_empty() {
+        // Names of columns stay; what they hold is said once.
+        sheet.text("trust", "", "quality_is", t.score())?;
+    }
     for judge in &t.judges {
         sheet.text("trust", "", "judge", judge)?;
     }

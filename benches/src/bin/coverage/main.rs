@@ -22,6 +22,7 @@ use plimsoll_harness::intervals::{
     hcope_lower, interval, lower_bound,
 };
 use plimsoll_harness::judge::Clusters;
+use plimsoll_harness::ope::{Estimator, Family, LoggedRow};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
@@ -41,7 +42,9 @@ const SESSION: usize = 5;
 const THIN_SHARE: f64 = 0.2;
 const BROKEN_SHARE: f64 = 0.15;
 const CONFIDENCE: f64 = 0.95;
-const RESAMPLES: usize = 400;
+/// A percentile of B resamples lies about 1/B too far inside: half a point of coverage for the
+/// bootstraps that are compared, a fifth for the chosen one.
+const RESAMPLES: [usize; 2] = [400, 1000];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Overlap {
@@ -69,8 +72,13 @@ struct Draw {
     baseline: Vec<f64>,
     agreement: Vec<f64>,
     logged: Vec<usize>,
+    /// Of the logged arm.
+    propensity: Vec<f64>,
     predicted: Array2<f64>,
+    predicted_cost: Array2<f64>,
     target: Array2<f64>,
+    /// The baseline as a policy.
+    always: Array2<f64>,
     propensities: Array2<f64>,
     clusters: Option<Clusters>,
     /// What the target policy would have earned and paid, and what the baseline would have paid.
@@ -258,8 +266,12 @@ fn draw(cell: Cell, key: u64) -> Draw {
         baseline: Vec::with_capacity(n),
         agreement: Vec::with_capacity(n),
         logged: Vec::with_capacity(n),
+        propensity: Vec::with_capacity(n),
         predicted: Array2::zeros((n, ARMS)),
+        // The mean of lengths is 1/4; they cannot be told beforehand.
+        predicted_cost: Array2::from_shape_fn((n, ARMS), |(_, arm)| 0.25 * PRICE[arm]),
         target: Array2::zeros((n, ARMS)),
+        always: Array2::from_shape_fn((n, ARMS), |(_, arm)| f64::from(u8::from(arm == BASELINE))),
         propensities: Array2::zeros((n, ARMS)),
         clusters: cell.clustered.then(|| Clusters {
             of: (0..n).map(|i| i / SESSION).collect(),
@@ -298,6 +310,7 @@ fn draw(cell: Cell, key: u64) -> Draw {
             })
             .unwrap_or(if target == BASELINE { 0 } else { BASELINE });
         draw.logged.push(arm);
+        draw.propensity.push(p[arm]);
         draw.rewards
             .push(reward(cell.binary, QUALITY[kind][arm], u));
         draw.costs.push(PRICE[arm] * long);
@@ -347,17 +360,21 @@ impl Draw {
         }
     }
 
-    /// Σ_a π q̂ + ŵ (r − q̂) of every row.
-    fn robust_terms(&self, shrink: impl Fn(f64) -> f64) -> Vec<f64> {
-        (0..self.rewards.len())
-            .map(|i| {
-                let direct: f64 = (0..ARMS)
-                    .map(|arm| self.target[[i, arm]] * self.predicted[[i, arm]])
-                    .sum();
-                let residual = self.rewards[i] - self.predicted[[i, self.logged[i]]];
-                direct + shrink(self.policy[i]) * residual
-            })
-            .collect()
+    /// What estimators see of every request, under a target policy of shape (n, arms).
+    fn rows(
+        &self,
+        target: &Array2<f64>,
+        outcomes: &[f64],
+        predicted: &Array2<f64>,
+    ) -> Vec<LoggedRow> {
+        let row = |i: usize| {
+            let (target, predicted) = (target.row(i), predicted.row(i));
+            let target = target.to_slice().expect("rows are contiguous");
+            let predicted = predicted.to_slice().expect("rows are contiguous");
+            let (arm, p) = (self.logged[i], self.propensity[i]);
+            LoggedRow::of(target, predicted, arm, p, outcomes[i]).expect("simulated rows are sound")
+        };
+        (0..outcomes.len()).map(row).collect()
     }
 
     /// (a, b) of every cluster.
@@ -380,15 +397,20 @@ fn student(pairs: &[(f64, f64)]) -> Option<(f64, f64)> {
     Some((interval.low, interval.high))
 }
 
-fn resampled(pairs: &[(f64, f64)], bootstrap: Bootstrap) -> Option<(f64, f64)> {
-    let point = Robust::ratio(pairs)?.point;
-    let columns = Array2::from_shape_fn((pairs.len(), 2), |(i, j)| {
-        if j == 0 { pairs[i].0 } else { pairs[i].1 }
+/// Percentile intervals of two ratios over the same clusters, resampled together.
+fn resampled(ratios: [&[(f64, f64)]; 2], bootstrap: Bootstrap) -> [Option<(f64, f64)>; 2] {
+    let columns = Array2::from_shape_fn((ratios[0].len(), 4), |(i, j)| {
+        let (above, below) = ratios[j / 2][i];
+        if j % 2 == 0 { above } else { below }
     });
     let draws = bootstrap.sums(columns.view());
-    let ratios = draws.outer_iter().map(|row| row[0] / row[1]).collect();
-    let interval = percentile_interval(point, ratios, CONFIDENCE);
-    Some((interval.low, interval.high))
+    [0, 1].map(|which| {
+        let point = Robust::ratio(ratios[which])?.point;
+        let values = draws.outer_iter();
+        let values = values.map(|row| row[2 * which] / row[2 * which + 1]);
+        let interval = percentile_interval(point, values.collect(), CONFIDENCE);
+        Some((interval.low, interval.high))
+    })
 }
 
 fn above(low: Option<f64>) -> Option<(f64, f64)> {
@@ -397,17 +419,21 @@ fn above(low: Option<f64>) -> Option<(f64, f64)> {
 
 /// Every method on one draw, in a fixed order.
 fn measure(cell: Cell, draw: &Draw, key: u64) -> Vec<Measured> {
-    let bootstrap = Bootstrap {
-        resamples: RESAMPLES,
+    let [bootstrap, chosen_bootstrap] = RESAMPLES.map(|resamples| Bootstrap {
+        resamples,
         seed: key,
-    };
+    });
     let mut list = List {
         measured: Vec::new(),
         bootstrap,
+        chosen_bootstrap,
     };
     value(cell, draw, &mut list);
     margin(draw, &mut list);
-    savings(draw, &mut list);
+    // Costs do not depend on rewards: another cell's would be the same numbers again.
+    if cell.binary {
+        savings(draw, &mut list);
+    }
     // What was never logged does not concern full information.
     if cell.overlap == Overlap::Good {
         full(cell, draw, &mut list);
@@ -418,6 +444,7 @@ fn measure(cell: Cell, draw: &Draw, key: u64) -> Vec<Measured> {
 struct List {
     measured: Vec<Measured>,
     bootstrap: Bootstrap,
+    chosen_bootstrap: Bootstrap,
 }
 
 impl List {
@@ -444,7 +471,7 @@ impl List {
                 purpose,
                 confidence: CONFIDENCE,
                 looked_before,
-                bootstrap: self.bootstrap,
+                bootstrap: self.chosen_bootstrap,
             };
             let described = interval(sample, &question(Purpose::Description));
             let claimed = lower_bound(sample, &question(Purpose::Claim));
@@ -474,28 +501,32 @@ fn value(cell: Cell, draw: &Draw, list: &mut List) {
     let truth = values().0;
     let (two, one) = ("value", "value lower");
     let alpha = 1.0 - CONFIDENCE;
-    let weighted = |i: usize| draw.policy[i] * draw.rewards[i];
-    let ips = draw.pairs(|i| (weighted(i), 1.0));
-    let snips = draw.pairs(|i| (weighted(i), draw.policy[i]));
-    let dr = draw.robust_terms(|w| w);
-    let dr_pairs = draw.pairs(|i| (dr[i], 1.0));
-    let switch = draw.robust_terms(|w| if w <= 10.0 { w } else { 0.0 });
+    let rows = draw.rows(&draw.target, &draw.rewards, &draw.predicted);
+    let at = |family: Family, setting| family.at(setting).expect("a sound setting");
+    let of = |estimator: Estimator| direct(estimator, &rows);
+    let means = |terms: &[f64]| draw.pairs(|i| (terms[i], 1.0));
+    let ips = means(&of(Estimator::Ips));
+    let snips = draw.pairs(|i| {
+        let terms = Estimator::Snips.terms(&rows[i]);
+        (terms.numerator, terms.denominator)
+    });
+    let dr = of(Estimator::Dr);
+    let dr_pairs = means(&dr);
+    let switch = means(&of(at(Family::SwitchDr, 10.0)));
     // λ such that weights up to 10 are hardly touched.
-    let shrunk = draw.robust_terms(|w| 100.0 * w / (w * w + 100.0));
+    let shrunk = means(&of(at(Family::Dros, 100.0)));
     list.add(two, truth, "IPS t", student(&ips));
     list.add(two, truth, "SNIPS t", student(&snips));
     list.add(two, truth, "DR t", student(&dr_pairs));
-    let pairs = draw.pairs(|i| (switch[i], 1.0));
-    list.add(two, truth, "Switch-DR(10) t", student(&pairs));
-    let pairs = draw.pairs(|i| (shrunk[i], 1.0));
-    list.add(two, truth, "DRos(100) t", student(&pairs));
+    list.add(two, truth, "Switch-DR(10) t", student(&switch));
+    list.add(two, truth, "DRos(100) t", student(&shrunk));
     if cell.clustered {
         let rows: Vec<(f64, f64)> = dr.iter().map(|x| (*x, 1.0)).collect();
         list.add(two, truth, "DR t ignoring sessions", student(&rows));
     }
-    let bootstrap = list.bootstrap;
-    list.add(two, truth, "SNIPS bootstrap", resampled(&snips, bootstrap));
-    list.add(two, truth, "DR bootstrap", resampled(&dr_pairs, bootstrap));
+    let [of_snips, of_dr] = resampled([&snips, &dr_pairs], list.bootstrap);
+    list.add(two, truth, "SNIPS bootstrap", of_snips);
+    list.add(two, truth, "DR bootstrap", of_dr);
     let two_sided = |rewards: WeightedRewards<'_>, looks| {
         let low = rewards.value_lower(alpha / 2.0, looks)?;
         Some((low, rewards.value_upper(alpha / 2.0, looks)?))
@@ -542,6 +573,11 @@ fn value(cell: Cell, draw: &Draw, list: &mut List) {
     list.automatic([two, one], truth, &sample);
 }
 
+/// Terms of an estimator that is a mean.
+fn direct(estimator: Estimator, rows: &[LoggedRow]) -> Vec<f64> {
+    rows.iter().map(|row| estimator.terms(row).direct).collect()
+}
+
 #[expect(clippy::cast_precision_loss, reason = "small")]
 fn unit(n: usize) -> f64 {
     n as f64
@@ -574,17 +610,18 @@ fn margin(draw: &Draw, list: &mut List) {
 fn savings(draw: &Draw, list: &mut List) {
     let truth = cost_ratio();
     let two = "cost ratio";
-    let pairs = draw.pairs(|i| {
-        let cost = draw.costs[i];
-        (draw.policy[i] * cost, draw.baseline[i] * cost)
-    });
-    list.add(two, truth, "IPS t", student(&pairs));
-    list.add(
-        two,
-        truth,
-        "IPS bootstrap",
-        resampled(&pairs, list.bootstrap),
-    );
+    let policy = draw.rows(&draw.target, &draw.costs, &draw.predicted_cost);
+    let baseline = draw.rows(&draw.always, &draw.costs, &draw.predicted_cost);
+    let terms = |estimator| [direct(estimator, &policy), direct(estimator, &baseline)];
+    let pairs = |terms: &[Vec<f64>; 2]| draw.pairs(|i| (terms[0][i], terms[1][i]));
+    let ips = pairs(&terms(Estimator::Ips));
+    let robust = terms(Estimator::Dr);
+    let dr = pairs(&robust);
+    list.add(two, truth, "IPS t", student(&ips));
+    let [of_ips, of_dr] = resampled([&ips, &dr], list.bootstrap);
+    list.add(two, truth, "IPS bootstrap", of_ips);
+    list.add(two, truth, "DR t", student(&dr));
+    list.add(two, truth, "DR bootstrap", of_dr);
     let costs = WeightedRewards {
         rewards: &draw.costs,
         ..draw.weighted()
@@ -596,7 +633,11 @@ fn savings(draw: &Draw, list: &mut List) {
         "ratio betting",
         costs.ratio(5.0, tail, Looks::Once),
     );
-    list.automatic([two, "cost ratio lower"], truth, &Sample::ValueRatio(costs));
+    let sample = Sample::ValueRatio {
+        rewards: costs,
+        terms: Some([&robust[0], &robust[1]]),
+    };
+    list.automatic([two, "cost ratio lower"], truth, &sample);
 }
 
 /// Full information: the target's outcomes are known of every request.
@@ -611,7 +652,9 @@ fn full(cell: Cell, draw: &Draw, list: &mut List) {
         .map(|(sum, size)| (sum / size).min(1.0))
         .collect();
     list.add(two, truth, "t", student(&pairs));
-    list.add(two, truth, "bootstrap", resampled(&pairs, list.bootstrap));
+    let costs = draw.pairs(|i| (draw.full_cost[i], draw.full_baseline_cost[i]));
+    let [of_quality, of_costs] = resampled([&pairs, &costs], list.bootstrap);
+    list.add(two, truth, "bootstrap", of_quality);
     let two_sided = |looks| {
         let low = betting_lower(&means, None, alpha / 2.0, looks)?;
         Some((low, betting_upper(&means, None, alpha / 2.0, looks)?))
@@ -643,12 +686,14 @@ fn full(cell: Cell, draw: &Draw, list: &mut List) {
         clusters: draw.clusters.as_ref(),
     };
     list.automatic([two, one], truth, &sample);
+    if !cell.binary {
+        return;
+    }
 
     let truth = cost_ratio();
     let two = "full cost ratio";
-    let pairs = draw.pairs(|i| (draw.full_cost[i], draw.full_baseline_cost[i]));
-    list.add(two, truth, "t", student(&pairs));
-    list.add(two, truth, "bootstrap", resampled(&pairs, list.bootstrap));
+    list.add(two, truth, "t", student(&costs));
+    list.add(two, truth, "bootstrap", of_costs);
     let costs = PairedCosts {
         policy: &draw.full_cost,
         baseline: &draw.full_baseline_cost,
