@@ -468,7 +468,7 @@ impl Predictor {
                 }
             }
         }
-        self.outcomes[arm] += 1;
+        self.outcomes[arm] = self.outcomes[arm].saturating_add(1);
         Ok(())
     }
 

@@ -224,6 +224,7 @@ fn predictor(of: Result<PredictorBandit, PolicyError>) -> Result<PredictorOrMean
     of.map(|_| PredictorOrMean)
 }
 
+#[expect(clippy::float_cmp, reason = "shares of ties are exact")]
 #[test]
 fn e03_ties_share_evenly_and_no_arm_is_an_error() {
     let context = &contexts(1, 4, 3)[0];
@@ -281,6 +282,7 @@ fn e03_ties_share_evenly_and_no_arm_is_an_error() {
 }
 
 /// With costs an arm without a price is not chosen, and the cheaper of equal arms is preferred.
+#[expect(clippy::float_cmp, reason = "shares of ties are exact")]
 #[test]
 fn costs_count_where_they_are_weighed() {
     let context = &contexts(1, 4, 3)[0];
