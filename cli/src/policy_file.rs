@@ -40,7 +40,12 @@ const KEYS: &[Key] = &[
     key("objective", Kind::Table),
     key(
         "objective.rule",
-        Kind::Choice(&["average-floor", "per-request-floor"]),
+        Kind::Choice(&[
+            "average-floor",
+            "per-request-floor",
+            "non-inferiority",
+            "budget",
+        ]),
     ),
     key("objective.quality", Kind::Number),
     key("objective.relative_to", Kind::Text),
@@ -48,6 +53,8 @@ const KEYS: &[Key] = &[
     key("objective.confidence", Kind::Number),
     key("objective.aim", Kind::Choice(&["savings", "proof"])),
     key("objective.delta", Kind::Number),
+    key("objective.margin", Kind::Number),
+    key("objective.budget_usd", Kind::Number),
     key("predictor", Kind::Table),
     key(
         "predictor.kind",

@@ -260,6 +260,28 @@ impl CostPredictor {
         }
     }
 
+    /// Adds arm K: its prices, and what all arms have taught about token counts; it is unpriced
+    /// until a cost is recorded when it has no prices.
+    pub fn add_arm(&mut self, spec: &ArmSpec) {
+        let arm = self.fit_arm(spec, &[]);
+        self.arms.push(arm);
+    }
+
+    /// Tokens the request is expected to send to the arm; `None`: no such arm.
+    #[must_use]
+    pub fn input_tokens(&self, context: &Context, arm: usize) -> Option<f64> {
+        let arm = self.arms.get(arm)?;
+        Some(context.input_tokens.map_or(arm.input_tokens, math::count))
+    }
+
+    /// Price of an input token as it is now; `None`: costs are recorded, not computed.
+    pub(crate) fn input_price(&self, arm: usize) -> Option<Price> {
+        match self.arms.get(arm)?.source {
+            Source::Tokens { input, .. } => Some(input),
+            _ => None,
+        }
+    }
+
     /// Multiplies what an arm charges by `factor`, a finite number above 0; others are ignored.
     ///
     /// Of prices, the rounding is to whole pico-dollars per token.

@@ -23,6 +23,9 @@ pub struct Decision {
     pub reason: Reason,
     /// Outcomes the router had learned when it decided: names the state that made the propensity.
     pub epoch: u64,
+    /// Whether the arm is marked down and answers because every arm that could is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marked_down: bool,
 }
 
 /// Why an arm was chosen; its `Display` is one sentence.
@@ -59,6 +62,31 @@ pub enum Reason {
     Anchored {
         /// That share.
         share: f64,
+    },
+    /// Non-inferiority: the cheapest arm that is sure enough not to be worse by more than a margin.
+    NotInferior {
+        /// The arm compared with.
+        reference: ArmId,
+        /// Quality that may be given away.
+        margin: f64,
+        /// Probability that no more is given away.
+        probability: f64,
+        /// What is saved, if anything is.
+        saving: Option<Saving>,
+    },
+    /// Budget: the best trade of quality against cost at the current pace of spending.
+    WithinBudget {
+        /// Price of relative cost in quality.
+        lambda: f64,
+        /// Expected quality.
+        quality: f64,
+        /// What is saved, if anything is.
+        saving: Option<Saving>,
+    },
+    /// Budget: nothing left pays for any arm, so the cheapest answers.
+    OverBudget {
+        /// What is left, in US dollars.
+        bucket_usd: f64,
     },
     /// Tried in order to learn, within the share allowed.
     Explored {
@@ -127,6 +155,39 @@ impl fmt::Display for Reason {
                     .as_ref()
                     .map_or(Ok(()), |saving| write!(f, "; {saving}"))
             }
+            Self::NotInferior {
+                reference,
+                margin,
+                probability,
+                saving,
+            } => {
+                write!(
+                    f,
+                    "cheapest arm that is not worse than {reference} by more than {margin:.3}, with \
+                     probability {probability:.3}"
+                )?;
+                saving
+                    .as_ref()
+                    .map_or(Ok(()), |saving| write!(f, "; {saving}"))
+            }
+            Self::WithinBudget {
+                lambda,
+                quality,
+                saving,
+            } => {
+                write!(
+                    f,
+                    "best quality for the budget at lambda {lambda:.4}: expected quality {quality:.3}"
+                )?;
+                saving
+                    .as_ref()
+                    .map_or(Ok(()), |saving| write!(f, "; {saving}"))
+            }
+            Self::OverBudget { bucket_usd } => write!(
+                f,
+                "over budget: {bucket_usd:.6} USD are left and pay for no arm, so the cheapest \
+                 answers"
+            ),
             Self::Explored {
                 instead_of,
                 probability,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::arm::ArmSpec;
+use crate::arms_in_service::ArmBelief;
 use crate::context::Context;
 use crate::feedback::Feedback;
 use crate::money::Usd;
@@ -37,6 +38,20 @@ pub enum Event {
     ArmChanged {
         /// The arm as it is now.
         spec: ArmSpec,
+    },
+    /// An arm is added, as the last one.
+    ArmAdded {
+        /// The arm.
+        spec: ArmSpec,
+        /// What is believed of it.
+        belief: ArmBelief,
+    },
+    /// An arm is marked down, or up again.
+    ArmMarkedDown {
+        /// The arm.
+        arm: ArmId,
+        /// Event time from which it is back, in milliseconds; `None`: it is back now.
+        until_ms: Option<i64>,
     },
 }
 
@@ -122,6 +137,8 @@ impl Router {
             Event::Reported(_) => Err(FeedbackError::NoOpenDecisions),
             Event::ArmArchived { arm, archived } => self.set_archived(arm, *archived),
             Event::ArmChanged { spec } => self.set_arm(spec.clone()),
+            Event::ArmAdded { spec, belief } => self.add_arm(spec.clone(), belief),
+            Event::ArmMarkedDown { arm, until_ms } => self.mark_down(arm, *until_ms),
         }
     }
 }

@@ -58,6 +58,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 mod arm;
+mod arms_in_service;
 mod calibration;
 mod config;
 mod context;
@@ -69,7 +70,9 @@ mod event;
 mod exploration;
 mod features;
 mod feedback;
+mod inverse_factor;
 mod journal;
+mod ledger;
 mod linalg;
 mod live;
 mod math;
@@ -83,12 +86,14 @@ mod router;
 mod router_error;
 mod rule;
 mod sealed;
+mod session;
 mod shared;
 mod snapshot;
 mod sync;
 mod units;
 
 pub use arm::ArmSpec;
+pub use arms_in_service::{ArmBelief, PRIOR_STRENGTH_NEW_ARM};
 pub use calibration::{
     Calibration, CalibrationError, CalibrationKind, CalibrationRow, ISOTONIC_SLOPE,
 };
@@ -113,16 +118,22 @@ pub use journal::{
     Batch, FRAME_MAX, JOURNAL_MAGIC, JOURNAL_VERSION, JournalEnd, JournalError, JournalHeader,
     JournalReader, JournalWriter,
 };
+pub use ledger::{
+    Account, Cap, Denied, HOLD_MS, Ledger, LedgerError, Overrun, Reservation, Scope, ScopeKind,
+    Settlement,
+};
 pub use live::{
     Applied, Counts, LIVE_MAGIC, LIVE_VERSION, Live, OPEN_MAX, OpenDecision, OpenLimits, TTL_MS,
 };
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
     ArmPrior, BetaThompson, COST_SCALE, COST_WEIGHT, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON,
-    EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GaussianThompson, KL_UCB_C, KlUcb,
-    KnnBandit, LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, Outcome, Policy,
-    PolicyError, PredictorBandit, PredictorRule, Random, Request, Reward, RuleParts, RulePolicy,
-    SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, decode_state, encode_state,
+    EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS,
+    GaussianThompson, KL_UCB_C, KlUcb, KnnBandit, LIN_UCB_ALPHA, LINEAR_RIDGE, LinUcb,
+    LinearConfig, LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, Outcome,
+    Policy, PolicyError, PredictorBandit, PredictorRule, Random, Request, Reward, RuleParts,
+    RulePolicy, SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, decode_state,
+    encode_state,
 };
 pub use predictor::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
@@ -135,8 +146,11 @@ pub use recovery::{
 pub use router::{Call, Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
-    ArmScore, AverageFloor, LAMBDA_MAX, LambdaControl, PerRequestFloor, Rule, RuleError,
+    ArmScore, AverageFloor, BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX,
+    BUDGET_NEWEST, BUDGET_STEP, Budget, LAMBDA_MAX, LAMBDA_NEWEST, LAMBDA_STEP, LambdaControl,
+    NonInferiority, PerRequestFloor, Rule, RuleError,
 };
+pub use session::{CACHE_TTL_MS, SessionState};
 pub use shared::{
     Applications, LearnError, Learned, QUEUE_MAX, REFUSALS_MAX, SharedError, SharedRouter,
 };

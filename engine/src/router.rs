@@ -12,7 +12,8 @@ use crate::event::Decided;
 use crate::exploration::Exploration;
 use crate::features::{FeatureMap, RawContext};
 use crate::feedback::Feedback;
-use crate::money::Usd;
+use crate::math;
+use crate::money::{Price, Usd};
 use crate::policy::{
     Drawn, Estimate, Outcome, Policy, PolicyError, Request, RuleParts, RulePolicy, Workspace,
 };
@@ -20,6 +21,7 @@ use crate::predictor::Predictor;
 use crate::random::unit_interval_of;
 use crate::router_error::{DecideError, FeedbackError, RouterError};
 use crate::rule::{ArmScore, LambdaControl, Rule};
+use crate::session::SessionState;
 use crate::units::{ArmId, Propensity, Seed};
 
 /// What a router is made of. [`Router::new`] checks that the parts fit together.
@@ -59,6 +61,8 @@ pub struct Router {
     pub(crate) policy: Box<dyn Policy>,
     /// Outcomes learned.
     pub(crate) epoch: u64,
+    /// Event time from which each arm is back, shape (K); `None`: it is not marked down.
+    pub(crate) down_until_ms: Vec<Option<i64>>,
 }
 
 /// One request to decide, with what this request alone asks for.
@@ -70,10 +74,21 @@ pub struct Call<'a> {
     pub key: &'a str,
     /// The seed.
     pub seed: Seed,
-    /// Quality floor for this request in place of the policy's; `None`: the policy's.
+    /// Quality floor for this request, in [0, 1]; `None`: the policy's own promise alone.
+    ///
+    /// It replaces the floor of a per-request floor. Under the other rules that rank, it comes on
+    /// top of the rule: non-inferiority asks for it with probability 1 − δ, average floor and
+    /// budget of the expected quality. Where no arm reaches it, the arm of highest expected quality
+    /// answers, flagged infeasible. Policies that hold no floor
+    /// ([`Policy::heeds_floor`](crate::Policy::heeds_floor)) refuse the request.
     pub floor: Option<f64>,
     /// Most that the request may be expected to cost, in US dollars; `None`: any.
     pub cost_max_usd: Option<f64>,
+    /// Event time of the request in milliseconds; `None`: no arm's mark of being down runs out,
+    /// and no prompt cache is warm.
+    pub at_ms: Option<i64>,
+    /// What the session's last answer left warm; `None`: nothing.
+    pub session: Option<&'a SessionState>,
 }
 
 /// What was known of a decision when its outcome is learned.
@@ -106,7 +121,20 @@ impl<'a> Call<'a> {
             seed,
             floor: None,
             cost_max_usd: None,
+            at_ms: None,
+            session: None,
         }
+    }
+
+    fn check(&self) -> Result<(), DecideError> {
+        let within = |value: Option<f64>, most: f64, name, allowed| match value {
+            Some(got) if !(0.0..=most).contains(&got) => {
+                Err(DecideError::Override { name, got, allowed })
+            }
+            _ => Ok(()),
+        };
+        within(self.floor, 1.0, "floor", "[0, 1]")?;
+        within(self.cost_max_usd, f64::MAX, "cost_max_usd", "[0, ∞)")
     }
 }
 
@@ -152,6 +180,7 @@ impl Router {
     ) -> Result<Self, RouterError> {
         let router = Self {
             names: names(&arms)?,
+            down_until_ms: vec![None; arms.len()],
             arms,
             features: features.map(Arc::new),
             cost,
@@ -196,6 +225,7 @@ impl Router {
     /// Whether a restored router can be used without running out of bounds.
     pub(crate) fn is_sound(&self) -> bool {
         self.check().is_ok()
+            && self.down_until_ms.len() == self.arms.len()
             && self.cost.is_sound(self.arms.len())
             && self.features.as_deref().is_none_or(FeatureMap::is_sound)
     }
@@ -284,6 +314,7 @@ impl Router {
             expected_quality: quality.map(|quality| quality.mean),
             reason: self.policy.reason(&request, &self.names, drawn),
             epoch: choice.epoch,
+            marked_down: self.is_down(choice.arm, call.at_ms),
         }
     }
 
@@ -317,6 +348,7 @@ impl Router {
     /// Eligibility, expected costs and probabilities of one request, into `work`.
     fn spread(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
         self.survey(call, work)?;
+        self.heed_marks(call, &mut work.eligible);
         let mut probabilities = std::mem::take(&mut work.probabilities);
         let (eligible, costs) = (
             std::mem::take(&mut work.eligible),
@@ -334,21 +366,83 @@ impl Router {
     fn survey(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
         let context = call.context;
         context.validate()?;
+        call.check()?;
+        if call.floor.is_some() && !self.policy.heeds_floor() {
+            let policy = self.policy.name().to_owned();
+            return Err(DecideError::FloorNotHeld { policy });
+        }
         self.cost.expected_all(context, &mut work.costs);
-        work.eligible.clear();
-        let most = call.cost_max_usd;
-        let may = |(arm, cost): (&ArmSpec, &Option<f64>)| {
-            let affordable = most.is_none_or(|most| cost.is_some_and(|cost| cost <= most));
-            affordable && arm.may_answer(context)
+        self.price_session(call, &mut work.costs);
+        let affordable = |cost: &Option<f64>| {
+            let most = call.cost_max_usd;
+            most.is_none_or(|most| cost.is_some_and(|cost| cost <= most))
         };
+        let may =
+            |(arm, cost): (&ArmSpec, &Option<f64>)| affordable(cost) && arm.may_answer(context);
+        work.eligible.clear();
         work.eligible
             .extend(self.arms.iter().zip(&work.costs).map(may));
-        if work.eligible.contains(&true) {
-            Ok(())
+        if !work.eligible.contains(&true) {
+            return Err(self.nobody(call, &work.costs));
+        }
+        Ok(())
+    }
+
+    /// Rules out arms that are marked down, unless no arm is left then.
+    fn heed_marks(&self, call: &Call<'_>, eligible: &mut [bool]) {
+        let up = |arm: usize| !self.is_down(arm, call.at_ms);
+        if (0..eligible.len()).any(|arm| eligible[arm] && up(arm)) {
+            for (arm, eligible) in eligible.iter_mut().enumerate() {
+                *eligible &= up(arm);
+            }
+        }
+    }
+
+    /// Takes what a warm prompt cache saves off its arm's expected cost.
+    fn price_session(&self, call: &Call<'_>, costs: &mut [Option<f64>]) {
+        let Some(session) = call.session else { return };
+        let Some(arm) = self.names.iter().position(|name| *name == session.arm) else {
+            return;
+        };
+        let spec = &self.arms[arm];
+        let (Some(price), Some(discount)) = (
+            self.cost.input_price(arm),
+            session.discount(spec, call.at_ms),
+        ) else {
+            return;
+        };
+        let tokens = self.cost.input_tokens(call.context, arm).unwrap_or(0.0);
+        let cached = math::count(session.cached_tokens).min(tokens);
+        // Scaled costs scale the discount too.
+        let listed = spec.input.map_or(0, Price::pico_per_token);
+        let scale = if listed == price.pico_per_token() {
+            1.0
         } else {
-            Err(DecideError::NoEligibleArm {
+            math::count(price.pico_per_token()) / math::count(listed)
+        };
+        let saved = math::count(discount.pico_per_token()) * scale * 1e-12 * cached;
+        if let Some(cost) = &mut costs[arm] {
+            *cost = (*cost - saved).max(0.0);
+        }
+    }
+
+    /// Why nobody may answer: the cap alone, or what the arms can do.
+    fn nobody(&self, call: &Call<'_>, costs: &[Option<f64>]) -> DecideError {
+        let able = |arm: &&ArmSpec| arm.may_answer(call.context);
+        let arms = self.arms.iter().filter(able).count();
+        match call.cost_max_usd {
+            Some(cost_max_usd) if arms > 0 => {
+                let priced = self.arms.iter().zip(costs).filter(|(arm, _)| able(arm));
+                let cheapest = priced.filter_map(|(_, cost)| *cost).reduce(f64::min);
+                DecideError::OverCostMax {
+                    cost_max_usd,
+                    cheapest_usd: cheapest,
+                    arms,
+                }
+            }
+            _ => DecideError::NoEligibleArm {
                 arms: self.arms.len(),
-            })
+            },
         }
     }
 
@@ -550,6 +644,7 @@ impl Clone for Router {
             cost: self.cost.clone(),
             policy: self.policy.fork(),
             epoch: self.epoch,
+            down_until_ms: self.down_until_ms.clone(),
         }
     }
 }

@@ -48,6 +48,35 @@ pub enum DecideError {
         /// Arms of the router.
         arms: usize,
     },
+    /// The request's own cap on cost rules out every arm that could answer.
+    #[error(
+        "none of {arms} arms that may answer is expected to cost at most {cost_max_usd} USD{}",
+        cheapest(*cheapest_usd)
+    )]
+    OverCostMax {
+        /// The cap.
+        cost_max_usd: f64,
+        /// Least expected cost of those arms; `None`: they are unpriced.
+        cheapest_usd: Option<f64>,
+        /// Arms that could answer.
+        arms: usize,
+    },
+    /// The policy holds no floor, and the request asks for one.
+    #[error("policy `{policy}` cannot hold a quality floor for one request")]
+    FloorNotHeld {
+        /// Name of the policy.
+        policy: String,
+    },
+    /// Something that this request alone asks for is out of range.
+    #[error("the request's `{name}` must be in {allowed}, got {got}")]
+    Override {
+        /// What.
+        name: &'static str,
+        /// The value as given.
+        got: f64,
+        /// What is allowed.
+        allowed: &'static str,
+    },
     /// The context cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -78,6 +107,13 @@ pub enum FeedbackError {
     /// The cost predictor cannot learn it.
     #[error(transparent)]
     Cost(#[from] CostError),
+}
+
+fn cheapest(usd: Option<f64>) -> String {
+    usd.map_or_else(
+        || "; they are unpriced".to_owned(),
+        |usd| format!("; the cheapest is expected to cost {usd}"),
+    )
 }
 
 impl RouterError {
@@ -112,6 +148,9 @@ impl DecideError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoEligibleArm { .. } => "P0115",
+            Self::OverCostMax { .. } => "P0190",
+            Self::FloorNotHeld { .. } => "P0191",
+            Self::Override { .. } => "P0192",
             Self::Context(error) => error.code(),
             Self::Policy(error) => error.code(),
         }
@@ -124,6 +163,9 @@ impl DecideError {
             Self::NoEligibleArm { .. } => {
                 "relax the request's requirements, or add an arm that meets them"
             }
+            Self::OverCostMax { .. } => "raise the request's `cost_max_usd`, or add a cheaper arm",
+            Self::FloorNotHeld { .. } => "leave the floor out, or use a rule that predicts quality",
+            Self::Override { .. } => "choose a value in the allowed range, or leave it out",
             Self::Context(error) => error.help(),
             Self::Policy(error) => error.help(),
         }

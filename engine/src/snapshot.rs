@@ -173,6 +173,11 @@ impl Router {
             policy: self.policy.name(),
             state: &self.policy.state(),
             epoch: self.epoch,
+            down_until_ms: if self.down_until_ms.iter().any(Option::is_some) {
+                &self.down_until_ms
+            } else {
+                &[]
+            },
         };
         let mut payload = Vec::new();
         ciborium::into_writer(&record, &mut payload).expect("writing to memory cannot fail");
@@ -194,6 +199,9 @@ struct Record {
     #[serde(with = "bytes")]
     state: Vec<u8>,
     epoch: u64,
+    /// Empty: no arm is marked down.
+    #[serde(default)]
+    down_until_ms: Vec<Option<i64>>,
 }
 
 /// [`Record`] to write.
@@ -206,6 +214,8 @@ struct RecordRef<'a> {
     #[serde(with = "bytes")]
     state: &'a [u8],
     epoch: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    down_until_ms: &'a [Option<i64>],
 }
 
 /// Version 1: every router had a rule over a predictor.
@@ -231,7 +241,12 @@ impl Record {
                 policy: self.policy.clone(),
             })?
             .map_err(|error| invalid(&error))?;
+        let mut down_until_ms = self.down_until_ms;
+        if down_until_ms.is_empty() {
+            down_until_ms.resize(self.arms.len(), None);
+        }
         Ok(Router {
+            down_until_ms,
             names: names(&self.arms).map_err(|error| invalid(&error))?,
             arms: self.arms,
             features: self.features.map(Arc::new),
@@ -259,6 +274,7 @@ impl First {
             return Err(SnapshotError::Invalid { what });
         }
         Ok(Router {
+            down_until_ms: vec![None; names.len()],
             names,
             arms: self.arms,
             features: self.features.map(Arc::new),

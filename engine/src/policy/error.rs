@@ -57,6 +57,12 @@ pub enum PolicyError {
         /// The value as given.
         got: f64,
     },
+    /// A new arm has the name of an old one.
+    #[error("arm `{arm}` is there already")]
+    DuplicateArm {
+        /// The name.
+        arm: ArmId,
+    },
     /// The policy's arms cannot be added to.
     #[error("policy `{policy}` cannot take another arm")]
     FixedArms {
@@ -105,6 +111,7 @@ impl PolicyError {
             Self::Arm { .. } | Self::Shape { .. } => "P0173",
             Self::Dimensions { .. } => "P0174",
             Self::Weight { .. } => "P0175",
+            Self::DuplicateArm { .. } => "P0111",
             Self::FixedArms { .. } => "P0176",
             Self::Singular { .. } => "P0177",
             Self::State { .. } => "P0178",
@@ -128,6 +135,7 @@ impl PolicyError {
             Self::Arm { .. } => "use the arm's index in the order in which the arms were given",
             Self::Dimensions { .. } => "make every context with the same feature map",
             Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
+            Self::DuplicateArm { .. } => "choose another name, or put the old arm back in service",
             Self::FixedArms { .. } => "make the policy again with all arms",
             Self::Singular { .. } => "scale features to about [-1, 1], or raise the ridge",
             Self::State { .. } => "restore an earlier generation, or make the policy again",

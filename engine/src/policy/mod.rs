@@ -10,14 +10,20 @@ mod cluster_bandit;
 mod epsilon_greedy;
 mod error;
 mod fixed;
+mod guard;
 mod kl_ucb;
 mod knn_bandit;
+mod lin_ucb;
+mod linear_arm;
+mod linear_arms;
 mod logistic_ts;
 mod mean_bandit;
 mod predictor_bandit;
+mod projection;
 mod ranking;
 mod reward;
 mod rule;
+mod shared;
 mod shared_state;
 mod square_cb;
 mod state;
@@ -38,8 +44,11 @@ pub use cluster_bandit::ClusterBandit;
 pub use epsilon_greedy::{EPSILON_GREEDY_EPSILON, EpsilonGreedy};
 pub use error::PolicyError;
 pub use fixed::{Fixed, Random};
+pub use guard::{GUARD_SHARE, GUARDED_PULLS};
 pub use kl_ucb::{KL_UCB_C, KlUcb};
 pub use knn_bandit::KnnBandit;
+pub use lin_ucb::{LIN_UCB_ALPHA, LinUcb};
+pub use linear_arms::{LINEAR_RIDGE, LinearConfig};
 pub use logistic_ts::LogisticThompson;
 pub use mean_bandit::{MeanBandit, MeanConfig, MeanRule};
 pub use predictor_bandit::{PredictorBandit, PredictorRule, UCB_WIDTH};
@@ -71,6 +80,11 @@ pub trait Policy: fmt::Debug + Send + Sync {
 
     /// Whether the policy weighs costs, so that every arm in service needs a price.
     fn needs_costs(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Request::floor`] is held; where it is not, the router refuses such a request.
+    fn heeds_floor(&self) -> bool {
         false
     }
 
@@ -127,8 +141,8 @@ pub trait Policy: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Probability that the policy's rule alone, without exploration, chooses the arm; `None`: the
-    /// policy does not learn from it.
+    /// Probability with which the policy as it is now chooses the arm; `None`: the policy does not
+    /// learn from it.
     fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
         let _ = (request, work, arm);
         None
@@ -214,8 +228,8 @@ pub struct Outcome {
     pub weight: f64,
     /// Probability with which the arm was chosen; `None`: not known.
     pub propensity: Option<Propensity>,
-    /// Probability with which the policy's rule, without exploration, would choose the arm;
-    /// `None`: the policy makes no such difference.
+    /// Probability with which the policy as it is now would choose the arm, see
+    /// [`Policy::rule_chance`]; `None`: the policy does not learn from it.
     pub rule_chance: Option<f64>,
 }
 
@@ -226,6 +240,20 @@ impl Outcome {
         Self {
             arm,
             quality: None,
+            cost: None,
+            cost_expected: None,
+            weight: 1.0,
+            propensity: None,
+            rule_chance: None,
+        }
+    }
+
+    /// A labelled outcome of an arm, and nothing else known about it.
+    #[must_use]
+    pub const fn of(arm: usize, quality: Quality) -> Self {
+        Self {
+            arm,
+            quality: Some(quality),
             cost: None,
             cost_expected: None,
             weight: 1.0,
@@ -248,6 +276,27 @@ pub struct ArmPrior {
     pub like: Option<usize>,
 }
 
+impl ArmPrior {
+    /// Checks ranges, for a policy that has `arms` arms so far.
+    pub(crate) fn check(&self, arms: usize) -> Result<(), PolicyError> {
+        let within = |ok: bool, name, got, allowed| {
+            if ok {
+                Ok(())
+            } else {
+                Err(PolicyError::Parameter { name, got, allowed })
+            }
+        };
+        let (quality, strength) = (self.quality, self.strength);
+        within((0.0..=1.0).contains(&quality), "quality", quality, "[0, 1]")?;
+        let usable = (0.0..=WEIGHT_MAX).contains(&strength);
+        within(usable, "strength", strength, "[0, 1e12]")?;
+        match self.like {
+            Some(got) if got >= arms => Err(PolicyError::Arm { got, arms }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Scratch space of decisions: reuse one per thread, and nothing is allocated in steady state.
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
@@ -265,6 +314,8 @@ pub struct Workspace {
     pub more: Vec<f64>,
     /// For policies: numbers in single precision.
     pub singles: Vec<f32>,
+    /// For policies: more numbers in single precision.
+    pub more_singles: Vec<f32>,
 }
 
 /// Whether the outcome's arm and weight can be used.

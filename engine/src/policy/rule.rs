@@ -5,6 +5,7 @@ use std::any::Any;
 
 use serde::{Deserialize, Serialize};
 
+use super::guard::{self, Guard};
 use super::{
     ArmPrior, Drawn, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state,
 };
@@ -12,8 +13,9 @@ use crate::calibration::Calibration;
 use crate::context::Context;
 use crate::decision::{Reason, Saving};
 use crate::exploration::{Exploration, ExplorationKind};
+use crate::money::Usd;
 use crate::predictor::{Detail, Prediction, Predictor};
-use crate::rule::{ArmScore, LambdaControl, Rule, Verdict};
+use crate::rule::{ArmScore, LambdaControl, PerRequestFloor, Rule, Verdict};
 use crate::units::{ArmId, Propensity};
 
 /// What a [`RulePolicy`] is made of.
@@ -45,6 +47,9 @@ pub struct RulePolicy {
     rule: Rule,
     exploration: Exploration,
     control: Option<LambdaControl>,
+    /// New arms that are still tried under guard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    guards: Vec<Guard>,
 }
 
 impl RulePolicy {
@@ -75,6 +80,7 @@ impl RulePolicy {
             rule,
             exploration,
             control,
+            guards: Vec::new(),
         };
         policy.check_parts()?;
         Ok(policy)
@@ -102,6 +108,10 @@ impl RulePolicy {
         self.exploration.validate()?;
         if let Some(control) = &self.control {
             control.check()?;
+        }
+        if let Some(guard) = self.guards.iter().find(|guard| guard.arm >= expected) {
+            let (got, arms) = (guard.arm, expected);
+            return Err(PolicyError::Arm { got, arms });
         }
         Ok(())
     }
@@ -151,6 +161,44 @@ impl RulePolicy {
         Ok(())
     }
 
+    /// Tries an arm under guard for its next [`GUARDED_PULLS`](crate::GUARDED_PULLS) labelled
+    /// outcomes: the rule does not choose it, and it gets at most
+    /// [`GUARD_SHARE`](crate::GUARD_SHARE) of the requests on which the rule's promise keeps slack.
+    ///
+    /// # Errors
+    /// [`PolicyError::Arm`] when there is no such arm.
+    pub fn guard_arm(&mut self, arm: usize) -> Result<(), PolicyError> {
+        let arms = self.arms.len();
+        if arm >= arms {
+            return Err(PolicyError::Arm { got: arm, arms });
+        }
+        guard::start(&mut self.guards, arm);
+        Ok(())
+    }
+
+    /// Whether the arm is still tried under guard.
+    #[must_use]
+    pub fn is_guarded(&self, arm: usize) -> bool {
+        self.guards.iter().any(|guard| guard.arm == arm)
+    }
+
+    /// The rule's answer for the request, and the guarded arms to try beside it.
+    ///
+    /// Guarded arms and arms below the request's own floor lose their eligibility in `scores`.
+    fn verdict(&self, request: &Request<'_>, scores: &mut [ArmScore]) -> (Verdict, Vec<usize>) {
+        let mut trials = if self.rule.ranks() {
+            guard::set_apart(&self.guards, scores)
+        } else {
+            Vec::new()
+        };
+        let control = self.control.as_ref();
+        trials.retain(|arm| {
+            let score = &scores[*arm];
+            self.rule.keeps_slack(score, scores, control, request.floor)
+        });
+        (self.rule.judge(scores, request.floor), trials)
+    }
+
     /// What the rule knows of each arm, shape (K).
     pub(crate) fn scores(
         &self,
@@ -160,45 +208,27 @@ impl RulePolicy {
     ) -> Result<Vec<ArmScore>, PolicyError> {
         self.predictor
             .predict_as(detail, request.context, &mut work.predictions)?;
-        let parts = work.predictions.iter().zip(&self.calibration);
-        let known = request.eligible.iter().zip(request.costs);
-        let score = |((arm, (prediction, calibration)), (eligible, cost)): (
-            (&ArmId, (&Prediction, &Calibration)),
-            (&bool, &Option<f64>),
-        )| {
-            let calibrated = calibration.apply_to(*prediction);
+        let score = |arm: usize| {
+            let calibrated = self.calibration[arm].apply_to(work.predictions[arm]);
             ArmScore {
-                arm: arm.clone(),
+                arm: self.arms[arm].clone(),
                 quality: calibrated.mean,
                 variance: calibrated.variance,
-                expected_cost: *cost,
-                eligible: *eligible,
+                expected_cost: request.costs[arm],
+                eligible: request.eligible[arm],
             }
         };
-        Ok(self.arms.iter().zip(parts).zip(known).map(score).collect())
+        Ok((0..self.arms.len()).map(score).collect())
     }
 
-    /// Variances are needed by the per-request floor and by a floor under exploration.
+    /// Variances are needed by some rules, for guarded arms and by a floor under exploration.
     fn detail(&self) -> Detail {
-        let floor = matches!(self.rule, Rule::PerRequestFloor(_));
         let guarded = self.exploration.kind != ExplorationKind::None
             && self.exploration.quality_min.is_some();
-        if floor || guarded {
+        if self.rule.needs_variances() || guarded || !self.guards.is_empty() {
             Detail::Full
         } else {
             Detail::Means
-        }
-    }
-
-    /// The rule for this request: its own floor replaces the policy's.
-    fn rule_for(&self, request: &Request<'_>) -> Rule {
-        match (&self.rule, request.floor) {
-            (Rule::PerRequestFloor(rule), Some(quality)) => {
-                let mut rule = *rule;
-                rule.quality = quality;
-                Rule::PerRequestFloor(rule)
-            }
-            (rule, _) => rule.clone(),
         }
     }
 
@@ -210,7 +240,20 @@ impl RulePolicy {
         }
     }
 
-    fn rule_reason(&self, verdict: &Verdict, scores: &[ArmScore], drawn: Drawn<'_>) -> Reason {
+    /// A bill counts whether or not a label ever comes.
+    fn pay(&mut self, outcome: &Outcome) {
+        if let (Rule::Budget(rule), Some(cost)) = (&mut self.rule, outcome.cost) {
+            rule.pay(cost);
+        }
+    }
+
+    fn rule_reason(
+        &self,
+        verdict: &Verdict,
+        scores: &[ArmScore],
+        drawn: Drawn<'_>,
+        floor: Option<f64>,
+    ) -> Reason {
         let chosen = drawn.arm;
         let probability = drawn.probabilities[chosen];
         let Verdict::Ranked {
@@ -238,19 +281,43 @@ impl RulePolicy {
         };
         let score = &scores[chosen];
         let saving = saving(scores, score);
+        let missed = floor.filter(|floor| *infeasible && score.quality < *floor);
+        if let Some(floor) = missed {
+            return infeasible_reason(floor, score);
+        }
         match &self.rule {
             Rule::PerRequestFloor(rule) => {
-                let (floor, probability) = (rule.quality, rule.probability(score));
+                let floor = floor.unwrap_or(rule.quality);
                 if *infeasible {
-                    Reason::Infeasible { floor, probability }
-                } else {
-                    Reason::CheapestAboveFloor {
-                        floor,
-                        probability,
-                        saving,
-                    }
+                    return infeasible_reason(floor, score);
+                }
+                Reason::CheapestAboveFloor {
+                    floor,
+                    probability: chance_of(floor, score),
+                    saving,
                 }
             }
+            Rule::NonInferiority(rule) => {
+                if *infeasible {
+                    let reference = scores.iter().find(|s| s.arm == rule.reference);
+                    let reached = reference.map_or(0.0, |s| s.quality) - rule.margin;
+                    return infeasible_reason(reached.max(0.0), score);
+                }
+                Reason::NotInferior {
+                    reference: rule.reference.clone(),
+                    margin: rule.margin,
+                    probability: rule.chance_of(score, scores),
+                    saving,
+                }
+            }
+            Rule::Budget(rule) if *infeasible => Reason::OverBudget {
+                bucket_usd: rule.bucket.as_f64(),
+            },
+            Rule::Budget(rule) => Reason::WithinBudget {
+                lambda: rule.lambda_cost + rule.lambda,
+                quality: score.quality,
+                saving,
+            },
             Rule::AverageFloor(rule) => {
                 // With one component, it is the high one exactly when its share is 1.
                 let high = part == 1 || rule.share_high >= 1.0;
@@ -280,6 +347,30 @@ impl RulePolicy {
     }
 }
 
+fn check_cost(outcome: &Outcome) -> Result<(), PolicyError> {
+    match outcome.cost {
+        Some(cost) if cost < Usd::ZERO => Err(PolicyError::Parameter {
+            name: "cost",
+            got: cost.as_f64(),
+            allowed: "[0, ∞)",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// P(q ≥ floor) under a normal with the score's mean and variance.
+fn chance_of(floor: f64, score: &ArmScore) -> f64 {
+    let (quality, delta) = (floor, 0.5);
+    PerRequestFloor { quality, delta }.probability(score)
+}
+
+fn infeasible_reason(floor: f64, score: &ArmScore) -> Reason {
+    Reason::Infeasible {
+        floor,
+        probability: chance_of(floor, score),
+    }
+}
+
 impl Policy for RulePolicy {
     fn name(&self) -> &str {
         Self::NAME
@@ -303,8 +394,9 @@ impl Policy for RulePolicy {
         work: &mut Workspace,
         out: &mut [f64],
     ) -> Result<(), PolicyError> {
-        let scores = self.scores(self.detail(), request, work)?;
-        match self.rule_for(request).judge(&scores) {
+        let mut scores = self.scores(self.detail(), request, work)?;
+        let (verdict, trials) = self.verdict(request, &mut scores);
+        match verdict {
             Verdict::Nothing => return Err(PolicyError::NothingEligible),
             Verdict::Stated(probabilities) => out.copy_from_slice(&probabilities),
             Verdict::Ranked { components, .. } => {
@@ -314,6 +406,7 @@ impl Policy for RulePolicy {
                 }
             }
         }
+        guard::share(&trials, out);
         Ok(())
     }
 
@@ -323,9 +416,8 @@ impl Policy for RulePolicy {
         work: &mut Workspace,
         out: &mut Vec<Estimate>,
     ) -> Result<(), PolicyError> {
-        let scores = self.scores(Detail::Full, request, work)?;
-        let rule = self.rule_for(request);
-        let verdict = rule.judge(&scores);
+        let mut scores = self.scores(Detail::Full, request, work)?;
+        let (verdict, _) = self.verdict(request, &mut scores);
         let estimate = |(arm, score): (usize, &ArmScore)| Estimate {
             quality: Some(Prediction {
                 mean: score.quality,
@@ -336,8 +428,15 @@ impl Policy for RulePolicy {
                 Verdict::Stated(shares) => shares[arm],
                 Verdict::Nothing => f64::NEG_INFINITY,
             },
-            feasible: match &rule {
-                Rule::PerRequestFloor(rule) => rule.feasible(score),
+            feasible: match &self.rule {
+                Rule::PerRequestFloor(rule) => match request.floor {
+                    Some(floor) => score.eligible && chance_of(floor, score) >= 1.0 - rule.delta,
+                    None => rule.feasible(score),
+                },
+                Rule::NonInferiority(rule) => rule.feasible(score, &scores),
+                Rule::Budget(rule) => {
+                    score.eligible && score.expected_cost.is_some_and(|cost| rule.affords(cost))
+                }
                 _ => score.eligible,
             },
         };
@@ -347,36 +446,44 @@ impl Policy for RulePolicy {
     }
 
     fn reason(&self, request: &Request<'_>, _: &[ArmId], drawn: Drawn<'_>) -> Reason {
-        let scores = self.scores(self.detail(), request, &mut Workspace::default());
-        let scores = scores.expect("a request that was decided can be scored");
-        let verdict = self.rule_for(request).judge(&scores);
-        self.rule_reason(&verdict, &scores, drawn)
+        let detail = if request.floor.is_some() {
+            Detail::Full
+        } else {
+            self.detail()
+        };
+        let scores = self.scores(detail, request, &mut Workspace::default());
+        let mut scores = scores.expect("a request that was decided can be scored");
+        let (verdict, _) = self.verdict(request, &mut scores);
+        self.rule_reason(&verdict, &scores, drawn, request.floor)
     }
 
     fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
         self.control?;
-        let scores = self.scores(self.detail(), request, work).ok()?;
-        let Verdict::Ranked { components, .. } = self.rule.judge(&scores) else {
+        if !self.rule.ranks() {
             return None;
-        };
-        let chance = components
-            .iter()
-            .map(|component| component.share * Exploration::NONE.spread(component, &scores)[arm]);
-        Some(chance.sum())
+        }
+        let mut out = vec![0.0; self.arms.len()];
+        self.distribution(request, work, &mut out).ok()?;
+        Some(out[arm])
     }
 
     fn check(&self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
         self.predictor
             .check_outcome(context, outcome.arm, outcome.weight)?;
-        Ok(())
+        check_cost(outcome)
     }
 
     fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
         let Some(quality) = outcome.quality else {
-            return self.check(context, outcome);
+            self.check(context, outcome)?;
+            self.pay(outcome);
+            return Ok(());
         };
+        check_cost(outcome)?;
         self.predictor
             .update(context, outcome.arm, quality, outcome.weight)?;
+        self.pay(outcome);
+        guard::count(&mut self.guards, outcome.arm);
         if let Some(chance) = outcome.rule_chance {
             let propensity = outcome.propensity.map_or(1.0, Propensity::get);
             self.adapt(quality.get(), outcome.weight * chance / propensity);
@@ -384,10 +491,21 @@ impl Policy for RulePolicy {
         Ok(())
     }
 
-    fn add_arm(&mut self, _: &ArmPrior) -> Result<(), PolicyError> {
-        Err(PolicyError::FixedArms {
-            policy: Self::NAME.to_owned(),
-        })
+    fn heeds_floor(&self) -> bool {
+        self.rule.ranks()
+    }
+
+    fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {
+        prior.check(self.arms.len())?;
+        if self.arms.contains(&prior.id) {
+            let arm = prior.id.clone();
+            return Err(PolicyError::DuplicateArm { arm });
+        }
+        self.predictor.add_arm(prior)?;
+        let calibration = prior.like.map(|like| self.calibration[like].clone());
+        self.calibration.push(calibration.unwrap_or_default());
+        self.arms.push(prior.id.clone());
+        self.guard_arm(self.arms.len() - 1)
     }
 
     fn state(&self) -> Vec<u8> {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows, share};
 
@@ -43,6 +44,10 @@ impl Beta {
         for arm in &mut self.arms {
             arm.decay(share(outcomes, arm.weight()));
         }
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        self.arms.push(belief.tally(|like| self.arms[like]).0);
     }
 
     pub(super) fn is_sound(&self, arms: usize) -> bool {

@@ -8,6 +8,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::knn::unit;
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows, share};
@@ -138,6 +139,19 @@ impl Clusters {
             .take(most)
             .map(|(_, cluster)| *cluster)
             .collect()
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (tally, share) = belief.tally(|like| self.arms[like]);
+        let old = self.arms.len();
+        self.arms.push(tally);
+        let mut cells = Vec::with_capacity(self.count * (old + 1));
+        for row in self.cells.chunks_exact(old) {
+            cells.extend_from_slice(row);
+            let cell = belief.like.map(|like| row[like].times(share));
+            cells.push(cell.unwrap_or_default());
+        }
+        self.cells = cells;
     }
 
     pub(super) fn is_sound(&self, arms: usize, dimensions: usize) -> bool {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::linalg::dots_f32;
@@ -156,6 +157,17 @@ impl Knn {
             labels.all.decay(share);
             labels.weight.iter_mut().for_each(|weight| *weight *= share);
         }
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (all, share) = belief.tally(|like| self.arms[like].all);
+        let mut labels = belief
+            .like
+            .map(|like| self.arms[like].clone())
+            .unwrap_or_default();
+        labels.weight.iter_mut().for_each(|w| *w *= share);
+        labels.all = all;
+        self.arms.push(labels);
     }
 
     pub(super) fn is_sound(&self, arms: usize, dimensions: usize) -> bool {

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
 use super::linear::{ridge, with_intercept};
 use super::{Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share};
@@ -155,6 +156,35 @@ impl Logistic {
         Ok(())
     }
 
+    /// `known`: outcomes that the arm taken over has learned and not forgotten.
+    pub(super) fn add_arm(
+        &mut self,
+        config: &PredictorConfig,
+        dimensions: usize,
+        belief: &Belief,
+        known: f64,
+    ) {
+        let ridge = prior_precision(config, dimensions);
+        let arm = if let Some(like) = belief.like {
+            let Arm { precision, m } = &self.arms[like];
+            let precision = precision.times(&ridge, belief.share_of(known));
+            let m = m.clone();
+            Arm { precision, m }
+        } else {
+            let offset = math::logit(config.prior_mean);
+            let intercept = stated_intercept(offset, ridge[dimensions], belief);
+            let p = math::sigmoid(offset + intercept);
+            let mut precision = Precision::prior(&ridge);
+            let x = with_intercept(&vec![0.0; dimensions]);
+            let curvature = (p * (1.0 - p)).max(CURVATURE_MIN);
+            precision.update(&ridge, 1.0, &x, belief.strength * curvature);
+            let mut m = vec![0.0; dimensions + 1];
+            m[dimensions] = intercept;
+            Arm { precision, m }
+        };
+        self.arms.push(arm);
+    }
+
     pub(super) fn condition(&self) -> f64 {
         self.arms
             .iter()
@@ -169,6 +199,18 @@ impl Logistic {
                 a.precision.is_sound(dim) && a.m.len() == dim && a.m.iter().all(|m| m.is_finite())
             })
     }
+}
+
+/// The m that maximises the posterior of `strength` outcomes of mean `quality`: the root of
+/// strength·(quality − σ(offset + m)) = ridge·m, by bisection.
+fn stated_intercept(offset: f64, ridge: f64, belief: &Belief) -> f64 {
+    let (mut low, mut high) = (-40.0_f64, 40.0_f64);
+    for _ in 0..100 {
+        let m = f64::midpoint(low, high);
+        let slope = belief.strength * (belief.quality - math::sigmoid(offset + m)) - ridge * m;
+        if slope > 0.0 { low = m } else { high = m }
+    }
+    f64::midpoint(low, high)
 }
 
 /// Diagonal of Λ₀: an outcome carries at most a quarter of a unit of information about η.

@@ -1,5 +1,6 @@
 //! Predictors of quality: what each arm is expected to score on a context, and how surely.
 
+mod arrival;
 mod beta;
 mod clusters;
 mod config;
@@ -21,7 +22,10 @@ pub use rows::TrainingRows;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, ContextError};
+use crate::policy::ArmPrior;
 use crate::units::{Quality, UnitError};
+
+use arrival::Belief;
 
 /// Largest weight of one outcome.
 pub const WEIGHT_MAX: f64 = 1e12;
@@ -465,6 +469,43 @@ impl Predictor {
             }
         }
         self.outcomes[arm] += 1;
+        Ok(())
+    }
+
+    /// Adds arm K with a prior: what another arm knows, discounted to `strength` outcomes, or as
+    /// many outcomes of the stated quality, whatever the context.
+    ///
+    /// Discounting as in warm starts: A' = sA + λ₀I, b' = sb with s = strength/n; an arm that knows
+    /// less than `strength` outcomes is taken over as it is.
+    ///
+    /// # Errors
+    /// [`PredictorError::Arm`] when the arm to take over from does not exist.
+    pub(crate) fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PredictorError> {
+        let arms = self.outcomes.len();
+        if let Some(got) = prior.like.filter(|like| *like >= arms) {
+            return Err(PredictorError::Arm { got, arms });
+        }
+        let belief = Belief::of(prior);
+        let (config, dimensions) = (&self.config, self.dimensions);
+        match &mut self.inner {
+            Inner::Beta(beta) => beta.add_arm(&belief),
+            Inner::Tasks(tasks) => tasks.add_arm(&belief),
+            Inner::Linear(linear) => linear.add_arm(config, dimensions, &belief),
+            Inner::Logistic(logistic) => {
+                let seen = prior.like.map_or(0, |like| self.outcomes[like]);
+                let kept = 1.0 / (1.0 - config.forgetting).max(1e-12);
+                let known = crate::math::count(seen).min(kept);
+                logistic.add_arm(config, dimensions, &belief, known);
+            }
+            Inner::Knn(knn) => knn.add_arm(&belief),
+            Inner::Clusters(clusters) => clusters.add_arm(&belief),
+            Inner::Average(members) => {
+                for member in members {
+                    member.add_arm(prior)?;
+                }
+            }
+        }
+        self.outcomes.push(0);
         Ok(())
     }
 

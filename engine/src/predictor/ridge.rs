@@ -81,6 +81,21 @@ impl Precision {
         true
     }
 
+    /// A = diag(ridge) + share·Gram.
+    pub(crate) fn times(&self, ridge: &[f64], share: f64) -> Self {
+        let mut gram = self.gram.clone();
+        gram.update(share, 0.0, &vec![0.0; ridge.len()]);
+        match gram.factor(1.0, ridge) {
+            Some(factor) => Self {
+                gram,
+                factor,
+                stale: 0,
+            },
+            // What cannot be factorised is no knowledge to take over.
+            None => Self::prior(ridge),
+        }
+    }
+
     pub(crate) fn factor(&self) -> &Cholesky {
         &self.factor
     }
@@ -153,6 +168,15 @@ impl Posterior {
         }
         self.squares = share * residual + dot(&self.b, &self.theta).max(0.0);
         self.weight *= share;
+    }
+
+    /// The same outcomes, each worth `share`; θ is to be solved for anew.
+    pub(crate) fn times(&self, share: f64) -> Self {
+        let mut other = self.clone();
+        other.b.iter_mut().for_each(|b| *b *= share);
+        other.squares *= share;
+        other.weight *= share;
+        other
     }
 
     pub(crate) fn predict(&self, x: &[f64]) -> f64 {

@@ -12,6 +12,26 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// A belief worth `weight` outcomes.
+    pub(crate) fn stated(mean: f64, weight: f64) -> Self {
+        Self { weight, mean }
+    }
+
+    /// The share that leaves at most `weight` outcomes.
+    pub(crate) fn discount(&self, weight: f64) -> f64 {
+        if self.weight > weight {
+            weight / self.weight
+        } else {
+            1.0
+        }
+    }
+
+    /// The same knowledge, worth `share` of its outcomes.
+    pub(crate) fn times(mut self, share: f64) -> Self {
+        self.weight *= share;
+        self
+    }
+
     /// Learns one outcome; what was known before counts `keep` times as much.
     pub(crate) fn push(&mut self, keep: f64, value: f64, weight: f64) {
         self.weight = self.weight * keep + weight;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::arrival::Belief;
 use super::tally::Tally;
 use super::{Prediction, PredictorConfig, TrainingRows, share};
 use crate::context::Context;
@@ -84,6 +85,15 @@ impl Tasks {
             self.cells
                 .values_mut()
                 .for_each(|row| row[arm].decay(share));
+        }
+    }
+
+    pub(super) fn add_arm(&mut self, belief: &Belief) {
+        let (tally, share) = belief.tally(|like| self.arms[like]);
+        self.arms.push(tally);
+        for cells in self.cells.values_mut() {
+            let cell = belief.like.map(|like| cells[like].times(share));
+            cells.push(cell.unwrap_or_default());
         }
     }
 

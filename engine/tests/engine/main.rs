@@ -1,12 +1,18 @@
 //! The engine from outside: the conditions it must survive, and the promises it makes.
 
+mod arms;
+mod bandit_learning;
 mod bandits;
 mod common;
 mod cost;
 mod decisions;
 mod journal;
+mod ledger;
 mod live;
 mod numerics;
+mod rules;
+mod sessions;
 mod shared;
 mod snapshots;
 mod structure;
+mod worlds;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use plimsoll::{Predictor, PredictorConfig, PredictorKind, TrainingRows};
-use plimsoll_benches::{contexts, outcomes};
+use plimsoll_engine_benches::{contexts, outcomes};
 
 fn fitting(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fitting");

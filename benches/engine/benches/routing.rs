@@ -7,7 +7,7 @@ use plimsoll::{
     AverageFloor, CostPredictor, Exploration, ExplorationKind, Feedback, PerRequestFloor,
     Predictor, PredictorConfig, PredictorKind, Quality, Router, RouterParts, Rule, Seed,
 };
-use plimsoll_benches::{arms, contexts};
+use plimsoll_engine_benches::{arms, contexts};
 
 const AVERAGE: Rule = Rule::AverageFloor(AverageFloor {
     lambda_low: 1.0,

@@ -1,15 +1,15 @@
 //! The policy as its user writes it; [`Router`](crate::Router) is the policy as it runs.
 
+mod objective;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calibration::CalibrationKind;
 use crate::predictor::{FORGETTING_MIN, PredictorConfig, PredictorKind};
 use crate::units::ArmId;
 
-/// Default of [`ObjectiveConfig::confidence`].
-pub const CONFIDENCE: f64 = 0.95;
-/// Default of [`ObjectiveConfig::delta`].
-pub const DELTA: f64 = 0.1;
+pub use objective::{Aim, BEST_SINGLE, CONFIDENCE, DELTA, ObjectiveConfig, RuleKind};
+
 /// Default of [`ExplorationConfig::share_max`].
 pub const SHARE_MAX: f64 = 0.02;
 /// Default of [`ExplorationConfig::epsilon`].
@@ -18,9 +18,6 @@ pub const EPSILON: f64 = 0.02;
 pub const GAMMA: f64 = 100.0;
 /// Default of [`ArmsConfig::coverage_min`].
 pub const COVERAGE_MIN: f64 = 0.995;
-/// The value of `relative_to` that means the best arm on the training rows.
-pub const BEST_SINGLE: &str = "best-single";
-
 /// A policy file.
 ///
 /// ```
@@ -47,82 +44,6 @@ pub struct PolicyConfig {
     /// Which arms take part.
     #[serde(default)]
     pub arms: ArmsConfig,
-}
-
-/// `[objective]`: one rule and its line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveConfig {
-    /// The rule.
-    pub rule: RuleKind,
-    /// The line as a quality in [0, 1]; or `relative_to` and `retain`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quality: Option<f64>,
-    /// The arm whose quality is to be kept, or [`BEST_SINGLE`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub relative_to: Option<String>,
-    /// Share of that arm's quality to keep, in (0, 1].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retain: Option<f64>,
-    /// Confidence of certificates, in (0, 1).
-    #[serde(default = "default_confidence")]
-    pub confidence: f64,
-    /// What a tuned setting leaves room for.
-    #[serde(default, skip_serializing_if = "Aim::is_default")]
-    pub aim: Aim,
-    /// Per-request floor: accepted probability of falling below the line, in (0, 1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delta: Option<f64>,
-}
-
-/// What tuning leaves room for beyond the line itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Aim {
-    /// As much saving as keeps the floor, at `confidence`, on the training rows.
-    #[default]
-    Savings,
-    /// Less saving, and enough margin that the rows kept for judging can prove the floor.
-    Proof,
-}
-
-impl Aim {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// The decision rules that exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum RuleKind {
-    /// Every request by itself reaches the line with probability 1 − δ.
-    PerRequestFloor,
-    /// The mean quality stays above the line.
-    AverageFloor,
-}
-
-impl RuleKind {
-    /// The name used in policy files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PerRequestFloor => "per-request-floor",
-            Self::AverageFloor => "average-floor",
-        }
-    }
-}
-
-impl std::fmt::Display for RuleKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// `[predictor]`: a kind, and settings that replace the defaults of [`PredictorConfig`].
@@ -253,6 +174,14 @@ pub enum ConfigError {
         /// Path of the other key.
         other: &'static str,
     },
+    /// A key says nothing under the rule.
+    #[error("`{key}` means nothing under rule `{rule}`")]
+    Unused {
+        /// Path of the key.
+        key: &'static str,
+        /// The rule.
+        rule: RuleKind,
+    },
     /// An arm is both included and excluded.
     #[error("arm `{got}` is in both `arms.include` and `arms.exclude`")]
     Contradiction {
@@ -270,6 +199,7 @@ impl ConfigError {
             Self::Missing { .. } => "P0102",
             Self::Conflict { .. } => "P0103",
             Self::Contradiction { .. } => "P0104",
+            Self::Unused { .. } => "P0199",
         }
     }
 
@@ -280,6 +210,7 @@ impl ConfigError {
             Self::Range { .. } => "change the value, or leave the key out for its default",
             Self::Missing { .. } => "add the key",
             Self::Conflict { .. } => "remove one of the two",
+            Self::Unused { .. } => "remove the key, or choose the rule that it belongs to",
             Self::Contradiction { .. } => "remove the arm from one of the two lists",
         }
     }
@@ -288,14 +219,13 @@ impl ConfigError {
     #[must_use]
     pub const fn key(&self) -> &'static str {
         match self {
-            Self::Range { key, .. } | Self::Missing { key, .. } | Self::Conflict { key, .. } => key,
+            Self::Range { key, .. }
+            | Self::Missing { key, .. }
+            | Self::Conflict { key, .. }
+            | Self::Unused { key, .. } => key,
             Self::Contradiction { .. } => "arms.exclude",
         }
     }
-}
-
-fn default_confidence() -> f64 {
-    CONFIDENCE
 }
 
 impl Default for ExplorationConfig {
@@ -315,105 +245,6 @@ impl Default for ArmsConfig {
             include: None,
             exclude: Vec::new(),
             coverage_min: COVERAGE_MIN,
-        }
-    }
-}
-
-impl ObjectiveConfig {
-    /// Average floor: keep `retain` of the best single arm's quality.
-    #[must_use]
-    pub fn retain(retain: f64) -> Self {
-        Self {
-            rule: RuleKind::AverageFloor,
-            quality: None,
-            relative_to: Some(BEST_SINGLE.to_owned()),
-            retain: Some(retain),
-            confidence: CONFIDENCE,
-            aim: Aim::default(),
-            delta: None,
-        }
-    }
-
-    /// A floor at an absolute quality.
-    #[must_use]
-    pub fn floor(rule: RuleKind, quality: f64) -> Self {
-        let quality = Some(quality);
-        Self {
-            rule,
-            quality,
-            relative_to: None,
-            retain: None,
-            confidence: CONFIDENCE,
-            aim: Aim::default(),
-            delta: None,
-        }
-    }
-
-    fn check(&self, errors: &mut Vec<ConfigError>) {
-        let relative = self.relative_to.is_some() || self.retain.is_some();
-        if self.quality.is_some() && relative {
-            let other = if self.relative_to.is_some() {
-                "relative_to"
-            } else {
-                "retain"
-            };
-            let other = if other == "retain" {
-                "objective.retain"
-            } else {
-                "objective.relative_to"
-            };
-            errors.push(ConfigError::Conflict {
-                key: "objective.quality",
-                other,
-            });
-        }
-        if self.quality.is_none() && !relative {
-            let needed = "give the line as `quality`, or as `relative_to` and `retain`";
-            errors.push(ConfigError::Missing {
-                key: "objective.quality",
-                needed,
-            });
-        }
-        if relative && self.retain.is_none() {
-            let needed = "it is the share of `relative_to`'s quality to keep";
-            errors.push(ConfigError::Missing {
-                key: "objective.retain",
-                needed,
-            });
-        }
-        if relative && self.relative_to.is_none() {
-            let needed = "name an arm, or \"best-single\"";
-            errors.push(ConfigError::Missing {
-                key: "objective.relative_to",
-                needed,
-            });
-        }
-        range(
-            errors,
-            "objective.quality",
-            self.quality,
-            "in [0, 1]",
-            |x| (0.0..=1.0).contains(&x),
-        );
-        range(errors, "objective.retain", self.retain, "in (0, 1]", |x| {
-            x > 0.0 && x <= 1.0
-        });
-        let open = |x: f64| x > 0.0 && x < 1.0;
-        range(
-            errors,
-            "objective.confidence",
-            Some(self.confidence),
-            "in (0, 1)",
-            open,
-        );
-        range(errors, "objective.delta", self.delta, "in (0, 1)", open);
-        if self.relative_to.as_deref() == Some("") {
-            let (got, allowed) = ("an empty text".to_owned(), "an arm or \"best-single\"");
-            errors.push(ConfigError::Range {
-                key: "objective.relative_to",
-                got,
-                allowed,
-            });
         }
     }
 }

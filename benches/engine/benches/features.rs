@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use plimsoll::{FeatureMap, FeatureMapConfig, RawContext, TextFeatures};
-use plimsoll_benches::prompt;
+use plimsoll_engine_benches::prompt;
 
 fn extract(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("features");

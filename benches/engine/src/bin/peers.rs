@@ -1,0 +1,379 @@
+//! Decide + learn, events per CPU-second and peak memory, beside other bandits on the same rows
+//! in the same run. See `benches/peers/README.md`.
+//!
+//! `peers` runs every size; `peers K D` one of them; `peers regret` compares the regret of full
+//! and low-rank LinUCB. Each side is a process of its own, so that peak memory is its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cpu_time::ProcessTime;
+use plimsoll::{
+    Call, Context, CostPredictor, Feedback, LinUcb, LinearConfig, Outcome, Policy, Quality,
+    Request, Router, Seed, Workspace,
+};
+use plimsoll_engine_benches::{Stream, arms};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// CPU seconds that a side may take, about: fewer events for slow ones.
+const SECONDS: f64 = 3.0;
+const ALPHA: f64 = 0.5;
+/// Features of the low-rank variant.
+const RANK: usize = 48;
+/// Runs of each side; the fastest counts, because others use the machine too.
+const REPEATS: usize = 5;
+
+/// A side of the comparison, and about how many events per second it does at each size.
+struct Side {
+    name: &'static str,
+    rates: [f64; 4],
+}
+
+const SIZES: [(usize, usize); 4] = [(5, 32), (20, 32), (5, 384), (20, 384)];
+const SIDES: [Side; 12] = [
+    side("C, -march=native", [1.5e6, 5e5, 1.6e4, 3e3]),
+    side("C, generic", [1.2e6, 4e5, 7e3, 2e3]),
+    side("Plimsoll", [1e6, 4e5, 1.6e4, 3e3]),
+    side("Plimsoll, router", [5e5, 2e5, 1.6e4, 3e3]),
+    side("Plimsoll, low rank", [2e5, 2e5, 1e5, 8e4]),
+    side("Plimsoll, low rank, router", [2e5, 2e5, 1e5, 6e4]),
+    side("vw-epsilon", [6e4, 3e4, 1e4, 3e3]),
+    side("vw-squarecb", [5e4, 2e4, 1e4, 2e3]),
+    side("river", [6e3, 1.8e3, 600.0, 200.0]),
+    side("contextualbandits", [2e3, 1e3, 1e3, 220.0]),
+    side("mabwiser", [1e3, 500.0, 80.0, 50.0]),
+    side("Plimsoll again", [1e6, 4e5, 1.6e4, 3e3]),
+];
+
+const fn side(name: &'static str, rates: [f64; 4]) -> Side {
+    Side { name, rates }
+}
+
+/// What one side did.
+struct Done {
+    events: f64,
+    cpu: f64,
+    peak_mb: f64,
+    reward: f64,
+}
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["one", name, folder, k, d, events] => {
+            let done = one(
+                name,
+                Path::new(folder),
+                k.parse()?,
+                d.parse()?,
+                events.parse()?,
+            )?;
+            println!("{}", done.to_line());
+            Ok(())
+        }
+        ["regret"] => regret(),
+        [] => SIZES.iter().try_for_each(|&(k, d)| compare(k, d)),
+        [k, d] => compare(k.parse()?, d.parse()?),
+        _ => Err("usage: peers [K D | regret]".into()),
+    }
+}
+
+/// Every side on one size.
+fn compare(arms: usize, dimensions: usize) -> Result<()> {
+    let at = SIZES.iter().position(|size| *size == (arms, dimensions));
+    let at = at.ok_or("K D must be one of 5 32, 20 32, 5 384, 20 384")?;
+    let folder = std::env::temp_dir().join(format!("plimsoll-peers-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let rows = if dimensions > 100 { 60_000 } else { 600_000 };
+    Stream::draw(arms, dimensions, rows, 1).write(&folder)?;
+    let compiled = [compile(&folder, true), compile(&folder, false)];
+    println!("\nK = {arms}, d = {dimensions}\n");
+    println!("| side | events | events per CPU-second | peak MB | mean reward | Plimsoll ÷ side |");
+    println!("|---|---|---|---|---|---|");
+    let mut results = Vec::new();
+    for side in &SIDES {
+        let wanted = count(side.rates[at] * SECONDS).clamp(100, rows);
+        let best = (0..REPEATS)
+            .filter_map(|_| run(side.name, &folder, arms, dimensions, wanted, &compiled))
+            .min_by(|a, b| a.cpu.total_cmp(&b.cpu));
+        results.push((side.name, best));
+    }
+    let own = |name: &str| {
+        let found = results.iter().find(|(side, _)| *side == name);
+        found.and_then(|(_, done)| done.as_ref().map(Done::rate))
+    };
+    let ours = ["Plimsoll", "Plimsoll again"]
+        .into_iter()
+        .filter_map(own)
+        .reduce(f64::max);
+    for (name, done) in &results {
+        match (done, ours) {
+            (Some(done), Some(ours)) => println!(
+                "| {name} | {} | {:.0} | {:.0} | {:.3} | {:.2} |",
+                done.events,
+                done.rate(),
+                done.peak_mb,
+                done.reward,
+                ours / done.rate(),
+            ),
+            _ => println!("| {name} | – | its tools are missing | | | |"),
+        }
+    }
+    fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// The C loop as a program; `None`: there is no compiler.
+fn compile(folder: &Path, native: bool) -> Option<PathBuf> {
+    let program = folder.join(if native { "native" } else { "generic" });
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O3", "-ffast-math"]);
+    if native {
+        gcc.arg("-march=native");
+    }
+    gcc.arg(peers_folder().join("lin_ucb.c"));
+    gcc.arg("-o").arg(&program).arg("-lm");
+    gcc.status().ok()?.success().then_some(program)
+}
+
+fn peers_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers")
+}
+
+fn run(
+    name: &str,
+    folder: &Path,
+    arms: usize,
+    dimensions: usize,
+    events: usize,
+    compiled: &[Option<PathBuf>; 2],
+) -> Option<Done> {
+    let sizes = [arms, dimensions, events].map(|n| n.to_string());
+    let mut command = match name {
+        "C, -march=native" => Command::new(compiled[0].as_ref()?),
+        "C, generic" => Command::new(compiled[1].as_ref()?),
+        _ if name.starts_with("Plimsoll") => {
+            let mut own = Command::new(std::env::current_exe().ok()?);
+            own.args(["one", name]);
+            own
+        }
+        _ => {
+            let mut python = Command::new("python3");
+            python.arg(peers_folder().join("bandits.py")).arg(name);
+            // Linear algebra on one thread: CPU seconds would count the others' idling.
+            python
+                .env("OMP_NUM_THREADS", "1")
+                .env("OPENBLAS_NUM_THREADS", "1");
+            python
+        }
+    };
+    let output = command.arg(folder).args(sizes).output().ok()?;
+    if !output.status.success() {
+        eprintln!(
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stderr).lines().last()?
+        );
+        return None;
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Done::of_line(text.lines().last()?)
+}
+
+/// One of our own sides.
+fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<Done> {
+    let stream = Stream::read(folder, k, d)?;
+    let contexts = stream
+        .x
+        .chunks_exact(d)
+        .take(events)
+        .map(|x| Context::new(x.iter().map(|x| f64::from(*x)).collect()))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let config = LinearConfig {
+        // The stream's last feature is always 1, as for every peer.
+        intercept: false,
+        rank: name.contains("low rank").then_some(RANK),
+        ..LinearConfig::default()
+    };
+    let policy = LinUcb::new(k, d, ALPHA, config)?;
+    let (cpu, reward) = if name.contains("router") {
+        through_router(policy, &stream, &contexts)?
+    } else {
+        alone(policy, &stream, &contexts)?
+    };
+    Ok(Done {
+        events: number(events),
+        cpu,
+        peak_mb: peak_mb().unwrap_or(f64::NAN),
+        reward: reward / number(events),
+    })
+}
+
+/// The policy by itself.
+fn alone(mut policy: LinUcb, stream: &Stream, contexts: &[Context]) -> Result<(f64, f64)> {
+    let k = stream.arms;
+    let (eligible, costs) = (vec![true; k], vec![None; k]);
+    let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
+    let mut total = 0.0;
+    let start = ProcessTime::now();
+    for (row, context) in contexts.iter().enumerate() {
+        let request = Request {
+            context,
+            eligible: &eligible,
+            costs: &costs,
+            floor: None,
+        };
+        p.fill(0.0);
+        policy.distribution(&request, &mut work, &mut p)?;
+        let arm = p.iter().position(|p| *p > 0.0).ok_or("no arm")?;
+        let reward = f64::from(stream.rewards[row * k + arm]);
+        total += reward;
+        policy.update(context, &Outcome::of(arm, Quality::new(reward)?))?;
+    }
+    Ok((start.elapsed().as_secs_f64(), total))
+}
+
+/// The policy in a router: eligibility, costs, a keyed draw, and feedback by name.
+fn through_router(policy: LinUcb, stream: &Stream, contexts: &[Context]) -> Result<(f64, f64)> {
+    let k = stream.arms;
+    let arms = arms(u64::try_from(k)?);
+    let ids: Vec<_> = arms.iter().map(|arm| arm.id.clone()).collect();
+    let cost = CostPredictor::fit(&arms, [])?;
+    let mut router = Router::with_policy(arms, None, cost, Box::new(policy))?;
+    let mut work = Workspace::default();
+    let mut total = 0.0;
+    let start = ProcessTime::now();
+    for (row, context) in contexts.iter().enumerate() {
+        let choice = router.choose(&Call::new(context, "a request's key", Seed(1)), &mut work)?;
+        let reward = f64::from(stream.rewards[row * k + choice.arm]);
+        total += reward;
+        let feedback = Feedback::new(ids[choice.arm].clone(), Quality::new(reward)?);
+        router.feedback(context, &feedback)?;
+    }
+    Ok((start.elapsed().as_secs_f64(), total))
+}
+
+/// Cumulative regret of full and low-rank LinUCB at d = 384 on the same streams.
+fn regret() -> Result<()> {
+    const SEEDS: u64 = 20;
+    let d = 384;
+    for (k, rows) in [(5, 20_000), (20, 10_000)] {
+        println!("\nK = {k}, d = {d}, {rows} events, {SEEDS} seeds: regret per event\n");
+        println!(
+            "| policy | mean | standard error | paired difference to full | its standard error |"
+        );
+        println!("|---|---|---|---|---|");
+        let mut table: Vec<(String, Vec<f64>)> = Vec::new();
+        let ranks = [None, Some(32), Some(48), Some(64)];
+        for rank in ranks {
+            let name = rank.map_or("full".to_owned(), |rank| format!("rank {rank}"));
+            table.push((name, Vec::new()));
+        }
+        for seed in 0..SEEDS {
+            let stream = Stream::draw(k, d, rows, seed + 100);
+            for (at, rank) in ranks.into_iter().enumerate() {
+                table[at].1.push(regret_of(&stream, rank, seed)?);
+            }
+        }
+        let full = table[0].1.clone();
+        for (name, own) in &table {
+            let gaps: Vec<f64> = own.iter().zip(&full).map(|(a, b)| a - b).collect();
+            let ((mean, error), (gap, gap_error)) = (moments(own), moments(&gaps));
+            println!("| {name} | {mean:.4} | {error:.4} | {gap:+.4} | {gap_error:.4} |");
+        }
+    }
+    Ok(())
+}
+
+fn regret_of(stream: &Stream, rank: Option<usize>, seed: u64) -> Result<f64> {
+    let (k, d) = (stream.arms, stream.dimensions);
+    let config = LinearConfig {
+        intercept: false,
+        rank,
+        seed,
+        ..LinearConfig::default()
+    };
+    let mut policy = LinUcb::new(k, d, ALPHA, config)?;
+    let (eligible, costs) = (vec![true; k], vec![None; k]);
+    let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
+    let mut total = 0.0;
+    for (row, x) in stream.x.chunks_exact(d).enumerate() {
+        let context = Context::new(x.iter().map(|x| f64::from(*x)).collect())?;
+        let request = Request {
+            context: &context,
+            eligible: &eligible,
+            costs: &costs,
+            floor: None,
+        };
+        p.fill(0.0);
+        policy.distribution(&request, &mut work, &mut p)?;
+        let arm = p.iter().position(|p| *p > 0.0).ok_or("no arm")?;
+        total += stream.regret(row, arm);
+        let reward = f64::from(stream.rewards[row * k + arm]);
+        policy.update(&context, &Outcome::of(arm, Quality::new(reward)?))?;
+    }
+    Ok(total / number(stream.len()))
+}
+
+/// Mean and its standard error.
+fn moments(values: &[f64]) -> (f64, f64) {
+    let n = number(values.len());
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    (mean, (squares / (n - 1.0) / n).sqrt())
+}
+
+impl Done {
+    fn rate(&self) -> f64 {
+        self.events / self.cpu
+    }
+
+    fn to_line(&self) -> String {
+        let Self {
+            events,
+            cpu,
+            peak_mb,
+            reward,
+        } = self;
+        format!(
+            "{{\"events\": {events}, \"cpu\": {cpu}, \"peak_mb\": {peak_mb}, \"reward\": {reward}}}"
+        )
+    }
+
+    /// The four numbers of a line that every side prints alike.
+    fn of_line(line: &str) -> Option<Self> {
+        let value = |name: &str| -> Option<f64> {
+            let after = line.split_once(&format!("\"{name}\": "))?.1;
+            after.split([',', '}']).next()?.trim().parse().ok()
+        };
+        Some(Self {
+            events: value("events")?,
+            cpu: value("cpu")?,
+            peak_mb: value("peak_mb")?,
+            reward: value("reward")?,
+        })
+    }
+}
+
+/// Peak resident memory of this process; `None` where the system does not tell.
+fn peak_mb() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}
+
+fn number(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of events"
+)]
+fn count(x: f64) -> usize {
+    x as usize
+}

@@ -1,0 +1,167 @@
+//! LinUCB: the arm whose expected reward could plausibly be highest.
+
+use std::any::Any;
+
+use serde::{Deserialize, Serialize};
+
+use super::linear_arms::{LinearArms, LinearConfig, greedy, within};
+use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state};
+use crate::context::Context;
+
+/// Default width of the confidence bound.
+pub const LIN_UCB_ALPHA: f64 = 0.5;
+
+/// LinUCB with disjoint models: argmax xᵀθ_a + α√(xᵀA_a⁻¹x), minus the weighted expected cost.
+///
+/// Each arm has a ridge regression of its own, `A_a = λI + Σ γ^{t−s} w x xᵀ`, `θ_a = A_a⁻¹b_a`
+/// (Li, Chu, Langford & Schapire 2010, algorithm 1, arXiv 1003.0146). Costs are known before the
+/// decision, so they are not learned as part of the reward but taken from it. The choice is
+/// certain but for exact ties: where logged propensities must cover all arms, put exploration
+/// around it, or use [`LinTs`](super::LinTs).
+///
+/// | parameter | default | range | effect |
+/// |---|---|---|---|
+/// | `alpha` | [`LIN_UCB_ALPHA`] | [0, 10⁶] | α: width of the bound; more explores more |
+/// | `config` | [`LinearConfig`] | | ridge, forgetting, low rank, cost |
+///
+/// ```
+/// use plimsoll::{Context, LinUcb, LinearConfig, Outcome, Policy, Quality, Request, Workspace};
+/// let mut policy = LinUcb::new(2, 1, 0.5, LinearConfig::default())?;
+/// let contexts = [Context::new(vec![-1.0])?, Context::new(vec![1.0])?];
+/// for round in 0..40 {
+///     // Arm 0 is good where the feature is negative, arm 1 where it is positive.
+///     let (context, arm) = (&contexts[round % 2], round / 2 % 2);
+///     let quality = Quality::new(f64::from(u8::from(round % 2 == arm)))?;
+///     policy.update(context, &Outcome::of(arm, quality))?;
+/// }
+/// let request = Request { context: &contexts[1], eligible: &[true; 2], costs: &[None; 2], floor: None };
+/// let mut probabilities = [0.0; 2];
+/// policy.distribution(&request, &mut Workspace::default(), &mut probabilities)?;
+/// assert_eq!(probabilities, [0.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinUcb {
+    alpha: f64,
+    linear: LinearArms,
+}
+
+impl LinUcb {
+    pub(crate) const NAME: &'static str = "lin-ucb";
+
+    /// Over `arms` arms and contexts of `dimensions` features, nothing learned.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when a parameter is out of range or there are no arms.
+    pub fn new(
+        arms: usize,
+        dimensions: usize,
+        alpha: f64,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        check_alpha(alpha)?;
+        let linear = LinearArms::new(arms, dimensions, config)?;
+        Ok(Self { alpha, linear })
+    }
+
+    /// θ of an arm: one weight per feature (or projected feature), then the intercept's.
+    #[must_use]
+    pub fn weights(&self, arm: usize) -> Option<&[f64]> {
+        self.linear
+            .arm(arm)
+            .map(super::linear_arm::LinearArm::theta)
+    }
+
+    /// Outcomes that an arm has learned.
+    #[must_use]
+    pub fn outcomes(&self, arm: usize) -> Option<u64> {
+        self.linear
+            .arm(arm)
+            .map(super::linear_arm::LinearArm::outcomes)
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &LinearConfig {
+        &self.linear.config
+    }
+
+    pub(crate) fn is_sound(&self) -> bool {
+        check_alpha(self.alpha).is_ok() && self.linear.is_sound()
+    }
+}
+
+fn check_alpha(alpha: f64) -> Result<(), PolicyError> {
+    within((0.0..=1e6).contains(&alpha), "alpha", alpha, "[0, 1e6]")
+}
+
+impl Policy for LinUcb {
+    fn name(&self) -> &str {
+        Self::NAME
+    }
+
+    fn arms(&self) -> usize {
+        self.linear.arms()
+    }
+
+    fn dimensions(&self) -> Option<usize> {
+        Some(self.linear.dimensions())
+    }
+
+    fn needs_costs(&self) -> bool {
+        self.linear.config.cost_weight > 0.0
+    }
+
+    fn distribution(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut [f64],
+    ) -> Result<(), PolicyError> {
+        work.more.clear();
+        work.more.resize(self.arms(), f64::NEG_INFINITY);
+        self.linear.expect(request, work, |scores, arm, expected| {
+            scores[arm] = expected.reward + self.alpha * expected.spread.sqrt();
+        })?;
+        greedy(&work.more, out)
+    }
+
+    fn estimates(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut Vec<Estimate>,
+    ) -> Result<(), PolicyError> {
+        let score = |e: super::linear_arms::Expected| e.reward + self.alpha * e.spread.sqrt();
+        self.linear.estimates(request, work, out, score)
+    }
+
+    fn check(&self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
+        self.linear.check(self, context, outcome)
+    }
+
+    fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
+        self.check(context, outcome)?;
+        self.linear.learn(context, outcome)
+    }
+
+    fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {
+        self.linear.add_arm(prior)
+    }
+
+    fn state(&self) -> Vec<u8> {
+        encode_state(self)
+    }
+
+    fn fork(&self) -> Box<dyn Policy> {
+        Box::new(self.clone())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}

@@ -1,0 +1,276 @@
+//! Ridge regression under rank-1 updates, at the speed of single precision and exact in double.
+//!
+//! `A = D + Σ γ^{t−s} w x xᵀ` and `b = Σ γ^{t−s} w r x` over the outcomes s ≤ t of one arm, θ = A⁻¹b.
+//! Three copies of the same knowledge, each for what it is good at:
+//! - W with A⁻¹ ≈ WᵀW in single precision: every update rotates it, every variance reads it;
+//! - A and b in double precision, to which outcomes are added in blocks of [`BLOCK`];
+//! - θ in double precision: it moves by A⁻¹x(r − xᵀθ) with each outcome, and after each block it is
+//!   corrected by WᵀW(b − Aθ), which takes W's rounding out of it again.
+//!
+//! W is made from A anew every [`REFACTOR_EVERY`] outcomes, and whenever a correction is so large
+//! that W cannot be trusted.
+//!
+//! D is λI. Forgetting (γ < 1) would let it decay with the rest, so with each outcome one
+//! coordinate of D, in turn, is set back to λ: it never falls below λγᵈ.
+
+use serde::{Deserialize, Serialize};
+
+use crate::inverse_factor::{InverseFactor, UpdateScratch, single};
+use crate::linalg::{Symmetric, axpy, dot};
+
+/// Outcomes that are added to A together.
+const BLOCK: usize = 8;
+/// Outcomes between two factorisations of A.
+const REFACTOR_EVERY: u32 = 4_096;
+/// Largest correction of θ, relative to θ, that W is trusted with.
+const TRUST: f64 = 1e-3;
+
+/// What all regressions of a policy have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ridge {
+    /// λ > 0.
+    pub(super) ridge: f64,
+    /// γ in (0, 1].
+    pub(super) forgetting: f64,
+}
+
+/// One regression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LinearArm {
+    factor: InverseFactor,
+    theta: Vec<f64>,
+    b: Vec<f64>,
+    /// Σ γ^{t−s} w x xᵀ over all outcomes but the last few, times 1/`gram_scale`.
+    gram: Symmetric,
+    gram_scale: f64,
+    /// The last few outcomes' x, row-major, and their γ^{t−s} w.
+    recent: Vec<f64>,
+    recent_weights: Vec<f64>,
+    /// Diagonal of D.
+    ridge: Vec<f64>,
+    outcomes: u64,
+    /// Σ γ^{t−s} w.
+    weight: f64,
+    /// Outcomes since W was made from A.
+    stale: u32,
+}
+
+/// Scratch space of learning; no part of any state.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    update: UpdateScratch,
+    x: Vec<f32>,
+    gain: Vec<f64>,
+    residual: Vec<f64>,
+}
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Scratch {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl LinearArm {
+    /// Nothing learned: A = λI, θ = 0.
+    pub(super) fn prior(ridge: Ridge, dim: usize) -> Self {
+        let diagonal = vec![ridge.ridge; dim];
+        Self {
+            factor: InverseFactor::diagonal(&diagonal),
+            theta: vec![0.0; dim],
+            b: vec![0.0; dim],
+            gram: Symmetric::zeros(dim),
+            gram_scale: 1.0,
+            recent: Vec::with_capacity(BLOCK * dim),
+            recent_weights: Vec::with_capacity(BLOCK),
+            ridge: diagonal,
+            outcomes: 0,
+            weight: 0.0,
+            stale: 0,
+        }
+    }
+
+    /// xᵀθ.
+    pub(super) fn mean(&self, x: &[f64]) -> f64 {
+        dot(&self.theta, x)
+    }
+
+    /// xᵀA⁻¹x; `x` is as [`single`] makes it, `scratch` is overwritten.
+    pub(super) fn variance(&self, x: &[f32], scratch: &mut Vec<f32>) -> f64 {
+        self.factor.quadratic(x, scratch)
+    }
+
+    /// θ, shape (d).
+    pub(super) fn theta(&self) -> &[f64] {
+        &self.theta
+    }
+
+    /// Outcomes learned.
+    pub(super) fn outcomes(&self) -> u64 {
+        self.outcomes
+    }
+
+    /// Learns one outcome: reward r at x with weight w.
+    pub(super) fn learn(
+        &mut self,
+        config: Ridge,
+        x: &[f64],
+        r: f64,
+        weight: f64,
+        scratch: &mut Scratch,
+    ) {
+        let keep = config.forgetting;
+        self.decay(keep);
+        let root = weight.sqrt();
+        self.turn(keep, root, x, root * r, scratch);
+        axpy(weight * r, x, &mut self.b);
+        self.recent.extend_from_slice(x);
+        self.recent_weights.push(weight);
+        self.weight += weight;
+        if keep < 1.0 {
+            self.restore_ridge(config.ridge, scratch);
+        }
+        self.outcomes += 1;
+        self.stale += 1;
+        if self.recent_weights.len() >= BLOCK {
+            self.settle(scratch);
+        }
+    }
+
+    /// Adds the last few outcomes to A, and makes θ exact.
+    pub(super) fn settle(&mut self, scratch: &mut Scratch) {
+        self.collect();
+        if self.stale >= REFACTOR_EVERY || !self.correct(scratch) {
+            self.refactor();
+        }
+    }
+
+    /// Everything that was learned, discounted to at most `strength` outcomes' weight.
+    pub(super) fn discounted(&self, config: Ridge, strength: f64) -> Self {
+        let mut arm = self.clone();
+        arm.collect();
+        let share = if arm.weight > strength {
+            strength / arm.weight
+        } else {
+            1.0
+        };
+        arm.gram.scale(share);
+        arm.b.iter_mut().for_each(|b| *b *= share);
+        arm.ridge.fill(config.ridge);
+        arm.weight *= share;
+        arm.outcomes = 0;
+        arm.refactor();
+        arm
+    }
+
+    pub(super) fn is_sound(&self, dim: usize) -> bool {
+        let vectors = [&self.theta, &self.b, &self.ridge];
+        self.factor.is_sound(dim)
+            && self.gram.is_sound(dim)
+            && vectors
+                .iter()
+                .all(|v| v.len() == dim && v.iter().all(|x| x.is_finite()))
+            && self.ridge.iter().all(|d| *d > 0.0)
+            && self.recent_weights.len() < BLOCK
+            && self.recent.len() == self.recent_weights.len() * dim
+            && self.recent.iter().all(|x| x.is_finite())
+            && self
+                .recent_weights
+                .iter()
+                .all(|w| (0.0..=f64::MAX).contains(w))
+            && (0.0..=1.0).contains(&self.gram_scale)
+            && (0.0..=f64::MAX).contains(&self.weight)
+    }
+
+    fn decay(&mut self, keep: f64) {
+        if keep < 1.0 {
+            self.gram_scale *= keep;
+            self.weight *= keep;
+            for vector in [&mut self.recent_weights, &mut self.ridge, &mut self.b] {
+                for x in vector {
+                    *x *= keep;
+                }
+            }
+        }
+    }
+
+    /// W and θ of keep·A + root²·xxᵀ and the reward `r` = root·(reward of x).
+    fn turn(&mut self, keep: f64, root: f64, x: &[f64], r: f64, scratch: &mut Scratch) {
+        single(root, x, &mut scratch.x);
+        let total = self
+            .factor
+            .update(keep, &scratch.x, &mut scratch.update, &mut scratch.gain);
+        let error = r - root * dot(&self.theta, x);
+        axpy(error / total, &scratch.gain, &mut self.theta);
+    }
+
+    /// Sets one coordinate of D back to λ.
+    fn restore_ridge(&mut self, ridge: f64, scratch: &mut Scratch) {
+        let dim = self.theta.len() as u64;
+        let at = usize::try_from(self.outcomes % dim).expect("below the number of features");
+        let root = (ridge - self.ridge[at]).max(0.0).sqrt();
+        let mut unit = std::mem::take(&mut scratch.residual);
+        unit.clear();
+        unit.resize(self.theta.len(), 0.0);
+        unit[at] = 1.0;
+        self.turn(1.0, root, &unit, 0.0, scratch);
+        scratch.residual = unit;
+        self.ridge[at] = ridge;
+    }
+
+    fn collect(&mut self) {
+        if self.gram_scale < 1.0 {
+            self.gram.scale(self.gram_scale);
+            self.gram_scale = 1.0;
+        }
+        self.gram.add_gram(&self.recent, Some(&self.recent_weights));
+        self.recent.clear();
+        self.recent_weights.clear();
+    }
+
+    /// θ ← θ + WᵀW(b − Aθ); whether the step is small enough to be believed.
+    fn correct(&mut self, scratch: &mut Scratch) -> bool {
+        let product = &mut scratch.gain;
+        product.clear();
+        product.extend(self.ridge.iter().zip(&self.theta).map(|(d, t)| d * t));
+        self.gram.add_product(&self.theta, product);
+        let residual = &mut scratch.residual;
+        residual.clear();
+        residual.extend(self.b.iter().zip(product.iter()).map(|(b, p)| b - p));
+        single(1.0, residual, &mut scratch.x);
+        self.factor
+            .solve(&scratch.x, &mut scratch.update, &mut scratch.gain);
+        let largest = |v: &[f64]| v.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+        let (step, theta) = (largest(&scratch.gain), largest(&self.theta));
+        // Written so that NaN fails too.
+        let trusted = step <= TRUST * theta || step == 0.0;
+        if trusted && scratch.gain.iter().all(|x| x.is_finite()) {
+            axpy(1.0, &scratch.gain, &mut self.theta);
+            true
+        } else {
+            false
+        }
+    }
+
+    /// W and θ from A and b. Where A cannot be factorised, W stays: rotations cannot fail.
+    fn refactor(&mut self) {
+        self.stale = 0;
+        if let Some(exact) = self.gram.factor(1.0, &self.ridge) {
+            let mut theta = self.b.clone();
+            exact.solve(&mut theta);
+            let factor = InverseFactor::inverse_of(&exact);
+            if theta.iter().all(|x| x.is_finite()) && factor.is_sound(theta.len()) {
+                (self.theta, self.factor) = (theta, factor);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "linear_arm_tests.rs"]
+mod tests;

@@ -1,0 +1,466 @@
+//! One ridge regression per arm: what LinUCB and linear Thompson sampling have in common.
+
+use serde::{Deserialize, Serialize};
+
+use super::linear_arm::{LinearArm, Ridge, Scratch};
+use super::projection::{ENTRIES_MAX, Projection};
+use super::shared::Shared;
+use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm};
+use crate::context::Context;
+use crate::inverse_factor::{padded, single};
+use crate::predictor::{Prediction, PredictorError};
+
+/// Default ridge λ.
+pub const LINEAR_RIDGE: f64 = 1.0;
+/// Least λγᵈ of a linear policy that forgets.
+const RIDGE_MIN: f64 = 1e-9;
+/// Variance of one outcome's quality: no distribution on [0, 1] varies more.
+const NOISE: f64 = 0.25;
+/// Most features after projection and intercept.
+const DIMENSIONS_MAX: usize = 8_192;
+
+/// Settings that LinUCB and linear Thompson sampling share.
+///
+/// | field | default | range | effect |
+/// |---|---|---|---|
+/// | `ridge` | [`LINEAR_RIDGE`] | [10⁻⁶, 10⁶] | λ: a weight's prior precision; more learns slower |
+/// | `forgetting` | 1 | (0, 1] | γ: weight of an outcome after each later one of its arm |
+/// | `intercept` | true | | adds a feature that is always 1 |
+/// | `rank` | `None` | 1.. | features are projected to this many first |
+/// | `seed` | 0 | | of the projection |
+/// | `cost_weight` | 0 | [0, 10¹²] | reward that one `cost_scale` of expected cost takes away |
+/// | `cost_scale` | 1 | [10⁻¹⁵, 10¹⁵] | US dollars that costs are divided by |
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearConfig {
+    /// λ.
+    pub ridge: f64,
+    /// γ.
+    pub forgetting: f64,
+    /// Whether a feature that is always 1 is added; leave it out when the context has one.
+    pub intercept: bool,
+    /// Low-rank variant: contexts are projected to this many features by a fixed random matrix of
+    /// signs, so that time and memory per decision no longer depend on d².
+    pub rank: Option<usize>,
+    /// Seed of the projection.
+    pub seed: u64,
+    /// Weight of cost.
+    pub cost_weight: f64,
+    /// Unit of cost in US dollars.
+    pub cost_scale: f64,
+}
+
+impl Default for LinearConfig {
+    fn default() -> Self {
+        Self {
+            ridge: LINEAR_RIDGE,
+            forgetting: 1.0,
+            intercept: true,
+            rank: None,
+            seed: 0,
+            cost_weight: 0.0,
+            cost_scale: 1.0,
+        }
+    }
+}
+
+impl LinearConfig {
+    pub(super) fn ridge(&self) -> Ridge {
+        Ridge {
+            ridge: self.ridge,
+            forgetting: self.forgetting,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), PolicyError> {
+        within(
+            (1e-6..=1e6).contains(&self.ridge),
+            "ridge",
+            self.ridge,
+            "[1e-6, 1e6]",
+        )?;
+        within(
+            self.forgetting > 0.0 && self.forgetting <= 1.0,
+            "forgetting",
+            self.forgetting,
+            "(0, 1]",
+        )?;
+        within(
+            (0.0..=1e12).contains(&self.cost_weight),
+            "cost_weight",
+            self.cost_weight,
+            "[0, 1e12]",
+        )?;
+        within(
+            (1e-15..=1e15).contains(&self.cost_scale),
+            "cost_scale",
+            self.cost_scale,
+            "[1e-15, 1e15]",
+        )
+    }
+
+    /// What an arm's expected cost takes from its reward; `None`: the cost counts and is unknown.
+    pub(super) fn penalty(&self, cost: Option<f64>) -> Option<f64> {
+        if self.cost_weight > 0.0 {
+            cost.map(|cost| self.cost_weight * cost / self.cost_scale)
+        } else {
+            Some(0.0)
+        }
+    }
+}
+
+pub(super) fn within(
+    ok: bool,
+    name: &'static str,
+    got: f64,
+    allowed: &'static str,
+) -> Result<(), PolicyError> {
+    if ok {
+        Ok(())
+    } else {
+        Err(PolicyError::Parameter { name, got, allowed })
+    }
+}
+
+/// Checks a context before it is used.
+pub(super) fn check_context(context: &Context, expected: usize) -> Result<(), PolicyError> {
+    let got = context.features.len();
+    if got != expected {
+        return Err(PolicyError::Dimensions { expected, got });
+    }
+    context
+        .validate()
+        .map_err(|source| PredictorError::Context { row: 0, source }.into())
+}
+
+/// The regressions of all arms, and how a context becomes their x.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LinearArms {
+    pub(super) config: LinearConfig,
+    /// d of the contexts.
+    dimensions: usize,
+    projection: Option<Shared<Projection>>,
+    arms: Vec<Shared<LinearArm>>,
+    #[serde(skip)]
+    scratch: Scratch,
+    #[serde(skip)]
+    x: X,
+}
+
+/// A context as the regressions see it.
+#[derive(Debug, Default)]
+pub(super) struct X {
+    double: Vec<f64>,
+    /// x in single precision, padded; before it, where there is a projection, the features.
+    single: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+impl Clone for X {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for X {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// What is expected of one arm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// Expected reward: quality minus the weighted cost.
+    pub(super) reward: f64,
+    /// xᵀA⁻¹x.
+    pub(super) spread: f64,
+}
+
+impl LinearArms {
+    pub(super) fn new(
+        arms: usize,
+        dimensions: usize,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        config.check()?;
+        if arms == 0 {
+            return Err(PolicyError::NoArms);
+        }
+        let projection = match config.rank {
+            None => None,
+            Some(rank) => {
+                let projection = Projection::new(rank, dimensions, config.seed);
+                Some(Shared::new(projection.ok_or(PolicyError::Parameter {
+                    name: "rank",
+                    got: crate::math::len(rank),
+                    allowed: "[1, 2^24/d], with d above 0",
+                })?))
+            }
+        };
+        let mut linear = Self {
+            config,
+            dimensions,
+            projection,
+            arms: Vec::new(),
+            scratch: Scratch::default(),
+            x: X::default(),
+        };
+        let dim = linear.dim();
+        within(
+            dim <= DIMENSIONS_MAX,
+            "number of features",
+            crate::math::len(dim),
+            "[0, 8192]",
+        )?;
+        let decayed = (0..dim).fold(config.ridge, |ridge, _| ridge * config.forgetting);
+        within(
+            decayed >= RIDGE_MIN,
+            "forgetting",
+            config.forgetting,
+            "(0, 1], and ridge · forgettingᵈ ≥ 1e-9",
+        )?;
+        linear.arms = vec![Shared::new(LinearArm::prior(config.ridge(), dim)); arms];
+        Ok(linear)
+    }
+
+    /// Features of the regressions.
+    fn dim(&self) -> usize {
+        let projected = self.projection.as_ref().map(|p| p.get().rank());
+        projected.unwrap_or(self.dimensions) + usize::from(self.config.intercept)
+    }
+
+    pub(super) fn arms(&self) -> usize {
+        self.arms.len()
+    }
+
+    pub(super) fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    pub(super) fn arm(&self, arm: usize) -> Option<&LinearArm> {
+        self.arms.get(arm).map(Shared::get)
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        let fits = |p: &Shared<Projection>| {
+            p.get().dimensions() == self.dimensions && Some(p.get().rank()) == self.config.rank
+        };
+        let projected = match &self.projection {
+            Some(projection) => fits(projection),
+            None => self.config.rank.is_none(),
+        };
+        let dim = self.dim();
+        projected
+            && self.config.check().is_ok()
+            && !self.arms.is_empty()
+            && dim <= ENTRIES_MAX
+            && self.arms.iter().all(|arm| arm.get().is_sound(dim))
+    }
+
+    /// The regressions' x, in double and in padded single precision.
+    fn prepare<'a>(
+        &self,
+        context: &Context,
+        double: &'a mut Vec<f64>,
+        singles: &'a mut Vec<f32>,
+        scratch: &mut Vec<f32>,
+    ) -> Result<(&'a [f64], &'a [f32]), PolicyError> {
+        check_context(context, self.dimensions)?;
+        double.clear();
+        let mut skipped = 0;
+        if let Some(projection) = &self.projection {
+            let projection = projection.get();
+            single(1.0, &context.features, singles);
+            skipped = singles.len();
+            singles.resize(skipped + padded(projection.rank()), 0.0);
+            let (features, out) = singles.split_at_mut(skipped);
+            projection.apply(features, out, scratch);
+            double.extend(out[..projection.rank()].iter().map(|z| f64::from(*z)));
+        } else {
+            double.extend_from_slice(&context.features);
+        }
+        if self.config.intercept {
+            double.push(1.0);
+        }
+        if skipped > 0 {
+            singles.truncate(skipped + double.len());
+            singles.resize(skipped + padded(double.len()), 0.0);
+            if self.config.intercept {
+                singles[skipped + double.len() - 1] = 1.0;
+            }
+        } else {
+            single(1.0, double, singles);
+        }
+        Ok((double, &singles[skipped..]))
+    }
+
+    /// What is expected of every eligible arm; calls `each` in order.
+    ///
+    /// Arms that may not answer, or whose cost counts and is unknown, are left out.
+    pub(super) fn expect(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        mut each: impl FnMut(&mut Vec<f64>, usize, Expected),
+    ) -> Result<(), PolicyError> {
+        let Workspace {
+            floats,
+            singles,
+            more,
+            more_singles,
+            ..
+        } = work;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
+        for (arm, regression) in self.arms.iter().enumerate() {
+            if !request.eligible[arm] {
+                continue;
+            }
+            let Some(penalty) = self.config.penalty(request.costs[arm]) else {
+                continue;
+            };
+            let expected = Expected {
+                reward: regression.get().mean(x) - penalty,
+                spread: regression.get().variance(x32, more_singles),
+            };
+            if !(expected.reward.is_finite() && expected.spread.is_finite()) {
+                return Err(PolicyError::Singular { arm });
+            }
+            each(more, arm, expected);
+        }
+        Ok(())
+    }
+
+    /// Estimates of all arms, with `score` of the eligible ones.
+    pub(super) fn estimates(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        out: &mut Vec<Estimate>,
+        score: impl Fn(Expected) -> f64,
+    ) -> Result<(), PolicyError> {
+        let Workspace {
+            floats,
+            singles,
+            more_singles,
+            ..
+        } = work;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
+        out.clear();
+        for (arm, regression) in self.arms.iter().enumerate() {
+            let regression = regression.get();
+            let (mean, spread) = (regression.mean(x), regression.variance(x32, more_singles));
+            if !(mean.is_finite() && spread.is_finite()) {
+                return Err(PolicyError::Singular { arm });
+            }
+            let penalty = self.config.penalty(request.costs[arm]);
+            let feasible = request.eligible[arm] && penalty.is_some();
+            let reward = mean - penalty.unwrap_or(0.0);
+            out.push(Estimate {
+                quality: Some(Prediction {
+                    mean: mean.clamp(0.0, 1.0),
+                    variance: NOISE * spread,
+                }),
+                score: if feasible {
+                    score(Expected { reward, spread })
+                } else {
+                    f64::NEG_INFINITY
+                },
+                feasible,
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check(
+        &self,
+        policy: &dyn Policy,
+        context: &Context,
+        outcome: &Outcome,
+    ) -> Result<(), PolicyError> {
+        check_arm(policy, outcome)?;
+        check_context(context, self.dimensions)
+    }
+
+    /// Learns a checked outcome.
+    pub(super) fn learn(
+        &mut self,
+        context: &Context,
+        outcome: &Outcome,
+    ) -> Result<(), PolicyError> {
+        let Some(quality) = outcome.quality else {
+            return Ok(());
+        };
+        let mut own = std::mem::take(&mut self.x);
+        let prepared = self.prepare(context, &mut own.double, &mut own.single, &mut own.scratch);
+        let learned = prepared.map(|_| ());
+        if learned.is_ok() {
+            let arm = self.arms[outcome.arm].to_mut();
+            arm.learn(
+                self.config.ridge(),
+                &own.double,
+                quality.get(),
+                outcome.weight,
+                &mut self.scratch,
+            );
+        }
+        self.x = own;
+        learned
+    }
+
+    pub(super) fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {
+        check_prior(prior)?;
+        let ridge = self.config.ridge();
+        let dim = self.dim();
+        let arm = if let Some(like) = prior.like {
+            let known = self.arm(like).ok_or(PolicyError::Arm {
+                got: like,
+                arms: self.arms(),
+            })?;
+            known.discounted(ridge, prior.strength)
+        } else {
+            let mut arm = LinearArm::prior(ridge, dim);
+            if self.config.intercept && prior.strength > 0.0 {
+                let mut x = vec![0.0; dim];
+                x[dim - 1] = 1.0;
+                let (quality, strength) = (prior.quality, prior.strength);
+                arm.learn(ridge, &x, quality, strength, &mut self.scratch);
+                arm.settle(&mut self.scratch);
+            }
+            arm
+        };
+        self.arms.push(Shared::new(arm));
+        Ok(())
+    }
+}
+
+/// Whether a prior's numbers can be used.
+pub(super) fn check_prior(prior: &ArmPrior) -> Result<(), PolicyError> {
+    within(
+        (0.0..=1.0).contains(&prior.quality),
+        "quality of the new arm",
+        prior.quality,
+        "[0, 1]",
+    )?;
+    within(
+        (0.0..=1e12).contains(&prior.strength),
+        "strength of the new arm",
+        prior.strength,
+        "[0, 1e12]",
+    )
+}
+
+/// Probability 1 to the arm of highest score; exactly equal ones share it.
+pub(super) fn greedy(scores: &[f64], out: &mut [f64]) -> Result<(), PolicyError> {
+    let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if best == f64::NEG_INFINITY {
+        return Err(PolicyError::NothingEligible);
+    }
+    #[expect(clippy::float_cmp, reason = "a tie is an exactly equal score")]
+    let is_best = |score: &f64| *score == best;
+    let share = 1.0 / crate::math::len(scores.iter().filter(|s| is_best(s)).count());
+    for (p, score) in out.iter_mut().zip(scores) {
+        *p = if is_best(score) { share } else { 0.0 };
+    }
+    Ok(())
+}
