@@ -5,6 +5,11 @@
 //! a known share of probability to arms worth learning about. The [`Router`] holds all of them:
 //! it decides, learns from [`Feedback`], and can be stored and resumed bit for bit.
 //!
+//! In service, a router lives in a [`Live`]: feedback comes by decision id, and every change is an
+//! [`Event`], so that a snapshot and a journal make the same state again. A [`SharedRouter`] lets
+//! many threads decide without a lock while one learns. The bytes are the engine's
+//! ([`JournalWriter`], [`recover`]); files are kept by the crate `plimsoll-store`.
+//!
 //! The engine does no I/O, reads no clock, starts no thread and owns no randomness: a decision is
 //! a function of state, context, request key and [`Seed`].
 //!

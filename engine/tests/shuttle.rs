@@ -71,12 +71,14 @@ fn linearizable() {
         shared.learn_logged(log).expect("learns");
     };
     let mut threads = Vec::new();
+    let sent = Arc::new(Mutex::new(Vec::new()));
     for value in [0.0, 1.0] {
-        let shared = Arc::clone(&shared);
+        let (shared, sent) = (Arc::clone(&shared), Arc::clone(&sent));
         threads.push(thread::spawn(move || {
-            let first = shared.send(feedback(value)).expect("room");
-            let second = shared.send(feedback(1.0 - value)).expect("room");
-            assert!(second > first);
+            for event in [feedback(value), feedback(0.25 + value / 2.0)] {
+                let number = shared.send(event.clone()).expect("room");
+                sent.lock().expect("whole").push((number, event));
+            }
         }));
     }
     for _ in 0..2 {
@@ -105,7 +107,12 @@ fn linearizable() {
     }
     let seen = reader.join().expect("ends");
     learn(&shared, &journal);
-    let states = states(&journal.lock().expect("whole"));
+    let journal = journal.lock().expect("whole");
+    for (number, event) in sent.lock().expect("whole").iter() {
+        let at = usize::try_from(*number).expect("small");
+        assert_eq!(journal[at], *event, "the number that its sender was told");
+    }
+    let states = states(&journal);
     assert_eq!(states.len(), 5);
     assert!(
         seen.windows(2).all(|pair| pair[0].0 <= pair[1].0),
@@ -123,7 +130,7 @@ fn linearizable() {
     assert_eq!(live, 4);
 }
 
-/// One decides and reports by id while another learns and takes snapshots of the whole state.
+/// One decides and reports by id while two learn and take snapshots of the whole state.
 fn by_id() {
     let shared = Arc::new(SharedRouter::new(Live::new(
         router(),
@@ -141,19 +148,20 @@ fn by_id() {
             shared.report(label).expect("room");
         })
     };
-    let learner = {
+    let learner = || {
         let shared = Arc::clone(&shared);
         thread::spawn(move || {
-            for _ in 0..2 {
-                let learned = shared.learn().expect("learns");
-                assert_eq!(learned.counts.refused, 0);
-                let bytes = shared.with_live(Live::snapshot).expect("whole");
-                Live::restore(&bytes).expect("whole");
-            }
+            let learned = shared.learn().expect("learns");
+            assert_eq!(learned.counts.refused, 0);
+            let bytes = shared.with_live(Live::snapshot).expect("whole");
+            Live::restore(&bytes).expect("whole");
         })
     };
+    let learners = [learner(), learner()];
     worker.join().expect("ends");
-    learner.join().expect("ends");
+    for learner in learners {
+        learner.join().expect("ends");
+    }
     shared.learn().expect("learns");
     let counts = shared.with_live(Live::counts).expect("whole");
     assert_eq!((counts.opened, counts.learned, counts.duplicate), (1, 1, 1));

@@ -384,7 +384,7 @@ impl<'a> Place<'a> {
     fn tidy(&self) {
         let Ok(found) = self.found() else { return };
         let kept = self.options.generations_kept.max(1);
-        let Some(&oldest) = found.snapshots.iter().rev().take(kept).last() else {
+        let Some(&oldest) = found.snapshots.iter().rev().nth(kept - 1) else {
             return;
         };
         let snapshots = found

@@ -16,6 +16,9 @@ pub const OPEN_MAX: u64 = 65_536;
 
 /// How long and how many decisions are kept open.
 ///
+/// Time is that of the newest event: one event from a clock that is far ahead makes every open
+/// decision old.
+///
 /// | field | default | range | effect |
 /// |---|---|---|---|
 /// | `ttl_ms` | [`TTL_MS`], one day | 0.. | a decision is given up when the newest event is this much younger |

@@ -186,6 +186,43 @@ fn s02_a_damaged_newest_state_falls_back_loudly_and_loses_nothing() {
     assert_eq!(none.code(), "P0562");
 }
 
+/// Cut off or changed anywhere, the newest snapshot is never used and never missed.
+#[test]
+fn s02_any_damage_to_the_newest_state_falls_back() {
+    let (groups, states) = life(3);
+    let (older, _) = written(HEADER, &groups[..2]);
+    let header = JournalHeader {
+        generation: 4,
+        first: states[2].sequence(),
+    };
+    let (newer, _) = written(header, &groups[2..]);
+    let (first, newest, want) = (
+        states[0].snapshot(),
+        states[2].snapshot(),
+        states[3].snapshot(),
+    );
+    let check = |damaged: &[u8], told: &str| {
+        let generation = |number, snapshot, journal| Generation {
+            number,
+            snapshot: Some(snapshot),
+            journal: Some(journal),
+        };
+        let all = [
+            generation(4, damaged, &newer[..]),
+            generation(3, &first[..], &older[..]),
+        ];
+        let recovered = recover(&all, &|_, _| None).expect(told);
+        assert!(!recovered.report.is_newest(), "{told}");
+        assert!(recovered.live.snapshot() == want, "{told}");
+    };
+    for at in 0..newest.len() {
+        check(&newest[..at], &format!("cut at {at}"));
+        let mut flipped = newest.clone();
+        flipped[at] ^= 1 << (at % 8);
+        check(&flipped, &format!("bit {} of byte {at}", at % 8));
+    }
+}
+
 #[test]
 fn s05_a_newer_journal_is_refused_with_both_versions() {
     let (_, mut bytes) = JournalWriter::new(HEADER);

@@ -78,7 +78,8 @@ pub(crate) fn step(live: &Live, numbers: &mut Numbers, i: u64, contexts: &[Conte
     let at_ms = 100 * i;
     let mut events = vec![decided(live.router(), context, &format!("r{i}"), at_ms)];
     for _ in 0..2 {
-        let back = (numbers.next() * numbers.next() * 150.0) as u64;
+        let reach = numbers.next() * numbers.next() * 150.0;
+        let back = (1..150).take_while(|n| f64::from(*n) <= reach).count() as u64;
         let mut report = Report::new(format!("r{}", i.saturating_sub(back)), at_ms + 50);
         if numbers.next() < 0.7 {
             report.quality = Some(quality(truth(context, 1)));
@@ -92,8 +93,8 @@ pub(crate) fn step(live: &Live, numbers: &mut Numbers, i: u64, contexts: &[Conte
         }
         events.push(Event::Reported(report));
     }
-    if i % 17 == 0 {
-        let archived = i % 2 == 0;
+    if i.is_multiple_of(17) {
+        let archived = i.is_multiple_of(2);
         events.push(Event::ArmArchived {
             arm: arm("arm-0"),
             archived,

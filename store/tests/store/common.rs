@@ -37,7 +37,7 @@ pub(crate) fn request(live: &Live, i: u64) -> [Event; 2] {
     let call = Call::new(&context, &key, Seed(1));
     let choice = live.router().choose(&call, &mut work).expect("decides");
     let decided = live.router().decided(&call, choice, i, &mut work);
-    let quality = Quality::new(if i % 3 == 0 { 0.0 } else { 1.0 }).expect("in range");
+    let quality = Quality::new(if i.is_multiple_of(3) { 0.0 } else { 1.0 }).expect("in range");
     [
         Event::Decided(decided),
         Event::Reported(Report::label(key, i + 1, quality)),
