@@ -170,6 +170,10 @@ fn narrow(x: f64) -> f32 {
 /// Products of a tile row with x, over eight lanes for each of its rows.
 ///
 /// Rows are written out: as a loop, their sums stay in memory instead of in registers.
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
 fn band_products(tiles: &[[f32; TILE]], x: &[[f32; LANES]], sums: &mut [f32; TILE]) {
     let mut acc = [[0.0_f32; LANES]; LANES];
@@ -190,6 +194,10 @@ fn band_products(tiles: &[[f32; TILE]], x: &[[f32; LANES]], sums: &mut [f32; TIL
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
 fn add_products(sums: &mut [f32; LANES], w: &[f32], x: &[f32; LANES]) {
     for lane in 0..LANES {
@@ -199,6 +207,10 @@ fn add_products(sums: &mut [f32; LANES], w: &[f32], x: &[f32; LANES]) {
 
 /// y = ((s₀ + s₄) + (s₁ + s₅)) + ((s₂ + s₆) + (s₃ + s₇)) for each row's lanes s; `sums` begins
 /// with them and is as long as three quarters again.
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
 fn fold_lanes(sums: &mut [f32], y: &mut [f32]) {
     let rows = y.len();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::linear_arm::{LinearArm, Ridge, Scratch};
 use super::projection::{ENTRIES_MAX, Projection};
-use super::shared::Shared;
+use super::shared_state::Forked;
 use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm};
 use crate::context::Context;
 use crate::inverse_factor::{padded, single};
@@ -139,8 +139,8 @@ pub(super) struct LinearArms {
     pub(super) config: LinearConfig,
     /// d of the contexts.
     dimensions: usize,
-    projection: Option<Shared<Projection>>,
-    arms: Vec<Shared<LinearArm>>,
+    projection: Option<Forked<Projection>>,
+    arms: Vec<Forked<LinearArm>>,
     #[serde(skip)]
     scratch: Scratch,
     #[serde(skip)]
@@ -191,7 +191,7 @@ impl LinearArms {
             None => None,
             Some(rank) => {
                 let projection = Projection::new(rank, dimensions, config.seed);
-                Some(Shared::new(projection.ok_or(PolicyError::Parameter {
+                Some(Forked::new(projection.ok_or(PolicyError::Parameter {
                     name: "rank",
                     got: crate::math::len(rank),
                     allowed: "[1, 2^24/d], with d above 0",
@@ -220,13 +220,13 @@ impl LinearArms {
             config.forgetting,
             "(0, 1], and ridge · forgettingᵈ ≥ 1e-9",
         )?;
-        linear.arms = vec![Shared::new(LinearArm::prior(config.ridge(), dim)); arms];
+        linear.arms = vec![Forked::new(LinearArm::prior(config.ridge(), dim)); arms];
         Ok(linear)
     }
 
     /// Features of the regressions.
     fn dim(&self) -> usize {
-        let projected = self.projection.as_ref().map(|p| p.get().rank());
+        let projected = self.projection.as_ref().map(|p| p.rank());
         projected.unwrap_or(self.dimensions) + usize::from(self.config.intercept)
     }
 
@@ -239,12 +239,12 @@ impl LinearArms {
     }
 
     pub(super) fn arm(&self, arm: usize) -> Option<&LinearArm> {
-        self.arms.get(arm).map(Shared::get)
+        self.arms.get(arm).map(std::ops::Deref::deref)
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        let fits = |p: &Shared<Projection>| {
-            p.get().dimensions() == self.dimensions && Some(p.get().rank()) == self.config.rank
+        let fits = |p: &Forked<Projection>| {
+            p.dimensions() == self.dimensions && Some(p.rank()) == self.config.rank
         };
         let projected = match &self.projection {
             Some(projection) => fits(projection),
@@ -255,7 +255,7 @@ impl LinearArms {
             && self.config.check().is_ok()
             && !self.arms.is_empty()
             && dim <= ENTRIES_MAX
-            && self.arms.iter().all(|arm| arm.get().is_sound(dim))
+            && self.arms.iter().all(|arm| arm.is_sound(dim))
     }
 
     /// The regressions' x, in double and in padded single precision.
@@ -270,7 +270,6 @@ impl LinearArms {
         double.clear();
         let mut skipped = 0;
         if let Some(projection) = &self.projection {
-            let projection = projection.get();
             single(1.0, &context.features, singles);
             skipped = singles.len();
             singles.resize(skipped + padded(projection.rank()), 0.0);
@@ -320,8 +319,8 @@ impl LinearArms {
                 continue;
             };
             let expected = Expected {
-                reward: regression.get().mean(x) - penalty,
-                spread: regression.get().variance(x32, more_singles),
+                reward: regression.mean(x) - penalty,
+                spread: regression.variance(x32, more_singles),
             };
             if !(expected.reward.is_finite() && expected.spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
@@ -348,7 +347,6 @@ impl LinearArms {
         let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
         out.clear();
         for (arm, regression) in self.arms.iter().enumerate() {
-            let regression = regression.get();
             let (mean, spread) = (regression.mean(x), regression.variance(x32, more_singles));
             if !(mean.is_finite() && spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
@@ -395,7 +393,7 @@ impl LinearArms {
         let prepared = self.prepare(context, &mut own.double, &mut own.single, &mut own.scratch);
         let learned = prepared.map(|_| ());
         if learned.is_ok() {
-            let arm = self.arms[outcome.arm].to_mut();
+            let arm = self.arms[outcome.arm].make_mut();
             arm.learn(
                 self.config.ridge(),
                 &own.double,
@@ -429,7 +427,7 @@ impl LinearArms {
             }
             arm
         };
-        self.arms.push(Shared::new(arm));
+        self.arms.push(Forked::new(arm));
         Ok(())
     }
 }
@@ -448,19 +446,4 @@ pub(super) fn check_prior(prior: &ArmPrior) -> Result<(), PolicyError> {
         prior.strength,
         "[0, 1e12]",
     )
-}
-
-/// Probability 1 to the arm of highest score; exactly equal ones share it.
-pub(super) fn greedy(scores: &[f64], out: &mut [f64]) -> Result<(), PolicyError> {
-    let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if best == f64::NEG_INFINITY {
-        return Err(PolicyError::NothingEligible);
-    }
-    #[expect(clippy::float_cmp, reason = "a tie is an exactly equal score")]
-    let is_best = |score: &f64| *score == best;
-    let share = 1.0 / crate::math::len(scores.iter().filter(|s| is_best(s)).count());
-    for (p, score) in out.iter_mut().zip(scores) {
-        *p = if is_best(score) { share } else { 0.0 };
-    }
-    Ok(())
 }
