@@ -109,7 +109,7 @@ impl Policy for LinTs {
     }
 
     fn needs_costs(&self) -> bool {
-        self.linear.config.cost_weight > 0.0
+        self.linear.config.reward.weighs_costs()
     }
 
     fn distribution(

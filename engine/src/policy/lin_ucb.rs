@@ -108,7 +108,7 @@ impl Policy for LinUcb {
     }
 
     fn needs_costs(&self) -> bool {
-        self.linear.config.cost_weight > 0.0
+        self.linear.config.reward.weighs_costs()
     }
 
     fn distribution(

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::linear_arm::{LinearArm, Ridge, Scratch};
 use super::projection::{ENTRIES_MAX, Projection};
 use super::shared_state::Forked;
-use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm};
+use super::{
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Reward, Workspace, check_arm,
+};
 use crate::context::Context;
 use crate::inverse_factor::{padded, single};
 use crate::predictor::{Prediction, PredictorError};
@@ -28,8 +30,7 @@ const DIMENSIONS_MAX: usize = 8_192;
 /// | `intercept` | true | | adds a feature that is always 1 |
 /// | `rank` | `None` | 1.. | features are projected to this many first |
 /// | `seed` | 0 | | of the projection |
-/// | `cost_weight` | 0 | [0, 10¹²] | reward that one `cost_scale` of expected cost takes away |
-/// | `cost_scale` | 1 | [10⁻¹⁵, 10¹⁵] | US dollars that costs are divided by |
+/// | `reward` | [`Reward::default`](super::Reward) | | what expected cost takes from quality |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinearConfig {
@@ -44,10 +45,8 @@ pub struct LinearConfig {
     pub rank: Option<usize>,
     /// Seed of the projection.
     pub seed: u64,
-    /// Weight of cost.
-    pub cost_weight: f64,
-    /// Unit of cost in US dollars.
-    pub cost_scale: f64,
+    /// What is maximised.
+    pub reward: Reward,
 }
 
 impl Default for LinearConfig {
@@ -58,8 +57,7 @@ impl Default for LinearConfig {
             intercept: true,
             rank: None,
             seed: 0,
-            cost_weight: 0.0,
-            cost_scale: 1.0,
+            reward: Reward::default(),
         }
     }
 }
@@ -85,27 +83,7 @@ impl LinearConfig {
             self.forgetting,
             "(0, 1]",
         )?;
-        within(
-            (0.0..=1e12).contains(&self.cost_weight),
-            "cost_weight",
-            self.cost_weight,
-            "[0, 1e12]",
-        )?;
-        within(
-            (1e-15..=1e15).contains(&self.cost_scale),
-            "cost_scale",
-            self.cost_scale,
-            "[1e-15, 1e15]",
-        )
-    }
-
-    /// What an arm's expected cost takes from its reward; `None`: the cost counts and is unknown.
-    pub(super) fn penalty(&self, cost: Option<f64>) -> Option<f64> {
-        if self.cost_weight > 0.0 {
-            cost.map(|cost| self.cost_weight * cost / self.cost_scale)
-        } else {
-            Some(0.0)
-        }
+        self.reward.check()
     }
 }
 
@@ -315,7 +293,7 @@ impl LinearArms {
             if !request.eligible[arm] {
                 continue;
             }
-            let Some(penalty) = self.config.penalty(request.costs[arm]) else {
+            let Some(penalty) = self.config.reward.penalty(request.costs[arm]) else {
                 continue;
             };
             let expected = Expected {
@@ -351,7 +329,7 @@ impl LinearArms {
             if !(mean.is_finite() && spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
             }
-            let penalty = self.config.penalty(request.costs[arm]);
+            let penalty = self.config.reward.penalty(request.costs[arm]);
             let feasible = request.eligible[arm] && penalty.is_some();
             let reward = mean - penalty.unwrap_or(0.0);
             out.push(Estimate {

@@ -18,12 +18,12 @@ use plimsoll_engine_benches::{Stream, arms};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// CPU seconds that a side may take, about: fewer events for slow ones.
-const SECONDS: f64 = 3.0;
+const SECONDS: f64 = 1.0;
 const ALPHA: f64 = 0.5;
 /// Features of the low-rank variant.
 const RANK: usize = 48;
 /// Runs of each side; the fastest counts, because others use the machine too.
-const REPEATS: usize = 5;
+const REPEATS: usize = 3;
 
 /// A side of the comparison, and about how many events per second it does at each size.
 struct Side {
