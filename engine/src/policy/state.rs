@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Fixed, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy};
+use super::{
+    Cascade, Fixed, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy,
+};
 
 /// A state as bytes (CBOR): equal states give equal bytes.
 pub fn encode_state<T: Serialize>(state: &T) -> Vec<u8> {
@@ -27,6 +29,7 @@ pub fn decode_state<T: DeserializeOwned>(policy: &str, bytes: &[u8]) -> Result<T
 pub(crate) fn built_in(name: &str, bytes: &[u8]) -> Option<Result<Box<dyn Policy>, PolicyError>> {
     Some(match name {
         RulePolicy::NAME => load(name, bytes, RulePolicy::is_sound),
+        Cascade::NAME => load(name, bytes, Cascade::is_sound),
         Fixed::NAME => load(name, bytes, Fixed::is_sound),
         LinUcb::NAME => load(name, bytes, LinUcb::is_sound),
         Random::NAME => load(name, bytes, Random::is_sound),

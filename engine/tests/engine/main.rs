@@ -1,6 +1,7 @@
 //! The engine from outside: the conditions it must survive, and the promises it makes.
 
 mod bandits;
+mod cascade;
 mod common;
 mod cost;
 mod decisions;
