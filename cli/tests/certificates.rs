@@ -114,6 +114,64 @@ fn a_certificate_is_checked_and_its_looks_are_recorded() {
     );
 }
 
+/// A log of served answers: each arm half of the time, with its propensity unless `p` is empty.
+fn served(folder: &TempDir, name: &str, count: u32, p: &str, cheap_easy: u32) {
+    let mut text = String::from("request_id,model,task,quality,cost_usd,propensity\n");
+    for i in 0..count {
+        // A fixed scramble: any bit of it is as good as a coin.
+        let coin = (i.wrapping_mul(0x9E37_79B1) ^ i.wrapping_mul(0x85EB_CA6B) >> 13) >> 30;
+        let (hard, cheap) = (coin & 1 == 1, coin & 2 == 2);
+        let task = if hard { "hard" } else { "easy" };
+        let quality = match (cheap, hard) {
+            (false, _) => 1,
+            (true, true) => 0,
+            (true, false) => cheap_easy,
+        };
+        let (model, cost) = if cheap {
+            ("cheap", "0.001")
+        } else {
+            ("dear", "0.010")
+        };
+        let _ = writeln!(text, "{name}{i},{model},{task},{quality},{cost},{p}");
+    }
+    fs::write(folder.path().join(format!("{name}.csv")), text).expect("written");
+}
+
+#[test]
+fn served_answers_with_propensities_are_tuned_on_and_checked() {
+    let folder = folder();
+    served(&folder, "past", 6000, "0.5", 1);
+    served(&folder, "newer", 4000, "0.5", 1);
+    served(&folder, "fallen", 4000, "0.5", 0);
+    served(&folder, "silent", 4000, "", 1);
+    served(&folder, "wrong", 4000, "0.25", 1);
+    let tuned = run(folder.path(), "tune past.csv --quality 0.9 --json");
+    assert_eq!(code(&tuned), 0, "{}\n{}", stderr(&tuned), stdout(&tuned));
+    let certificate: serde_json::Value =
+        serde_json::from_str(&stdout(&tuned)).expect("JSON on stdout");
+    let method = certificate["bound"]["method"].as_str().expect("a method");
+    assert!(method.contains("weighted"), "{method}");
+    let check = |log: &str| {
+        let command = format!("replay {log}.csv --certificate certificate.json --json");
+        run(folder.path(), &command)
+    };
+    for (log, exit, standing) in [
+        ("newer", 0, "holds"),
+        ("fallen", 5, "broken"),
+        ("wrong", 3, "open"),
+    ] {
+        let got = check(log);
+        assert_eq!(code(&got), exit, "{log}: {}", stderr(&got));
+        let got: serde_json::Value = serde_json::from_str(&stdout(&got)).expect("JSON");
+        assert_eq!(got["standing"], standing, "{log}: {}", got["reasons"]);
+    }
+    for (log, code_text) in [("silent", "P0335"), ("past", "P0332")] {
+        let got = check(log);
+        assert_eq!(code(&got), 3, "{log}: {}", stderr(&got));
+        assert!(stderr(&got).contains(code_text), "{log}: {}", stderr(&got));
+    }
+}
+
 /// ROBUSTNESS.md O09.
 #[test]
 fn o09_a_refusal_writes_nothing_and_says_how_many_more() {

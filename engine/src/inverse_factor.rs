@@ -6,9 +6,10 @@
 //! with `q_i² = 1 + Σ_{j≤i} y_j²` (Gill, Golub, Murray & Saunders 1974, doi:10.2307/2005923,
 //! method C1 carried over to the inverse), and `Σ_j y_jW_j = A⁻¹x` comes out beside it.
 //!
-//! Rows are padded with zeros to whole groups of [`LANES`] columns, and groups of [`LANES`] rows
-//! are equally long. Every sum has a fixed order: the bits are the same on every machine and under
-//! every instruction set that is chosen at run time.
+//! W is kept in square tiles of [`LANES`] rows, padded with zeros. Every sum has a fixed order: the
+//! bits are the same on every machine and under every instruction set that is chosen at run time.
+//! Sums across lanes go through memory, because compilers otherwise spread them over the loops
+//! before and lose half the speed.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ use crate::linalg::Cholesky;
 /// Numbers that are added side by side.
 pub(crate) const LANES: usize = 8;
 
+/// Entries of a tile.
+const TILE: usize = LANES * LANES;
+
 /// `dim` rounded up to whole groups.
 pub(crate) const fn padded(dim: usize) -> usize {
     dim.div_ceil(LANES) * LANES
@@ -26,20 +30,17 @@ pub(crate) const fn padded(dim: usize) -> usize {
 /// Entries of a factor of dimension `dim`.
 const fn entries(dim: usize) -> usize {
     let groups = dim.div_ceil(LANES);
-    LANES * LANES * groups * (groups + 1) / 2
+    TILE * groups * (groups + 1) / 2
 }
 
-/// Start of row `i`, and its length.
-const fn row(i: usize) -> (usize, usize) {
-    let group = i / LANES;
-    let len = (group + 1) * LANES;
-    (
-        LANES * LANES * group * (group + 1) / 2 + (i % LANES) * len,
-        len,
-    )
+/// Where entry (i, j) is kept, j at most in i's tile.
+const fn place(i: usize, j: usize) -> usize {
+    let (band, across) = (i / LANES, j / LANES);
+    let tile = band * (band + 1) / 2 + across;
+    tile * TILE + (i % LANES) * LANES + j % LANES
 }
 
-/// W with A⁻¹ = WᵀW, lower triangular, by rows.
+/// W with A⁻¹ = WᵀW, lower triangular, in tiles: tile row after tile row, each by rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct InverseFactor {
     dim: usize,
@@ -61,6 +62,7 @@ pub(crate) struct UpdateScratch {
     clippy::cast_possible_truncation,
     reason = "widths need no more digits"
 )]
+#[inline]
 pub(crate) fn single(scale: f64, x: &[f64], out: &mut Vec<f32>) {
     out.clear();
     out.extend(x.iter().map(|x| (scale * x) as f32));
@@ -73,7 +75,7 @@ impl InverseFactor {
         let dim = values.len();
         let mut entries = vec![0.0; entries(dim)];
         for (i, value) in values.iter().enumerate() {
-            entries[row(i).0 + i] = narrow(1.0 / value.sqrt());
+            entries[place(i, i)] = narrow(1.0 / value.sqrt());
         }
         Self { dim, entries }
     }
@@ -83,23 +85,28 @@ impl InverseFactor {
         let dim = factor.dim();
         let mut entries = vec![0.0; entries(dim)];
         for (i, w) in factor.inverse_rows().iter().enumerate() {
-            let (at, _) = row(i);
-            for (entry, w) in entries[at..].iter_mut().zip(&w[..=i]) {
-                *entry = narrow(*w);
+            for (j, w) in w[..=i].iter().enumerate() {
+                entries[place(i, j)] = narrow(*w);
             }
         }
         Self { dim, entries }
     }
 
-    /// |Wx|² = xᵀA⁻¹x; `x` is as [`single`] makes it.
-    pub(crate) fn quadratic(&self, x: &[f32]) -> f64 {
-        debug_assert_eq!(x.len(), padded(self.dim));
-        squared_length(&self.entries, x)
+    /// |Wx|² = xᵀA⁻¹x; `x` is as [`single`] makes it, `scratch` is overwritten.
+    pub(crate) fn quadratic(&self, x: &[f32], scratch: &mut Vec<f32>) -> f64 {
+        let y = self.multiply(x, scratch);
+        squared_length(y)
     }
 
-    /// Writes Wx to `y`, shape of `x`.
-    pub(crate) fn multiply(&self, x: &[f32], y: &mut [f32]) {
-        multiply(&self.entries, x, y);
+    /// Wx, in the first part of `scratch`.
+    pub(crate) fn multiply<'a>(&self, x: &[f32], scratch: &'a mut Vec<f32>) -> &'a mut [f32] {
+        debug_assert_eq!(x.len(), padded(self.dim));
+        let len = x.len();
+        // The contents do not matter: everything that is read was written before.
+        scratch.resize(len * (1 + LANES + LANES / 2 + LANES / 4), 0.0);
+        let (y, sums) = scratch.split_at_mut(len);
+        multiply(&self.entries, x, y, sums);
+        y
     }
 
     /// The factor of (keep·A + xxᵀ)⁻¹. Gives 1 + xᵀ(keep·A)⁻¹x, and writes (keep·A)⁻¹x to `gain`.
@@ -118,39 +125,31 @@ impl InverseFactor {
             root,
         } = scratch;
         let len = x.len();
-        for vector in [&mut *y, own, mix, sum] {
+        for vector in [&mut *own, mix, sum] {
             vector.clear();
             vector.resize(len, 0.0);
         }
         root.clear();
         root.resize(len + 1, 1.0);
         let scale = 1.0 / keep.sqrt();
-        multiply(&self.entries, x, y);
+        let y = self.multiply(x, y);
         let total = coefficients(scale, y, root, own, mix);
         rotate(&mut self.entries, own, mix, y, sum);
         gain.clear();
-        gain.extend(
-            sum[..self.dim]
-                .iter()
-                .map(|z| scale * scale * f64::from(*z)),
-        );
+        let unscale = scale * scale;
+        gain.extend(sum[..self.dim].iter().map(|z| unscale * f64::from(*z)));
         total
     }
 
-    /// x ← A⁻¹x by way of W, in single precision.
-    pub(crate) fn solve(&self, x: &[f32], y: &mut Vec<f32>, out: &mut Vec<f64>) {
-        y.clear();
-        y.resize(x.len(), 0.0);
-        multiply(&self.entries, x, y);
+    /// A⁻¹x by way of W, in single precision; `x` is as [`single`] makes it.
+    pub(crate) fn solve(&self, x: &[f32], scratch: &mut UpdateScratch, out: &mut Vec<f64>) {
+        let y = self.multiply(x, &mut scratch.y);
+        let sum = &mut scratch.sum;
+        sum.clear();
+        sum.resize(x.len(), 0.0);
+        transposed(&self.entries, y, sum);
         out.clear();
-        out.resize(x.len(), 0.0);
-        for (i, y) in y.iter().enumerate() {
-            let (at, len) = row(i);
-            for (out, w) in out.iter_mut().zip(&self.entries[at..at + len]) {
-                *out += f64::from(*y) * f64::from(*w);
-            }
-        }
-        out.truncate(self.dim);
+        out.extend(sum[..self.dim].iter().map(|z| f64::from(*z)));
     }
 
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
@@ -168,49 +167,57 @@ fn narrow(x: f64) -> f32 {
     x as f32
 }
 
-/// Sums of eight rows' products with x, each over eight lanes.
+/// Products of a tile row with x, over eight lanes for each of its rows.
+///
+/// Rows are written out: as a loop, their sums stay in memory instead of in registers.
 #[inline(always)]
-fn group_products(rows: &[f32], x: &[f32]) -> [f32; LANES] {
-    let len = x.len();
-    let rows: [&[f32]; LANES] = std::array::from_fn(|r| &rows[r * len..(r + 1) * len]);
-    let mut sums = [[0.0_f32; LANES]; LANES];
-    for at in (0..len).step_by(LANES) {
-        let x = &x[at..at + LANES];
-        for (sum, row) in sums.iter_mut().zip(rows) {
-            let w = &row[at..at + LANES];
-            for lane in 0..LANES {
-                sum[lane] += w[lane] * x[lane];
-            }
+fn band_products(tiles: &[[f32; TILE]], x: &[[f32; LANES]], sums: &mut [f32; TILE]) {
+    let mut acc = [[0.0_f32; LANES]; LANES];
+    for (tile, x) in tiles.iter().zip(x) {
+        add_products(&mut acc[0], &tile[..8], x);
+        add_products(&mut acc[1], &tile[8..16], x);
+        add_products(&mut acc[2], &tile[16..24], x);
+        add_products(&mut acc[3], &tile[24..32], x);
+        add_products(&mut acc[4], &tile[32..40], x);
+        add_products(&mut acc[5], &tile[40..48], x);
+        add_products(&mut acc[6], &tile[48..56], x);
+        add_products(&mut acc[7], &tile[56..], x);
+    }
+    for row in 0..LANES {
+        for lane in 0..LANES {
+            sums[row * LANES + lane] = acc[row][lane];
         }
     }
-    sums.map(|s| ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])))
 }
 
-#[multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
-    "x86_64+avx+avx2"
-))]
-fn multiply(entries: &[f32], x: &[f32], y: &mut [f32]) {
-    let mut rest = entries;
-    for (group, y) in y.chunks_exact_mut(LANES).enumerate() {
-        let len = (group + 1) * LANES;
-        let (rows, after) = rest.split_at(LANES * len);
-        rest = after;
-        y.copy_from_slice(&group_products(rows, &x[..len]));
+#[inline(always)]
+fn add_products(sums: &mut [f32; LANES], w: &[f32], x: &[f32; LANES]) {
+    for lane in 0..LANES {
+        sums[lane] += w[lane] * x[lane];
     }
 }
 
-/// y = Rx for a matrix of equally long rows, as many as y is long.
-#[multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
-    "x86_64+avx+avx2"
-))]
-pub(crate) fn product(entries: &[f32], x: &[f32], y: &mut [f32]) {
-    for (rows, y) in entries
-        .chunks_exact(LANES * x.len())
-        .zip(y.chunks_exact_mut(LANES))
+/// y = ((s₀ + s₄) + (s₁ + s₅)) + ((s₂ + s₆) + (s₃ + s₇)) for each row's lanes s; `sums` begins
+/// with them and is as long as three quarters again.
+#[inline(always)]
+fn fold_lanes(sums: &mut [f32], y: &mut [f32]) {
+    let rows = y.len();
+    let (lanes, halves) = sums.split_at_mut(rows * LANES);
+    let (halves, quarters) = halves.split_at_mut(rows * LANES / 2);
+    let quarters = &mut quarters[..rows * LANES / 4];
+    for (half, s) in halves
+        .as_chunks_mut::<4>()
+        .0
+        .iter_mut()
+        .zip(lanes.as_chunks::<LANES>().0)
     {
-        y.copy_from_slice(&group_products(rows, x));
+        *half = [s[0] + s[4], s[1] + s[5], s[2] + s[6], s[3] + s[7]];
+    }
+    for (quarter, s) in quarters.iter_mut().zip(halves.as_chunks::<2>().0) {
+        *quarter = s[0] + s[1];
+    }
+    for (y, s) in y.iter_mut().zip(quarters.as_chunks::<2>().0) {
+        *y = s[0] + s[1];
     }
 }
 
@@ -218,14 +225,49 @@ pub(crate) fn product(entries: &[f32], x: &[f32], y: &mut [f32]) {
     "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
     "x86_64+avx+avx2"
 ))]
-fn squared_length(entries: &[f32], x: &[f32]) -> f64 {
-    let mut rest = entries;
-    let mut squares = [0.0_f64; LANES];
-    for group in 0..x.len() / LANES {
-        let len = (group + 1) * LANES;
-        let (rows, after) = rest.split_at(LANES * len);
+fn multiply(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
+    let x = x.as_chunks::<LANES>().0;
+    let mut rest = entries.as_chunks::<TILE>().0;
+    for (band, sums) in sums
+        .as_chunks_mut::<TILE>()
+        .0
+        .iter_mut()
+        .take(x.len())
+        .enumerate()
+    {
+        let (tiles, after) = rest.split_at(band + 1);
         rest = after;
-        let y = group_products(rows, &x[..len]);
+        band_products(tiles, &x[..=band], sums);
+    }
+    fold_lanes(sums, y);
+}
+
+/// Numbers of scratch space that [`product`] needs for `rows` rows.
+pub(crate) const fn product_scratch(rows: usize) -> usize {
+    padded(rows) * (LANES + LANES / 2 + LANES / 4)
+}
+
+/// y = Rx for a matrix in tiles, as many rows as y is long.
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+pub(crate) fn product(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
+    let x = x.as_chunks::<LANES>().0;
+    let bands = entries.as_chunks::<TILE>().0.chunks_exact(x.len());
+    for (tiles, sums) in bands.zip(sums.as_chunks_mut::<TILE>().0) {
+        band_products(tiles, x, sums);
+    }
+    fold_lanes(sums, y);
+}
+
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn squared_length(y: &[f32]) -> f64 {
+    let mut squares = [0.0_f64; LANES];
+    for y in y.as_chunks::<LANES>().0 {
         for lane in 0..LANES {
             squares[lane] += f64::from(y[lane]) * f64::from(y[lane]);
         }
@@ -272,32 +314,46 @@ fn coefficients(scale: f64, y: &[f32], root: &mut [f64], keep: &mut [f32], mix: 
     "x86_64+avx+avx2"
 ))]
 fn rotate(entries: &mut [f32], keep: &[f32], mix: &[f32], y: &[f32], sum: &mut [f32]) {
-    const ROWS: usize = 4;
-    let mut rest = entries;
-    for first in (0..y.len()).step_by(ROWS) {
-        let len = row(first).1;
-        let (rows, after) = rest.split_at_mut(ROWS * len);
+    let lanes = |v: &[f32], band: usize| v.as_chunks::<LANES>().0[band];
+    let sum = sum.as_chunks_mut::<LANES>().0;
+    let mut rest = entries.as_chunks_mut::<TILE>().0;
+    for band in 0..sum.len() {
+        let (tiles, after) = rest.split_at_mut(band + 1);
         rest = after;
-        let (r0, rows) = rows.split_at_mut(len);
-        let (r1, rows) = rows.split_at_mut(len);
-        let (r2, r3) = rows.split_at_mut(len);
-        let [k0, k1, k2, k3] = [0, 1, 2, 3].map(|r| keep[first + r]);
-        let [m0, m1, m2, m3] = [0, 1, 2, 3].map(|r| mix[first + r]);
-        let [y0, y1, y2, y3] = [0, 1, 2, 3].map(|r| y[first + r]);
-        let sum = &mut sum[..len];
-        let r3 = &mut r3[..len];
-        for j in 0..len {
-            let mut s = sum[j];
-            let w = [r0[j], r1[j], r2[j], r3[j]];
-            r0[j] = k0 * w[0] - m0 * s;
-            s += y0 * w[0];
-            r1[j] = k1 * w[1] - m1 * s;
-            s += y1 * w[1];
-            r2[j] = k2 * w[2] - m2 * s;
-            s += y2 * w[2];
-            r3[j] = k3 * w[3] - m3 * s;
-            s += y3 * w[3];
-            sum[j] = s;
+        let (keep, mix, y) = (lanes(keep, band), lanes(mix, band), lanes(y, band));
+        for (tile, sum) in tiles.iter_mut().zip(&mut *sum) {
+            let mut s = *sum;
+            for row in 0..LANES {
+                for lane in 0..LANES {
+                    let w = tile[row * LANES + lane];
+                    tile[row * LANES + lane] = keep[row] * w - mix[row] * s[lane];
+                    s[lane] += y[row] * w;
+                }
+            }
+            *sum = s;
+        }
+    }
+}
+
+/// sum += Wᵀy.
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn transposed(entries: &[f32], y: &[f32], sum: &mut [f32]) {
+    let sum = sum.as_chunks_mut::<LANES>().0;
+    let mut rest = entries.as_chunks::<TILE>().0;
+    for (band, y) in y.as_chunks::<LANES>().0.iter().enumerate() {
+        let (tiles, after) = rest.split_at(band + 1);
+        rest = after;
+        for (tile, sum) in tiles.iter().zip(&mut *sum) {
+            let mut s = *sum;
+            for row in 0..LANES {
+                for lane in 0..LANES {
+                    s[lane] += y[row] * tile[row * LANES + lane];
+                }
+            }
+            *sum = s;
         }
     }
 }
@@ -328,11 +384,12 @@ mod tests {
             let mut gram = Symmetric::zeros(dim);
             let (mut scratch, mut gain, mut x32) =
                 (UpdateScratch::default(), Vec::new(), Vec::new());
+            let mut y = Vec::new();
             let mut decay = 1.0;
             let rows = numbers(60 * dim);
             for x in rows.chunks_exact(dim) {
                 single(1.0, x, &mut x32);
-                let before = factor.quadratic(&x32) / keep;
+                let before = factor.quadratic(&x32, &mut y) / keep;
                 let total = factor.update(keep, &x32, &mut scratch, &mut gain);
                 assert!((total - 1.0 - before).abs() < 1e-5 * total);
                 let along = crate::linalg::dot(&gain, x);
@@ -345,18 +402,21 @@ mod tests {
             let mut work = Vec::new();
             for x in numbers(5 * dim).chunks_exact(dim) {
                 single(1.0, x, &mut x32);
-                let (got, expect) = (factor.quadratic(&x32), exact.quadratic(x, &mut work));
+                let (got, expect) = (
+                    factor.quadratic(&x32, &mut y),
+                    exact.quadratic(x, &mut work),
+                );
                 assert!(
                     (got - expect).abs() < 2e-5 * expect,
                     "d={dim} {got} {expect}"
                 );
                 let fresh = InverseFactor::inverse_of(&exact);
-                let again = fresh.quadratic(&x32);
+                let again = fresh.quadratic(&x32, &mut y);
                 assert!((again - expect).abs() < 2e-5 * expect);
-                let (mut y, mut solved) = (Vec::new(), Vec::new());
-                fresh.solve(&x32, &mut y, &mut solved);
+                let mut solved = Vec::new();
+                fresh.solve(&x32, &mut scratch, &mut solved);
                 assert!((crate::linalg::dot(&solved, x) - expect).abs() < 2e-5 * expect);
-                fresh.multiply(&x32, &mut y);
+                let y = fresh.multiply(&x32, &mut y);
                 let square: f64 = y.iter().map(|y| f64::from(*y) * f64::from(*y)).sum();
                 assert!((square - again).abs() < 1e-9 * again.max(1e-9));
             }

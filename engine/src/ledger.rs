@@ -310,8 +310,8 @@ impl Ledger {
         }
         let id = self.made;
         self.made += 1;
-        let held = i64::try_from(self.hold_ms).unwrap_or(i64::MAX);
-        let expires_ms = self.now_ms.saturating_add(held);
+        let lasts = i64::try_from(self.hold_ms).unwrap_or(i64::MAX);
+        let expires_ms = self.now_ms.saturating_add(lasts);
         let hold = Hold {
             scopes: capped,
             amount: asked,

@@ -3,6 +3,7 @@
 //! A symmetric d×d matrix is kept as its upper rows: row k holds the entries (k, k..d). A factor
 //! L is kept by columns, which is the same layout. Every inner loop runs over one such slice.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 /// Samples that share one pass over the Gram matrix.
@@ -33,7 +34,16 @@ pub(crate) struct Cholesky {
 }
 
 /// Σ aᵢbᵢ with eight accumulators, so that the compiler can use vector registers.
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    inner_product(a, b)
+}
+
+#[inline(always)]
+fn inner_product(a: &[f64], b: &[f64]) -> f64 {
     let len = a.len().min(b.len());
     let (a, b) = (&a[..len], &b[..len]);
     let mut sums = [0.0_f64; 8];
@@ -89,9 +99,53 @@ pub(crate) fn dots_f32<const N: usize>(row: &[f32], vectors: [&[f32]; N]) -> [f3
 }
 
 /// y += a·x.
+#[inline]
 pub(crate) fn axpy(a: f64, x: &[f64], y: &mut [f64]) {
     for (y, x) in y.iter_mut().zip(x) {
         *y += a * x;
+    }
+}
+
+/// Adds rows to a packed Gram matrix, four at a time.
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn add_blocks(entries: &mut [f64], dim: usize, rows: &[f64], weights: Option<&[f64]>) {
+    let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
+    for (block, rows) in rows.chunks_exact(dim * GRAM_BLOCK).enumerate() {
+        let at = block * GRAM_BLOCK;
+        let (x0, rows) = rows.split_at(dim);
+        let (x1, rows) = rows.split_at(dim);
+        let (x2, x3) = rows.split_at(dim);
+        let w = [weight(at), weight(at + 1), weight(at + 2), weight(at + 3)];
+        let mut rest = &mut *entries;
+        for k in 0..dim {
+            let (out, later) = rest.split_at_mut(dim - k);
+            rest = later;
+            let (a0, a1, a2, a3) = (w[0] * x0[k], w[1] * x1[k], w[2] * x2[k], w[3] * x3[k]);
+            let len = out.len();
+            let (t0, t1, t2, t3) = (&x0[k..], &x1[k..], &x2[k..], &x3[k..]);
+            let (t0, t1, t2, t3) = (&t0[..len], &t1[..len], &t2[..len], &t3[..len]);
+            for i in 0..len {
+                out[i] += (a0 * t0[i] + a1 * t1[i]) + (a2 * t2[i] + a3 * t3[i]);
+            }
+        }
+    }
+}
+
+/// out ← out + Ax for a packed A.
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn add_product(entries: &[f64], x: &[f64], out: &mut [f64]) {
+    let mut rest = entries;
+    for k in 0..x.len() {
+        let (row, later) = rest.split_at(x.len() - k);
+        rest = later;
+        out[k] += inner_product(row, &x[k..]);
+        axpy(x[k], &row[1..], &mut out[k + 1..]);
     }
 }
 
@@ -146,40 +200,18 @@ impl Symmetric {
         if dim == 0 {
             return;
         }
+        let whole = rows.len() / (dim * GRAM_BLOCK) * GRAM_BLOCK;
+        let (blocks, rest) = rows.split_at(whole * dim);
+        add_blocks(&mut self.entries, dim, blocks, weights);
         let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
-        let blocks = rows.chunks_exact(dim * GRAM_BLOCK);
-        let done = rows.len() / (dim * GRAM_BLOCK) * GRAM_BLOCK;
-        let rest = blocks.remainder();
-        for (block, rows) in blocks.enumerate() {
-            let at = block * GRAM_BLOCK;
-            let (x0, rows) = rows.split_at(dim);
-            let (x1, rows) = rows.split_at(dim);
-            let (x2, x3) = rows.split_at(dim);
-            let w = [weight(at), weight(at + 1), weight(at + 2), weight(at + 3)];
-            for k in 0..dim {
-                let (a0, a1, a2, a3) = (w[0] * x0[k], w[1] * x1[k], w[2] * x2[k], w[3] * x3[k]);
-                let (t0, t1, t2, t3) = (&x0[k..], &x1[k..], &x2[k..], &x3[k..]);
-                let out = self.row_mut(k);
-                let len = out.len();
-                let (t0, t1, t2, t3) = (&t0[..len], &t1[..len], &t2[..len], &t3[..len]);
-                for i in 0..len {
-                    out[i] += (a0 * t0[i] + a1 * t1[i]) + (a2 * t2[i] + a3 * t3[i]);
-                }
-            }
-        }
         for (i, x) in rest.chunks_exact(dim).enumerate() {
-            self.update(1.0, weight(done + i), x);
+            self.update(1.0, weight(whole + i), x);
         }
     }
 
     /// out ← out + Ax.
     pub(crate) fn add_product(&self, x: &[f64], out: &mut [f64]) {
-        for k in 0..self.dim {
-            let at = start(self.dim, k);
-            let row = &self.entries[at..at + self.dim - k];
-            out[k] += dot(row, &x[k..]);
-            axpy(x[k], &row[1..], &mut out[k + 1..]);
-        }
+        add_product(&self.entries, x, out);
     }
 
     /// The factor of scale·A + diag(ridge); `None` when rounding leaves it indefinite.

@@ -171,6 +171,29 @@ pub fn hoeffding_bentkus_p(risk: f64, n: u64, risk_max: f64) -> Option<f64> {
     Some(hoeffding.min(bentkus).min(1.0))
 }
 
+/// Lower confidence bound for the mean of `n` outcomes in [0, 1] with mean `mean`: the largest line
+/// whose p-value by [`hoeffding_bentkus_p`] is at most `alpha`; 0 when there is none.
+///
+/// Assumes independent outcomes. Beats betting while few losses are allowed, n·(1 − line) ≤ 8, and
+/// loses beyond, because it does not learn the outcomes' spread.
+#[must_use]
+pub fn hoeffding_bentkus_lower(mean: f64, n: u64, alpha: f64) -> Option<f64> {
+    if n == 0 || !is_level(alpha) || !(0.0..=1.0).contains(&mean) {
+        return None;
+    }
+    // The p-value rises with the line: bisect, and keep the safe end.
+    let (mut low, mut high) = (0.0, mean);
+    for _ in 0..50 {
+        let line = f64::midpoint(low, high);
+        if hoeffding_bentkus_p(1.0 - mean, n, 1.0 - line).is_some_and(|p| p <= alpha) {
+            low = line;
+        } else {
+            high = line;
+        }
+    }
+    Some(low)
+}
+
 /// Least n at which no failure at all proves a success rate of `quality`: ⌈ln α / ln q⌉.
 #[must_use]
 pub fn least_n(quality: f64, alpha: f64) -> Option<u64> {
@@ -279,6 +302,21 @@ mod tests {
             "D" => (1..=500).map(|i| 0.05 + 0.1 * fraction(i)).collect(),
             _ => vec![1.0; 60],
         }
+    }
+
+    #[test]
+    fn the_hoeffding_bentkus_bound_inverts_its_p_value() {
+        for (mean, n) in [(1.0, 59), (0.99, 100), (0.9, 60), (0.5, 2000)] {
+            let low = hoeffding_bentkus_lower(mean, n, 0.05).expect("valid");
+            let p = |line: f64| hoeffding_bentkus_p(1.0 - mean, n, 1.0 - line).expect("valid");
+            assert!(p(low) <= 0.05 && p(low + 1e-6) > 0.05, "{mean} {n} {low}");
+        }
+        // Without a loss it is the exact binomial bound: 0.95^59 is the first power below 0.05.
+        let low = |n| hoeffding_bentkus_lower(1.0, n, 0.05).expect("valid");
+        assert!(low(58) < 0.95 && low(59) > 0.95);
+        assert_eq!(hoeffding_bentkus_lower(0.0, 10, 0.05), Some(0.0));
+        assert_eq!(hoeffding_bentkus_lower(1.1, 10, 0.05), None);
+        assert_eq!(hoeffding_bentkus_lower(0.5, 0, 0.05), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod hcope;
 mod robust;
 mod sample;
 mod savings;
+mod sequence;
 mod support;
 mod weighted;
 

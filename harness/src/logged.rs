@@ -127,19 +127,26 @@ fn score_side(side: &mut Side, predicted: Array2<f64>, name: &str) {
         .logged
         .as_mut()
         .expect("both sides of a logged table are logged");
-    let mut quality = predicted.clone();
-    let mut cost = side.expected_cost.clone();
-    for (row, chosen) in logged.chosen.iter().enumerate() {
-        if let Some(arm) = *chosen {
-            let weight = 1.0 / logged.propensity[row];
-            quality[[row, arm]] += weight * (logged.served.quality[row] - predicted[[row, arm]]);
-            cost[[row, arm]] += weight * (logged.served.cost[row] - side.expected_cost[[row, arm]]);
-        }
-    }
+    (side.quality, side.cost) = scores(logged, &predicted, &side.expected_cost);
     logged.predicted = predicted;
     name.clone_into(&mut logged.predictor);
-    side.quality = quality;
-    side.cost = cost;
+}
+
+/// Doubly robust scores of quality and cost, shape (n, K), from expectations of the same shape.
+pub(crate) fn scores(
+    logged: &LoggedSide,
+    quality: &Array2<f64>,
+    cost: &Array2<f64>,
+) -> (Array2<f64>, Array2<f64>) {
+    let (mut of_quality, mut of_cost) = (quality.clone(), cost.clone());
+    for (row, chosen) in logged.chosen.iter().enumerate() {
+        if let Some(arm) = *chosen {
+            let (at, weight) = ([row, arm], 1.0 / logged.propensity[row]);
+            of_quality[at] += weight * (logged.served.quality[row] - quality[at]);
+            of_cost[at] += weight * (logged.served.cost[row] - cost[at]);
+        }
+    }
+    (of_quality, of_cost)
 }
 
 /// What kind of evidence a study rests on.
@@ -159,9 +166,21 @@ pub(crate) fn refuse_without_overlap(
     study: &Study<'_>,
     probabilities: &Array2<f64>,
 ) -> Result<(), EvidenceError> {
-    let Some(logged) = &study.test.logged else {
-        return Ok(());
-    };
+    match &study.test.logged {
+        None => Ok(()),
+        Some(logged) => refuse_unsupported(logged, &study.test.quality, probabilities),
+    }
+}
+
+/// The same for rows of any log that knows served answers alone, with their scores.
+///
+/// # Errors
+/// [`EvidenceError::NoOverlap`] with bounds on the policy's quality.
+pub(crate) fn refuse_unsupported(
+    logged: &LoggedSide,
+    scores: &Array2<f64>,
+    probabilities: &Array2<f64>,
+) -> Result<(), EvidenceError> {
     let (mut lost, mut low) = (0.0, 0.0);
     for (row, (chosen, p)) in logged.chosen.iter().zip(&logged.propensity).enumerate() {
         if *p >= CERTAIN {
@@ -169,7 +188,7 @@ pub(crate) fn refuse_without_overlap(
             lost += 1.0 - kept;
             low += kept * logged.served.quality[row];
         } else {
-            low += probabilities.row(row).dot(&study.test.quality.row(row));
+            low += probabilities.row(row).dot(&scores.row(row));
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]

@@ -11,7 +11,7 @@ pub(crate) use diagnostics::diagnostics;
 pub(crate) use frontier::{frontier, metrics};
 pub(crate) use off_policy::off_policy;
 pub(crate) use references::references;
-pub(crate) use trust::{failed_gates, logged_doubts, trust};
+pub(crate) use trust::{LoggedRows, failed_gates, logged_doubts, trust};
 
 use std::collections::BTreeMap;
 

@@ -246,7 +246,8 @@ impl Side {
 }
 
 impl LoggedSide {
-    fn new(logged: &LoggedRows, rows: &[usize]) -> Self {
+    /// Some rows of a logged table; predictions are still to come.
+    pub(crate) fn new(logged: &LoggedRows, rows: &[usize]) -> Self {
         let pick = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
         Self {
             chosen: rows.iter().map(|&row| logged.chosen[row]).collect(),

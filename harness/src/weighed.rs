@@ -27,12 +27,25 @@ impl Weighed {
         arm: Option<usize>,
         rows: &[usize],
     ) -> Self {
+        let known = known_propensities(study, logged, rows);
+        Self::quality_knowing(logged, probabilities, arm, rows, known)
+    }
+
+    /// Quality on `rows` of the logged ones; `known` are propensities known beforehand, shape
+    /// (m, K).
+    pub(crate) fn quality_knowing(
+        logged: &LoggedSide,
+        probabilities: &Array2<f64>,
+        arm: Option<usize>,
+        rows: &[usize],
+        known: Option<Array2<f64>>,
+    ) -> Self {
         let outcome = Outcome {
             served: logged.served.quality.view(),
             predicted: logged.predicted.view(),
             most: 1.0,
         };
-        Self::new(study, logged, probabilities, arm, rows, &outcome)
+        Self::new(logged, probabilities, arm, rows, &outcome, known)
     }
 
     /// Costs of a whole side over `most`, the largest that an answer can cost.
@@ -50,16 +63,17 @@ impl Weighed {
             predicted: side.expected_cost.view(),
             most,
         };
-        Self::new(study, logged, probabilities, arm, &rows, &outcome)
+        let known = known_propensities(study, logged, &rows);
+        Self::new(logged, probabilities, arm, &rows, &outcome, known)
     }
 
     fn new(
-        study: &Study<'_>,
         logged: &LoggedSide,
         probabilities: &Array2<f64>,
         arm: Option<usize>,
         rows: &[usize],
         outcome: &Outcome<'_>,
+        known: Option<Array2<f64>>,
     ) -> Self {
         let inverse = |i: usize, arm: usize| {
             let served = logged.chosen[i] == Some(arm);
@@ -89,7 +103,7 @@ impl Weighed {
             target: probabilities
                 .select(Axis(0), rows)
                 .mapv(|p| p.clamp(0.0, 1.0)),
-            known: known_propensities(study, logged, rows),
+            known,
             chosen: rows
                 .iter()
                 .map(|&i| logged.chosen[i].unwrap_or(0))
@@ -192,4 +206,18 @@ fn known_propensities(
         let row = rows[row];
         known.propensity(arm, logged.chosen[row], logged.propensity[row])
     }))
+}
+
+/// Both arms' propensities, shape (m, 2), where there are two; `None` elsewhere.
+pub(crate) fn two_arm_propensities(
+    logged: &LoggedSide,
+    arms: usize,
+    rows: &[usize],
+) -> Option<Array2<f64>> {
+    (arms == 2 && logged.chosen.iter().all(Option::is_some)).then(|| {
+        Array2::from_shape_fn((rows.len(), arms), |(row, arm)| {
+            let row = rows[row];
+            Known::Both.propensity(arm, logged.chosen[row], logged.propensity[row])
+        })
+    })
 }

@@ -60,7 +60,6 @@ pub(super) struct LinearArm {
 pub(super) struct Scratch {
     update: UpdateScratch,
     x: Vec<f32>,
-    y: Vec<f32>,
     gain: Vec<f64>,
     residual: Vec<f64>,
 }
@@ -101,14 +100,9 @@ impl LinearArm {
         dot(&self.theta, x)
     }
 
-    /// xᵀA⁻¹x; `x` is as [`single`] makes it.
-    pub(super) fn variance(&self, x: &[f32]) -> f64 {
-        self.factor.quadratic(x)
-    }
-
-    /// Writes Wx to `y`: the inner product of two arms' Wx is their covariance.
-    pub(super) fn whiten(&self, x: &[f32], y: &mut [f32]) {
-        self.factor.multiply(x, y);
+    /// xᵀA⁻¹x; `x` is as [`single`] makes it, `scratch` is overwritten.
+    pub(super) fn variance(&self, x: &[f32], scratch: &mut Vec<f32>) -> f64 {
+        self.factor.quadratic(x, scratch)
     }
 
     /// θ, shape (d).
@@ -250,7 +244,7 @@ impl LinearArm {
         residual.extend(self.b.iter().zip(product.iter()).map(|(b, p)| b - p));
         single(1.0, residual, &mut scratch.x);
         self.factor
-            .solve(&scratch.x, &mut scratch.y, &mut scratch.gain);
+            .solve(&scratch.x, &mut scratch.update, &mut scratch.gain);
         let largest = |v: &[f64]| v.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
         let (step, theta) = (largest(&scratch.gain), largest(&self.theta));
         // Written so that NaN fails too.

@@ -153,6 +153,7 @@ pub(super) struct X {
     double: Vec<f64>,
     /// x in single precision, padded; before it, where there is a projection, the features.
     single: Vec<f32>,
+    scratch: Vec<f32>,
 }
 
 impl Clone for X {
@@ -263,6 +264,7 @@ impl LinearArms {
         context: &Context,
         double: &'a mut Vec<f64>,
         singles: &'a mut Vec<f32>,
+        scratch: &mut Vec<f32>,
     ) -> Result<(&'a [f64], &'a [f32]), PolicyError> {
         check_context(context, self.dimensions)?;
         double.clear();
@@ -273,7 +275,7 @@ impl LinearArms {
             skipped = singles.len();
             singles.resize(skipped + padded(projection.rank()), 0.0);
             let (features, out) = singles.split_at_mut(skipped);
-            projection.apply(features, out);
+            projection.apply(features, out, scratch);
             double.extend(out[..projection.rank()].iter().map(|z| f64::from(*z)));
         } else {
             double.extend_from_slice(&context.features);
@@ -306,9 +308,10 @@ impl LinearArms {
             floats,
             singles,
             more,
+            more_singles,
             ..
         } = work;
-        let (x, x32) = self.prepare(request.context, floats, singles)?;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
         for (arm, regression) in self.arms.iter().enumerate() {
             if !request.eligible[arm] {
                 continue;
@@ -318,7 +321,7 @@ impl LinearArms {
             };
             let expected = Expected {
                 reward: regression.get().mean(x) - penalty,
-                spread: regression.get().variance(x32),
+                spread: regression.get().variance(x32, more_singles),
             };
             if !(expected.reward.is_finite() && expected.spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
@@ -336,10 +339,17 @@ impl LinearArms {
         out: &mut Vec<Estimate>,
         score: impl Fn(Expected) -> f64,
     ) -> Result<(), PolicyError> {
-        let (x, x32) = self.prepare(request.context, &mut work.floats, &mut work.singles)?;
+        let Workspace {
+            floats,
+            singles,
+            more_singles,
+            ..
+        } = work;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
         out.clear();
         for (arm, regression) in self.arms.iter().enumerate() {
-            let (mean, spread) = (regression.get().mean(x), regression.get().variance(x32));
+            let regression = regression.get();
+            let (mean, spread) = (regression.mean(x), regression.variance(x32, more_singles));
             if !(mean.is_finite() && spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
             }
@@ -382,7 +392,7 @@ impl LinearArms {
             return Ok(());
         };
         let mut own = std::mem::take(&mut self.x);
-        let prepared = self.prepare(context, &mut own.double, &mut own.single);
+        let prepared = self.prepare(context, &mut own.double, &mut own.single, &mut own.scratch);
         let learned = prepared.map(|_| ());
         if learned.is_ok() {
             let arm = self.arms[outcome.arm].to_mut();

@@ -146,8 +146,8 @@ pub trait Policy: fmt::Debug + Send + Sync {
         }
     }
 
-    /// Probability that the policy's rule alone, without exploration, chooses the arm; `None`: the
-    /// policy does not learn from it.
+    /// Probability with which the policy as it is now chooses the arm; `None`: the policy does not
+    /// learn from it.
     fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
         let _ = (request, work, arm);
         None
@@ -233,8 +233,8 @@ pub struct Outcome {
     pub weight: f64,
     /// Probability with which the arm was chosen; `None`: not known.
     pub propensity: Option<Propensity>,
-    /// Probability with which the policy's rule, without exploration, would choose the arm;
-    /// `None`: the policy makes no such difference.
+    /// Probability with which the policy as it is now would choose the arm, see
+    /// [`Policy::rule_chance`]; `None`: the policy does not learn from it.
     pub rule_chance: Option<f64>,
 }
 
@@ -319,6 +319,8 @@ pub struct Workspace {
     pub more: Vec<f64>,
     /// For policies: numbers in single precision.
     pub singles: Vec<f32>,
+    /// For policies: more numbers in single precision.
+    pub more_singles: Vec<f32>,
 }
 
 /// Whether the outcome's arm and weight can be used.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::inverse_factor::{padded, product};
+use crate::inverse_factor::{LANES, padded, product, product_scratch};
 use crate::math;
 
 /// Most entries of a projection: a snapshot cannot ask for more memory than this.
@@ -17,7 +17,7 @@ pub(super) const ENTRIES_MAX: usize = 1 << 24;
 #[serde(try_from = "Recipe", into = "Recipe")]
 pub(super) struct Projection {
     recipe: Recipe,
-    /// R by rows, padded, shape (padded rank, padded d).
+    /// R in tiles of 8 rows, padded with zeros: tile row after tile row, each by rows.
     entries: Vec<f32>,
 }
 
@@ -41,17 +41,24 @@ impl Projection {
         if rank == 0 || dimensions == 0 || size > ENTRIES_MAX {
             return None;
         }
-        let width = padded(dimensions);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut entries = vec![0.0; size];
         #[expect(clippy::cast_possible_truncation, reason = "one size for all entries")]
         let one = (1.0 / math::len(rank).sqrt()) as f32;
-        for row in entries.chunks_exact_mut(width).take(rank) {
-            for signs in row[..dimensions].chunks_mut(64) {
-                let bits = random.next_u64();
-                for (bit, entry) in signs.iter_mut().enumerate() {
-                    *entry = if bits >> bit & 1 == 0 { one } else { -one };
+        let band = padded(dimensions) * LANES;
+        for row in 0..rank {
+            let start = row / LANES * band + row % LANES * LANES;
+            let mut bits = 0;
+            for column in 0..dimensions {
+                if column % 64 == 0 {
+                    bits = random.next_u64();
                 }
+                let at = start + column / LANES * LANES * LANES + column % LANES;
+                entries[at] = if bits >> (column % 64) & 1 == 0 {
+                    one
+                } else {
+                    -one
+                };
             }
         }
         Some(Self { recipe, entries })
@@ -66,8 +73,9 @@ impl Projection {
     }
 
     /// Writes Rx to `out`, shape (padded rank); `x` is padded single precision.
-    pub(super) fn apply(&self, x: &[f32], out: &mut [f32]) {
-        product(&self.entries, x, out);
+    pub(super) fn apply(&self, x: &[f32], out: &mut [f32], scratch: &mut Vec<f32>) {
+        scratch.resize(product_scratch(self.recipe.rank), 0.0);
+        product(&self.entries, x, out, scratch);
     }
 }
 

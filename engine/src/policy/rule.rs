@@ -208,22 +208,17 @@ impl RulePolicy {
     ) -> Result<Vec<ArmScore>, PolicyError> {
         self.predictor
             .predict_as(detail, request.context, &mut work.predictions)?;
-        let parts = work.predictions.iter().zip(&self.calibration);
-        let known = request.eligible.iter().zip(request.costs);
-        let score = |((arm, (prediction, calibration)), (eligible, cost)): (
-            (&ArmId, (&Prediction, &Calibration)),
-            (&bool, &Option<f64>),
-        )| {
-            let calibrated = calibration.apply_to(*prediction);
+        let score = |arm: usize| {
+            let calibrated = self.calibration[arm].apply_to(work.predictions[arm]);
             ArmScore {
-                arm: arm.clone(),
+                arm: self.arms[arm].clone(),
                 quality: calibrated.mean,
                 variance: calibrated.variance,
-                expected_cost: *cost,
-                eligible: *eligible,
+                expected_cost: request.costs[arm],
+                eligible: request.eligible[arm],
             }
         };
-        Ok(self.arms.iter().zip(parts).zip(known).map(score).collect())
+        Ok((0..self.arms.len()).map(score).collect())
     }
 
     /// Variances are needed by some rules, for guarded arms and by a floor under exploration.
@@ -464,14 +459,12 @@ impl Policy for RulePolicy {
 
     fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
         self.control?;
-        let mut scores = self.scores(self.detail(), request, work).ok()?;
-        let (Verdict::Ranked { components, .. }, _) = self.verdict(request, &mut scores) else {
+        if !self.rule.ranks() {
             return None;
-        };
-        let chance = components
-            .iter()
-            .map(|component| component.share * Exploration::NONE.spread(component, &scores)[arm]);
-        Some(chance.sum())
+        }
+        let mut out = vec![0.0; self.arms.len()];
+        self.distribution(request, work, &mut out).ok()?;
+        Some(out[arm])
     }
 
     fn check(&self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {

@@ -162,22 +162,19 @@ impl Linear {
 
     pub(super) fn add_arm(&mut self, config: &PredictorConfig, dimensions: usize, belief: &Belief) {
         let ridge = ridge(config, dimensions);
-        let (precision, mut posterior) = match belief.like {
-            Some(like) => {
-                let known = &self.arms[like];
-                let share = belief.share_of(known.weight());
-                let precision = self.precisions[self.shared[like]].times(&ridge, share);
-                (precision, known.times(share))
-            }
-            None => {
-                let mut precision = Precision::prior(&ridge);
-                let mut posterior = Posterior::prior(dimensions + 1);
-                let x = with_intercept(&vec![0.0; dimensions]);
-                let y = belief.quality - config.prior_mean;
-                precision.update(&ridge, 1.0, &x, belief.strength);
-                posterior.push(1.0, &x, y, belief.strength);
-                (precision, posterior)
-            }
+        let (precision, mut posterior) = if let Some(like) = belief.like {
+            let known = &self.arms[like];
+            let share = belief.share_of(known.weight());
+            let precision = self.precisions[self.shared[like]].times(&ridge, share);
+            (precision, known.times(share))
+        } else {
+            let mut precision = Precision::prior(&ridge);
+            let mut posterior = Posterior::prior(dimensions + 1);
+            let x = with_intercept(&vec![0.0; dimensions]);
+            let y = belief.quality - config.prior_mean;
+            precision.update(&ridge, 1.0, &x, belief.strength);
+            posterior.push(1.0, &x, y, belief.strength);
+            (precision, posterior)
         };
         posterior.solve(precision.factor());
         self.precisions.push(precision);

@@ -4,10 +4,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{LAMBDA_MAX, RuleError, within};
 
+/// Default of [`LambdaControl::step`].
+pub const LAMBDA_STEP: f64 = 0.2;
+/// Default of [`LambdaControl::newest`].
+pub const LAMBDA_NEWEST: f64 = 0.2;
+
 /// Online control of λ: λ ← clip(λ + η(τ − q̄)/τ, 0, λmax), q̄ a moving average of quality.
 ///
-/// With propensities, q̄ is importance-weighted: weight π/p with π the decision rule's own
-/// probability of the arm, so that explored answers do not count as the rule's.
+/// With propensities, q̄ is importance-weighted: weight π/p with π the policy's own probability of
+/// the arm, exploration and trials included. What the policy serves itself counts once, and an
+/// answer logged under another policy for as much as this one would have asked for it.
+///
+/// The steps add up: Σ(τ − q̄) = τ(λ_T − λ_0)/η, so a larger η holds the average closer; the moving
+/// average only delays, so it is short. In the worlds of `tests/engine/rules.rs` the mean of 500
+/// requests is back within a point of the line at most 450 requests after a shock; with η = .05 and
+/// a share of .01, up to 2,200.
+///
+/// | parameter | default | range | effect |
+/// |---|---|---|---|
+/// | `quality` | – | (0, 1\] | τ: the average to hold |
+/// | `step` | [`LAMBDA_STEP`] | (0, 1e6\] | η: larger recovers sooner and spends less evenly |
+/// | `newest` | [`LAMBDA_NEWEST`] | (0, 1\] | share of the newest outcome in q̄ |
+/// | `lambda_max` | 100 | \[0, 1e12\] | beyond it cost no longer counts |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LambdaControl {
@@ -29,8 +47,8 @@ impl LambdaControl {
     pub const fn new(quality: f64) -> Self {
         Self {
             quality,
-            step: 0.05,
-            newest: 0.01,
+            step: LAMBDA_STEP,
+            newest: LAMBDA_NEWEST,
             lambda_max: 100.0,
             average: quality,
         }

@@ -1,14 +1,14 @@
 //! ROBUSTNESS.md for the classic bandits, each of them.
 
 use plimsoll::{
-    ArmId, ArmPrior, BetaThompson, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
-    GaussianThompson, KlUcb, KnnBandit, LogisticThompson, MeanConfig, Outcome, Policy, PolicyError,
-    Predictor, PredictorBandit, PredictorConfig, PredictorKind, PredictorRule, Quality, Request,
-    Reward, Router, SUM_TOLERANCE, Seed, SquareCb, TrainingRows, Ucb1, WarmStart, Workspace,
+    ArmPrior, BetaThompson, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
+    GaussianThompson, KlUcb, KnnBandit, MeanConfig, Outcome, Policy, PolicyError, Predictor,
+    PredictorBandit, PredictorConfig, PredictorKind, PredictorRule, Quality, Request, Reward,
+    Router, SUM_TOLERANCE, Seed, SquareCb, Ucb1, Workspace,
 };
 use proptest::prelude::*;
 
-use crate::common::{Numbers, arm, arms, contexts, quality, truth};
+use crate::common::{arm, arms, contexts, quality, truth};
 
 /// One of each bandit over `count` arms and contexts of four features.
 pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec<Box<dyn Policy>> {

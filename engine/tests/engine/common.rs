@@ -7,6 +7,7 @@ use plimsoll::{
 };
 
 /// A deterministic stream of numbers in [0, 1).
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {

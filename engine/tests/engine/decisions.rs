@@ -1,9 +1,9 @@
 //! ROBUSTNESS.md, decisions: what a router does with its predictions.
 
 use plimsoll::{
-    ArmSpec, AverageFloor, Context, CostPredictor, DecideError, Exploration, ExplorationKind,
-    Feedback, LambdaControl, PerRequestFloor, Predictor, PredictorConfig, PredictorKind, Reason,
-    Router, RouterError, RouterParts, Rule, RulePolicy, SUM_TOLERANCE, Seed,
+    ArmSpec, AverageFloor, Budget, Context, CostPredictor, DecideError, Exploration, ExplorationKind,
+    Feedback, LambdaControl, NonInferiority, PerRequestFloor, Predictor, PredictorConfig, PredictorKind, Reason,
+    Router, RouterError, RouterParts, Rule, RulePolicy, SUM_TOLERANCE, Seed, Usd,
 };
 use proptest::prelude::*;
 
@@ -74,6 +74,20 @@ fn any_router() -> impl Strategy<Value = (Router, f64)> {
                 })
             }
         ),
+        (0.0..=1.0, 0.001..0.999).prop_map(|(margin, delta)| {
+            Rule::NonInferiority(NonInferiority {
+                reference: arm("arm-2"),
+                margin,
+                delta,
+            })
+        }),
+        (1_i128..1_000_000_000, 0.0..10.0, 0.0..=5.0).prop_map(|(pico, alpha, lambda)| {
+            Rule::Budget(Budget {
+                alpha,
+                lambda,
+                ..Budget::new(Usd::from_pico(pico), 1e-6, 1e-2)
+            })
+        }),
         Just(Rule::Fixed(arm("arm-1"))),
         (0.0..=1.0).prop_map(|p| Rule::Mix(vec![(arm("arm-0"), p), (arm("arm-2"), 1.0 - p)])),
     ];

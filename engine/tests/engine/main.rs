@@ -1,5 +1,7 @@
 //! The engine from outside: the conditions it must survive, and the promises it makes.
 
+mod arms;
+mod bandit_learning;
 mod bandits;
 mod cascade;
 mod common;
@@ -9,7 +11,9 @@ mod journal;
 mod ledger;
 mod live;
 mod numerics;
+mod rules;
 mod sessions;
 mod shared;
 mod snapshots;
 mod structure;
+mod worlds;

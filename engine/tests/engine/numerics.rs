@@ -232,6 +232,48 @@ fn e06_old_predictors_still_learn() {
     assert!((predict(&beta, context)[0].mean - expect).abs() < 1e-15);
 }
 
+/// E06: 10⁹ outcomes in a thousand lumps of a million, against sums that are exact; then a year of
+/// forgetting at the strongest factor allowed, after which a hundred outcomes still move the mean.
+#[test]
+fn e06_a_billion_outcomes_by_counts_are_exact_and_not_stuck() {
+    let context = &contexts(1, 2, 4)[0];
+    for kind in [PredictorKind::Beta, PredictorKind::Tasks, PredictorKind::Clusters] {
+        let config = PredictorConfig::new(kind);
+        let mut predictor = Predictor::prior(&config, 1, 2).expect("a prior");
+        // Qualities k/1024 are exact in binary, and so is their sum.
+        let mut sum: u64 = 0;
+        for lump in 0..1_000_u64 {
+            let k = lump * 37 % 1_024;
+            sum += k;
+            let value = f64::from(u32::try_from(k).expect("small")) / 1_024.0;
+            let learned = predictor.update(context, 0, quality(value), 1e6);
+            learned.expect("learns");
+        }
+        let total = f64::from(u32::try_from(sum).expect("small")) / 1_024.0 * 1e6;
+        let own = (config.prior_strength * config.prior_mean + total) / (config.prior_strength + 1e9);
+        let expect = match kind {
+            PredictorKind::Beta | PredictorKind::Clusters => own,
+            _ => (config.shrink * own + total) / (config.shrink + 1e9),
+        };
+        let got = predict(&predictor, context)[0].mean;
+        assert!((got - expect).abs() < 1e-12, "{kind}: {got} {expect}");
+        assert_eq!(predictor.outcomes(), [1_000]);
+    }
+    let config = PredictorConfig {
+        forgetting: plimsoll::FORGETTING_MIN,
+        ..PredictorConfig::new(PredictorKind::Beta)
+    };
+    let mut beta = Predictor::prior(&config, 1, 2).expect("a prior");
+    for i in 0..1_000_000_u32 {
+        let weight = if i == 0 { 1e9 } else { 1.0 };
+        beta.update(context, 0, quality(1.0), weight).expect("learns");
+    }
+    for _ in 0..100 {
+        beta.update(context, 0, quality(0.0), 1.0).expect("learns");
+    }
+    assert!(predict(&beta, context)[0].mean < 0.1);
+}
+
 #[test]
 fn the_ridge_survives_forgetting() {
     // A direction seen once and never again returns to its prior, and no further.

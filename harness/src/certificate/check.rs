@@ -2,32 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::Array2;
 use plimsoll::Router;
-use plimsoll_datasets::{OutcomeLog, Request, column_value};
-use rayon::prelude::*;
+use plimsoll_datasets::column_value;
 
 use super::error::CertificateError;
-use super::record::{
-    Bound, CERTIFICATE_SCHEMA, Certificate, Check, CheckRows, PolicyLine, Shift, Standing,
-};
+use super::fresh::Fresh;
+use super::record::{Bound, CERTIFICATE_SCHEMA, Certificate, Check, PolicyLine, Shift, Standing};
+use super::replayed::Replayed;
 use super::traffic::{rfc3339, shares, shifts};
 use super::tuning::needed;
 use crate::bootstrap::Bootstrap;
-use crate::bounds::{Looks, betting_lower, betting_upper, rescale};
 use crate::error::EvidenceError;
 use crate::evaluation::ArmValue;
-use crate::judge::{Clusters, paired};
-use crate::promise::{Line, Play, mean};
+use crate::judge::paired;
+use crate::promise::mean;
 use crate::replay::{INTERVAL_CONFIDENCE, RESAMPLES, ReplayInput};
-use crate::study::raw_context;
 use crate::table::{ArmChoice, OutcomeTable};
-use crate::tune::play;
-
-/// Least outcomes of an arm before its cost is compared with what is expected.
-const PRICED_ROWS_MIN: usize = 30;
-/// Least share of requests that the policy sends to an arm whose price matters.
-const USED_SHARE_MIN: f64 = 0.01;
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -56,6 +46,10 @@ impl Default for CheckOptions {
 /// cluster counts with at most as many requests as the largest of the certificate's log, the
 /// earliest ones, and is taken as it stands.
 ///
+/// A log that knows served answers alone is weighed by its propensities, with the bound that a
+/// certificate on such a log uses, valid after every request. Where its gates of trust fail
+/// (overlap, mean weights, balance, missing labels), it settles nothing: [`Standing::Open`].
+///
 /// # Errors
 /// [`CertificateError`] when the router is not the certified one, the log holds nothing new, or
 /// does not show what the router's arms answered.
@@ -68,8 +62,8 @@ pub fn check(
     let router = restore(certificate, snapshot)?;
     let table = table(input, &router)?;
     let fresh = Fresh::of(input.log, &table, certificate)?;
-    let judged = Judged::of(input.log, &table, &router, certificate, &fresh)?;
-    Ok(judged.check(input, certificate, options))
+    let replayed = Replayed::of(input.log, &table, &router, certificate, &fresh)?;
+    Ok(replayed.check(input, certificate, options))
 }
 
 fn restore(certificate: &Certificate, snapshot: &[u8]) -> Result<Router, CertificateError> {
@@ -93,15 +87,12 @@ fn table(input: &ReplayInput<'_>, router: &Router) -> Result<OutcomeTable, Certi
         coverage_min: plimsoll::COVERAGE_MIN,
     };
     let table = OutcomeTable::new(input.log, input.evidence, &choice)?;
-    if table.logged.is_some() {
-        return Err(EvidenceError::NotFullInformation {
-            evidence: input.evidence,
-            requests: input.log.requests.len() as u64,
-            arms: include.len() as u64,
-            complete: 0,
-            widest: None,
-        }
-        .into());
+    if table
+        .logged
+        .as_ref()
+        .is_some_and(|l| l.propensity.is_none())
+    {
+        return Err(CertificateError::Observational);
     }
     let same = table
         .arms
@@ -120,184 +111,20 @@ fn table(input: &ReplayInput<'_>, router: &Router) -> Result<OutcomeTable, Certi
     Ok(table)
 }
 
-/// Rows that prove something new, in the order of time.
-struct Fresh {
-    /// Rows of the table.
-    rows: Vec<usize>,
-    clusters: Clusters,
-    counts: CheckRows,
-}
-
-impl Fresh {
-    fn of(
-        log: &OutcomeLog,
-        table: &OutcomeTable,
-        certificate: &Certificate,
-    ) -> Result<Self, CertificateError> {
-        let filter = certificate
-            .requests
-            .open()
-            .ok_or(CertificateError::Malformed {
-                what: "its request filter is damaged",
-            })?;
-        let same_log = log.digest == certificate.digests.log;
-        let request = |row: usize| &log.requests[table.requests[row]];
-        let mut rows: Vec<usize> = (0..table.rows())
-            .filter(|&row| !same_log && !filter.knows(&request(row).id))
-            .collect();
-        let known = table.rows() - rows.len();
-        if rows.is_empty() {
-            return Err(CertificateError::SameRows {
-                requests: known as u64,
-            });
-        }
-        // The order must be the same at every look, or the looks are many tests and not one: by
-        // time, or as they stand in the log where a time is missing.
-        if rows.iter().all(|&row| request(row).timestamp_us.is_some()) {
-            let when = |row: &usize| {
-                let request = request(*row);
-                (request.timestamp_us, &request.id)
-            };
-            rows.sort_by(|a, b| when(a).cmp(&when(b)));
-        }
-        let size_max = certificate.cluster_requests_max.max(1);
-        let mut seen: BTreeMap<usize, u64> = BTreeMap::new();
-        let all = rows.len();
-        rows.retain(|&row| {
-            let size = seen.entry(table.cluster[row]).or_default();
-            *size += 1;
-            *size <= size_max
-        });
-        let clusters = Clusters::of_rows(&table.cluster, &rows);
-        Ok(Self {
-            counts: CheckRows {
-                judged: rows.len() as u64,
-                clusters: clusters.count as u64,
-                known: known as u64,
-                set_aside: table.set_aside.len() as u64,
-                beyond_cluster_size: (all - rows.len()) as u64,
-            },
-            clusters,
-            rows,
-        })
-    }
-}
-
-/// The certified router on the new rows.
-struct Judged<'f> {
-    fresh: &'f Fresh,
-    /// Shape (n).
-    requests: Vec<&'f Request>,
-    line: Line,
-    /// Quality minus line, shape (n).
-    margin: Vec<f64>,
-    line_quality: f64,
-    policy: Play,
-    baseline: Option<(String, Play)>,
-    /// Expected and recorded mean cost per arm, where both are known.
-    prices: Vec<(String, f64, f64)>,
-    size_max: u64,
-}
-
-impl<'f> Judged<'f> {
-    fn of(
-        log: &'f OutcomeLog,
-        table: &OutcomeTable,
-        router: &Router,
-        certificate: &Certificate,
-        fresh: &'f Fresh,
-    ) -> Result<Self, CertificateError> {
-        let line = line(certificate, table)?;
-        let (quality, cost) = (
-            table.quality.select(ndarray::Axis(0), &fresh.rows),
-            table.cost.select(ndarray::Axis(0), &fresh.rows),
-        );
-        let request = |row: usize| -> &'f Request { &log.requests[table.requests[row]] };
-        let decided: Vec<(Vec<f64>, Vec<Option<f64>>)> = fresh
-            .rows
-            .par_iter()
-            .map(|&row| {
-                let context = router
-                    .context(&raw_context(request(row)))
-                    .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
-                let distribution = router
-                    .distribution(&context)
-                    .map_err(|e| EvidenceError::engine(e.code(), &e, e.help()))?;
-                let mut expected = Vec::new();
-                router.cost().expected_all(&context, &mut expected);
-                Ok((distribution.probabilities().to_vec(), expected))
-            })
-            .collect::<Result<_, EvidenceError>>()?;
-        let probabilities = Array2::from_shape_fn(quality.dim(), |(i, a)| decided[i].0[a]);
-        let policy = play(&probabilities, quality.view(), cost.view());
-        let per_row = line.per_request(&quality);
-        let arm_play = |arm: usize| Play {
-            quality: quality.column(arm).to_owned(),
-            cost: cost.column(arm).to_owned(),
-        };
-        let baseline = table
-            .column(&certificate.baseline.model)
-            .map(|arm| (certificate.baseline.model.clone(), arm_play(arm)));
-        let prices = (0..table.arms.len())
-            .filter(|_| fresh.rows.len() >= PRICED_ROWS_MIN)
-            .filter(|&arm| mean(probabilities.column(arm)) >= USED_SHARE_MIN)
-            .filter_map(|arm| {
-                let expected: Option<Vec<f64>> = decided.iter().map(|d| d.1[arm]).collect();
-                let expected = mean(ndarray::Array1::from_vec(expected?).view());
-                Some((
-                    table.arms[arm].to_string(),
-                    expected,
-                    mean(cost.column(arm)),
-                ))
-            })
-            .collect();
-        Ok(Self {
-            fresh,
-            requests: fresh.rows.iter().map(|&row| request(row)).collect(),
-            line,
-            margin: (&policy.quality - &per_row).to_vec(),
-            line_quality: mean(per_row.view()),
-            policy,
-            baseline,
-            prices,
-            size_max: certificate.cluster_requests_max.max(1),
-        })
-    }
-
-    /// Two one-sided confidence sequences, each at `alpha`, on some of the rows, in time order.
-    fn sequence(&self, rows: &[usize], alpha: f64) -> Bound {
-        let (low, high) = self.line.margin_range();
-        let clusters = Clusters::of_rows(&self.fresh.clusters.of, rows);
-        let margins: ndarray::Array1<f64> = rows.iter().map(|&i| self.margin[i]).collect();
-        let sums = clusters.sums(&[margins.view()]);
-        let sizes = clusters.sizes();
-        #[expect(clippy::cast_precision_loss, reason = "row counts stay far below 2^53")]
-        let largest = self.size_max as f64;
-        let value = |c: usize| rescale(sums[[c, 0]] / sizes[c], low, high);
-        let values: Vec<f64> = (0..clusters.count).map(value).collect();
-        let weights: Vec<f64> = sizes.iter().map(|size| size / largest).collect();
-        let back = |bound: Option<f64>, none: f64| bound.map_or(none, |b| low + b * (high - low));
-        let weights = Some(weights.as_slice());
-        Bound {
-            margin: mean(margins.view()),
-            low: back(betting_lower(&values, weights, alpha, Looks::Anytime), low),
-            high: back(betting_upper(&values, weights, alpha, Looks::Anytime), high),
-            p_value: None,
-            method: "betting, anytime-valid".to_owned(),
-            reason: "the log may grow and be looked at again: a bound that holds at every look"
-                .to_owned(),
-        }
-    }
-
+impl Replayed<'_> {
     fn check(
         &self,
         input: &ReplayInput<'_>,
         certificate: &Certificate,
         options: &CheckOptions,
     ) -> Check {
-        let all: Vec<usize> = (0..self.margin.len()).collect();
+        let all: Vec<usize> = (0..self.rows()).collect();
         let bound = self.sequence(&all, certificate.delta);
-        let broken_segments = self.broken_segments(certificate);
+        let broken_segments = if self.doubts.is_empty() {
+            self.broken_segments(certificate)
+        } else {
+            Vec::new()
+        };
         let shifts = self.shifts(certificate);
         let expired = self.expired(input, certificate, &shifts);
         let (standing, reasons) = self.standing(certificate, &bound, &broken_segments, expired);
@@ -318,7 +145,7 @@ impl<'f> Judged<'f> {
             .fraction
         });
         let more = needed(self.fresh.counts.clusters, bound.margin, bound.low)
-            .filter(|_| bound.low < 0.0)
+            .filter(|_| bound.low < 0.0 && self.doubts.is_empty())
             .map(|needed| needed - self.fresh.counts.clusters);
         Check {
             schema: CERTIFICATE_SCHEMA,
@@ -351,6 +178,7 @@ impl<'f> Judged<'f> {
             command: options.command.clone(),
         }
     }
+
     /// Segments below their line, by confidence sequences at δ over their number.
     fn broken_segments(&self, certificate: &Certificate) -> Vec<String> {
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -436,6 +264,14 @@ impl<'f> Judged<'f> {
         broken: &[String],
         expired: Vec<String>,
     ) -> (Standing, Vec<String>) {
+        if !self.doubts.is_empty() {
+            let standing = if expired.is_empty() {
+                Standing::Open
+            } else {
+                Standing::Expired
+            };
+            return (standing, [expired, self.doubts.clone()].concat());
+        }
         let percent = certificate.confidence * 100.0;
         let mut reasons = Vec::new();
         if bound.high < 0.0 {
@@ -481,25 +317,5 @@ impl<'f> Judged<'f> {
             Standing::Open
         };
         (standing, reasons)
-    }
-}
-
-/// The certificate's line on the new table.
-fn line(certificate: &Certificate, table: &OutcomeTable) -> Result<Line, CertificateError> {
-    match (&certificate.line.relative_to, certificate.line.retain) {
-        (Some(arm), Some(retain)) => {
-            let column = table.column(arm).ok_or_else(|| EvidenceError::UnknownArm {
-                got: arm.clone(),
-                known: table.arms.iter().map(ToString::to_string).collect(),
-            })?;
-            Ok(Line::Relative {
-                arm: column,
-                retain,
-            })
-        }
-        (None, None) => Ok(Line::Absolute(certificate.line.quality)),
-        _ => Err(CertificateError::Malformed {
-            what: "its line is half relative",
-        }),
     }
 }

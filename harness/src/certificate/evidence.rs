@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::record::Bound;
-use crate::bounds::{betting_p_below, rescale};
+use crate::bounds::{betting_p_below, hoeffding_bentkus_p, rescale};
 use crate::floor;
 use crate::judge::{Clusters, FloorBound, broken_p, margins_by_cluster};
 use crate::promise::Line;
@@ -58,6 +58,10 @@ pub(super) fn examine(
         ("clopper-pearson", Line::Absolute(rate)) => {
             let successes = policy.iter().filter(|q| **q > 0.5).count() as u64;
             binomial_p(successes, policy.len() as u64, rate)
+        }
+        ("hoeffding-bentkus", Line::Absolute(rate)) => {
+            let risk = (1.0 - crate::promise::mean(policy.view())).clamp(0.0, 1.0);
+            hoeffding_bentkus_p(risk, policy.len() as u64, 1.0 - rate)
         }
         ("betting", _) => {
             let (low, high) = line.margin_range();

@@ -43,11 +43,13 @@
 mod check;
 mod error;
 mod evidence;
+mod fresh;
 mod labels;
 mod options;
 mod parts;
 mod path;
 mod record;
+mod replayed;
 mod segments;
 mod sequence;
 mod traffic;

@@ -309,7 +309,9 @@ impl<'a> Tuner<'_, 'a> {
         let name = sequence[last].policy.clone();
         let columns = self.demands.all_columns();
         let table = self.table;
-        let ids = table.requests.iter();
+        // Requests set aside were looked at, too: a label that turns up later is no new evidence.
+        let seen = [&table.requests[..], &table.set_aside[..]].concat();
+        let ids = seen.iter();
         let ids = ids.map(|&index| self.input.log.requests[index].id.as_str());
         let mut looked_at = ready.path.looked_at.clone();
         looked_at.tested = tested as u64;

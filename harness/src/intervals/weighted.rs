@@ -69,14 +69,14 @@ pub struct Predictions<'a> {
 
 /// L = policy·V_π + baseline·V_b.
 #[derive(Clone, Copy, Debug)]
-struct Sought {
-    policy: f64,
-    baseline: f64,
+pub(super) struct Sought {
+    pub(super) policy: f64,
+    pub(super) baseline: f64,
 }
 
 impl Sought {
     /// −L.
-    fn mirrored(self) -> Self {
+    pub(super) fn mirrored(self) -> Self {
         Self {
             policy: -self.policy,
             baseline: -self.baseline,
@@ -143,7 +143,7 @@ impl WeightedRewards<'_> {
         Some((-self.lower(sought.mirrored(), alpha, looks)?).clamp(-retain, 1.0))
     }
 
-    fn margin(&self, retain: f64) -> Option<Sought> {
+    pub(super) fn margin(&self, retain: f64) -> Option<Sought> {
         (self.baseline.is_some() && retain.is_finite() && retain >= 0.0).then_some(Sought {
             policy: 1.0,
             baseline: -retain,
@@ -207,7 +207,7 @@ impl WeightedRewards<'_> {
     }
 
     /// What `judge` makes of φ, and of φ_k where there are predictions.
-    fn with_streams<T>(
+    pub(super) fn with_streams<T>(
         &self,
         sought: Sought,
         alpha: f64,
@@ -258,12 +258,12 @@ impl WeightedRewards<'_> {
 
 /// Sizes of k. A capital may stake about √(2 ln(1/α)/n)/σ of itself, which a cap of the order of
 /// √(n/(2 ln(1/α))) does not hinder unless σ is small; with looks to come n is unknown, and k must
-/// not change. `natural` is the least k that cuts nothing: more of it would only hinder.
+/// not change, not even with the largest 1/p̃ seen so far. `natural` is the least k that cuts nothing: more of it would only hinder.
 fn caps(natural: f64, groups: usize, alpha: f64, looks: Looks) -> [f64; 2] {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     let scale = match looks {
         Looks::Once => (groups as f64 / (2.0 * alpha.recip().ln())).sqrt(),
-        Looks::Anytime => 12.0,
+        Looks::Anytime => return ANYTIME_CAPS,
     };
     let most = scale.min(natural);
     [0.5 * most, most]
@@ -370,6 +370,8 @@ pub(super) fn by_cluster(
     )
 }
 
+/// Sizes of k with looks to come: for evenly logged arms, and for arms that are tried rarely.
+const ANYTIME_CAPS: [f64; 2] = [3.0, 12.0];
 /// Keys the betting order; any constant will do.
 const ORDER_SEED: u64 = 0x706c_696d_736f_6c6c;
 

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use super::{count, judges};
-use plimsoll_datasets::EvidenceKind;
+use plimsoll_datasets::{EvidenceKind, OutcomeLog};
 
 use crate::error::EvidenceError;
 use crate::evaluation::{ArmOverlap, Gate, IntervalChoice, MissingLabels, Trust, score_of};
@@ -12,6 +12,7 @@ use crate::logged;
 use crate::promise::mean;
 use crate::replay::{Fitted, Judged};
 use crate::study::{LoggedSide, Study};
+use crate::table::OutcomeTable;
 use crate::trust::{
     Covariate, Labels, LoggedSample, Missing, SampleError, UNLABELLED_SHARE_MAX, balance, gates,
     missing_labels, overlap, weight_summary, weights,
@@ -38,7 +39,10 @@ pub(crate) fn trust(
     };
     match &study.test.logged {
         None => full_information(fitted, judged, &mut trust),
-        Some(logged) => weighted(study, logged, &judged.probabilities, &mut trust)?,
+        Some(logged) => {
+            let rows = LoggedRows::of(study, logged);
+            rows.weigh(&judged.probabilities, &mut trust)?;
+        }
     }
     if logged::evidence(study) == EvidenceKind::Observational {
         trust.gates.insert(0, scenario_only());
@@ -97,92 +101,115 @@ pub(crate) fn logged_doubts(
     study: &Study<'_>,
     probabilities: &Array2<f64>,
 ) -> Result<Vec<String>, EvidenceError> {
-    let mut trust = Trust::default();
-    if let Some(logged) = &study.test.logged {
-        weighted(study, logged, probabilities, &mut trust)?;
-    }
-    Ok(failed_gates(&trust))
+    let logged = study.test.logged.as_ref();
+    logged.map_or_else(
+        || Ok(Vec::new()),
+        |logged| LoggedRows::of(study, logged).doubts(probabilities),
+    )
 }
 
-/// Only served answers are known: weights, and tests of the propensities behind them.
-fn weighted(
-    study: &Study<'_>,
-    logged: &LoggedSide,
-    probabilities: &Array2<f64>,
-    trust: &mut Trust,
-) -> Result<(), EvidenceError> {
-    let log = study.log;
-    let requests: Vec<usize> = study
-        .test
-        .rows
-        .iter()
-        .map(|&row| study.table.requests[row])
-        .collect();
-    let (chosen, _) = served(study, &requests);
-    // Every arm that the log could choose, compared or not.
-    let mut target = Array2::zeros((requests.len(), log.arms.len()));
-    for (column, arm) in study.table.arms.iter().enumerate() {
-        let all = log.arms.iter().position(|a| a == arm);
-        let all = all.expect("a compared arm is an arm of the log");
-        target.column_mut(all).assign(&probabilities.column(column));
-    }
-    let covariates = Covariate::of_requests(log, &requests);
-    let sample = LoggedSample {
-        arms: &log.arms,
-        chosen: &chosen,
-        propensity: &logged.propensity,
-        target: target.view(),
-        eligible: None,
-        clusters: &study.test.clusters,
-        covariates: &covariates,
-    };
-    let refused = |e: SampleError| EvidenceError::engine(e.code(), &e, &e.help());
-    sample.check().map_err(refused)?;
-    let weights = weights(&sample);
-    let summary = weight_summary(&sample, &weights, None);
-    let arms = overlap(&sample);
-    let balance = balance(&sample);
-    let missing = whole_log_missing(study).map_err(refused)?;
-    trust.gates = gates(&sample, &arms, &weights, &summary, &balance, &missing);
-    trust.overlap = arms;
-    trust.weights = Some(summary);
-    trust.balance = balance;
-    trust.missing = missing.arms;
-    Ok(())
+/// Rows of a log that knows served answers alone.
+pub(crate) struct LoggedRows<'s> {
+    pub(crate) log: &'s OutcomeLog,
+    pub(crate) table: &'s OutcomeTable,
+    /// The rows, as indices into the log's requests.
+    pub(crate) requests: Vec<usize>,
+    /// Their propensities.
+    pub(crate) propensity: &'s [f64],
+    /// Their dependence.
+    pub(crate) clusters: &'s Clusters,
+    /// Requests whose labels may be missing: requests without one are no rows.
+    pub(crate) labelled: Vec<usize>,
 }
 
-/// Missing labels over the whole log: requests without a label are no rows of the table.
-fn whole_log_missing(study: &Study<'_>) -> Result<Missing, SampleError> {
-    let all: Vec<usize> = (0..study.log.requests.len()).collect();
-    let (chosen, quality) = served(study, &all);
-    let mut session = std::collections::HashMap::new();
-    let of = all
-        .iter()
-        .map(|&i| {
-            let request = &study.log.requests[i];
-            let next = session.len();
-            let key = request.session_id.as_deref().unwrap_or(&request.id);
-            *session.entry(key).or_insert(next)
+impl<'s> LoggedRows<'s> {
+    fn of(study: &'s Study<'_>, logged: &'s LoggedSide) -> Self {
+        let rows = study.test.rows.iter();
+        Self {
+            log: study.log,
+            table: study.table,
+            requests: rows.map(|&row| study.table.requests[row]).collect(),
+            propensity: &logged.propensity,
+            clusters: &study.test.clusters,
+            labelled: (0..study.log.requests.len()).collect(),
+        }
+    }
+
+    /// Why probabilities of shape (n, K) must not be trusted here.
+    pub(crate) fn doubts(&self, probabilities: &Array2<f64>) -> Result<Vec<String>, EvidenceError> {
+        let mut trust = Trust::default();
+        self.weigh(probabilities, &mut trust)?;
+        Ok(failed_gates(&trust))
+    }
+
+    /// Weights, and tests of the propensities behind them.
+    fn weigh(&self, probabilities: &Array2<f64>, trust: &mut Trust) -> Result<(), EvidenceError> {
+        let arms = &self.log.arms;
+        let (chosen, _) = served(self.log, &self.requests);
+        // Every arm that the log could choose, compared or not.
+        let mut target = Array2::zeros((self.requests.len(), arms.len()));
+        for (column, arm) in self.table.arms.iter().enumerate() {
+            let all = arms.iter().position(|a| a == arm);
+            let all = all.expect("a compared arm is an arm of the log");
+            target.column_mut(all).assign(&probabilities.column(column));
+        }
+        let covariates = Covariate::of_requests(self.log, &self.requests);
+        let sample = LoggedSample {
+            arms,
+            chosen: &chosen,
+            propensity: self.propensity,
+            target: target.view(),
+            eligible: None,
+            clusters: self.clusters,
+            covariates: &covariates,
+        };
+        let refused = |e: SampleError| EvidenceError::engine(e.code(), &e, &e.help());
+        sample.check().map_err(refused)?;
+        let weights = weights(&sample);
+        let summary = weight_summary(&sample, &weights, None);
+        let arms = overlap(&sample);
+        let balance = balance(&sample);
+        let missing = self.missing().map_err(refused)?;
+        trust.gates = gates(&sample, &arms, &weights, &summary, &balance, &missing);
+        trust.overlap = arms;
+        trust.weights = Some(summary);
+        trust.balance = balance;
+        trust.missing = missing.arms;
+        Ok(())
+    }
+
+    fn missing(&self) -> Result<Missing, SampleError> {
+        let (chosen, quality) = served(self.log, &self.labelled);
+        let mut session = std::collections::HashMap::new();
+        let of = self
+            .labelled
+            .iter()
+            .map(|&i| {
+                let request = &self.log.requests[i];
+                let next = session.len();
+                let key = request.session_id.as_deref().unwrap_or(&request.id);
+                *session.entry(key).or_insert(next)
+            })
+            .collect();
+        let clusters = Clusters {
+            of,
+            count: session.len(),
+        };
+        missing_labels(&Labels {
+            arms: &self.log.arms,
+            chosen: &chosen,
+            quality: &quality,
+            clusters: &clusters,
         })
-        .collect();
-    let clusters = Clusters {
-        of,
-        count: session.len(),
-    };
-    missing_labels(&Labels {
-        arms: &study.log.arms,
-        chosen: &chosen,
-        quality: &quality,
-        clusters: &clusters,
-    })
+    }
 }
 
 /// The served arm of requests, as an index into the log's arms, and its quality.
-fn served(study: &Study<'_>, requests: &[usize]) -> (Vec<Option<usize>>, Vec<Option<f64>>) {
+fn served(log: &OutcomeLog, requests: &[usize]) -> (Vec<Option<usize>>, Vec<Option<f64>>) {
     requests
         .iter()
         .map(|&i| {
-            let outcome = study.log.requests[i]
+            let outcome = log.requests[i]
                 .served_outcome()
                 .expect("every request of a logged table has a served outcome");
             (

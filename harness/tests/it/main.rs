@@ -1,6 +1,7 @@
 //! The crate as its users see it; one binary, because linking Polars takes its time.
 
 mod certificate;
+mod certificate_logged;
 mod learning;
 mod logged;
 mod logs;
