@@ -63,6 +63,7 @@ mod difference;
 mod distribution;
 mod escalation;
 mod event;
+mod explain;
 mod exploration;
 mod features;
 mod feedback;
@@ -104,6 +105,7 @@ pub use decision::{Decision, Reason, Saving};
 pub use difference::{ArmChange, Difference};
 pub use distribution::{Distribution, DistributionError, SUM_TOLERANCE};
 pub use event::{Decided, Event, Report};
+pub use explain::{ArmExplanation, Explanation, INTERVAL_LEVEL, Obstacle, QualityInterval};
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
     CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
@@ -133,9 +135,9 @@ pub use policy::{
     encode_state,
 };
 pub use predictor::{
-    CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
-    Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
-    TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
+    CLUSTERS, CustomLoader, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN,
+    PRIOR_STRENGTH, Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind,
+    QualityPredictor, RIDGE, ROWS_MAX, SHRINK, TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
 };
 pub use recovery::{
     Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,

@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::post_hoc::PostHoc;
 use super::reward::{Reward, within};
 use super::shared_state::Forked;
+use super::state::sound;
 use super::supermodel::{Candidate, Plan, best_plan};
 use super::{
     ArmPrior, Drawn, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm,
-    encode_state,
+    decode_state, encode_state,
 };
 use crate::context::Context;
 use crate::decision::Reason;
 use crate::distribution::sample;
 use crate::money::Usd;
-use crate::predictor::{Prediction, Predictor};
+use crate::predictor::{CustomLoader, Prediction, Predictor};
 use crate::units::{ArmId, Propensity};
 
 /// Default of [`CascadeConfig::epsilon`]: nothing is tried that the rule would not do.
@@ -221,6 +222,17 @@ impl Cascade {
         self.check_parts().is_ok() && self.predictor.is_sound()
     }
 
+    /// The cascade of its [`state`](Policy::state), where a custom predictor is part of it: `make`
+    /// gets the predictor's name and state.
+    ///
+    /// # Errors
+    /// [`PolicyError::State`] when the bytes hold no cascade; and `make`'s.
+    pub fn restore(bytes: &[u8], make: &CustomLoader<'_>) -> Result<Self, PolicyError> {
+        let mut cascade: Self = decode_state(Self::NAME, bytes)?;
+        cascade.predictor.make_mut().load(make)?;
+        sound(cascade, Self::is_sound)
+    }
+
     /// What is expected before a call.
     #[must_use]
     pub fn predictor(&self) -> &Predictor {
@@ -394,7 +406,7 @@ fn check_post_hoc(post_hoc: &PostHoc) -> Result<(), PolicyError> {
 
 impl Policy for Cascade {
     fn name(&self) -> &str {
-        Self::NAME
+        self.predictor.custom_name().unwrap_or(Self::NAME)
     }
 
     fn arms(&self) -> usize {

@@ -47,11 +47,18 @@ fn load<P: Policy + DeserializeOwned + 'static>(
     is_sound: impl Fn(&P) -> bool,
 ) -> Result<Box<dyn Policy>, PolicyError> {
     let policy: P = decode_state(name, bytes)?;
-    if is_sound(&policy) && policy.name() == name {
-        Ok(Box::new(policy))
+    Ok(Box::new(sound(policy, |policy| {
+        is_sound(policy) && policy.name() == name
+    })?))
+}
+
+/// A decoded policy whose parts fit together.
+pub(super) fn sound<P: Policy>(policy: P, is_sound: impl Fn(&P) -> bool) -> Result<P, PolicyError> {
+    if is_sound(&policy) {
+        Ok(policy)
     } else {
         Err(PolicyError::State {
-            policy: name.to_owned(),
+            policy: policy.name().to_owned(),
             what: "its parts do not fit together".to_owned(),
         })
     }
