@@ -8,6 +8,8 @@
 //! The engine does no I/O, reads no clock, starts no thread and owns no randomness: a decision is
 //! a function of state, context, request key and [`Seed`].
 //!
+//! [The book](book) tells the rest: concepts, how to choose a policy, formulas, service.
+//!
 //! ```
 //! use plimsoll::{
 //!     ArmId, ArmSpec, AverageFloor, Context, CostPredictor, Exploration, Feedback, Predictor,
@@ -54,6 +56,7 @@
 //! ```
 mod arm;
 mod arms_in_service;
+pub mod book;
 mod calibration;
 mod config;
 mod context;
