@@ -229,7 +229,7 @@ fn build() -> Result<Router, Box<dyn Error>> {
             lambda_low: 3.0,
             lambda_high: 3.0,
             share_high: 0.0,
-            cost_scale: 0.002,
+            cost_scale: 0.01,
         }),
         exploration: Exploration {
             kind: ExplorationKind::InverseGap { gamma: 100.0 },
@@ -301,7 +301,7 @@ mod tests {
         let mut arms = Vec::new();
         for (id, text, task) in [
             ("r-1", "Say goodbye in French.", "chat"),
-            ("r-2", "Prove it.", "math"),
+            ("r-2", "Prove Wilson's theorem.", "math"),
         ] {
             let (status, body) = send(to, "/route", &ask(id, text, task)).await;
             assert_eq!(status, 200, "{body}");
