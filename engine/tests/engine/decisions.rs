@@ -1,9 +1,10 @@
 //! ROBUSTNESS.md, decisions: what a router does with its predictions.
 
 use plimsoll::{
-    ArmSpec, AverageFloor, Budget, Context, CostPredictor, DecideError, Exploration, ExplorationKind,
-    Feedback, LambdaControl, NonInferiority, PerRequestFloor, Predictor, PredictorConfig, PredictorKind, Reason,
-    Router, RouterError, RouterParts, Rule, RulePolicy, SUM_TOLERANCE, Seed, Usd,
+    ArmSpec, AverageFloor, Budget, Context, CostPredictor, DecideError, Exploration,
+    ExplorationKind, Feedback, LambdaControl, NonInferiority, PerRequestFloor, Predictor,
+    PredictorConfig, PredictorKind, Reason, Router, RouterError, RouterParts, Rule, RulePolicy,
+    SUM_TOLERANCE, Seed, Usd,
 };
 use proptest::prelude::*;
 

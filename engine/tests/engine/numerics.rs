@@ -237,7 +237,11 @@ fn e06_old_predictors_still_learn() {
 #[test]
 fn e06_a_billion_outcomes_by_counts_are_exact_and_not_stuck() {
     let context = &contexts(1, 2, 4)[0];
-    for kind in [PredictorKind::Beta, PredictorKind::Tasks, PredictorKind::Clusters] {
+    for kind in [
+        PredictorKind::Beta,
+        PredictorKind::Tasks,
+        PredictorKind::Clusters,
+    ] {
         let config = PredictorConfig::new(kind);
         let mut predictor = Predictor::prior(&config, 1, 2).expect("a prior");
         // Qualities k/1024 are exact in binary, and so is their sum.
@@ -250,7 +254,8 @@ fn e06_a_billion_outcomes_by_counts_are_exact_and_not_stuck() {
             learned.expect("learns");
         }
         let total = f64::from(u32::try_from(sum).expect("small")) / 1_024.0 * 1e6;
-        let own = (config.prior_strength * config.prior_mean + total) / (config.prior_strength + 1e9);
+        let own =
+            (config.prior_strength * config.prior_mean + total) / (config.prior_strength + 1e9);
         let expect = match kind {
             PredictorKind::Beta | PredictorKind::Clusters => own,
             _ => (config.shrink * own + total) / (config.shrink + 1e9),
@@ -266,7 +271,8 @@ fn e06_a_billion_outcomes_by_counts_are_exact_and_not_stuck() {
     let mut beta = Predictor::prior(&config, 1, 2).expect("a prior");
     for i in 0..1_000_000_u32 {
         let weight = if i == 0 { 1e9 } else { 1.0 };
-        beta.update(context, 0, quality(1.0), weight).expect("learns");
+        beta.update(context, 0, quality(1.0), weight)
+            .expect("learns");
     }
     for _ in 0..100 {
         beta.update(context, 0, quality(0.0), 1.0).expect("learns");
