@@ -194,8 +194,18 @@ impl CostPredictor {
 
     /// Replaces `out` by the expected costs of all arms, shape (K).
     pub fn expected_all(&self, context: &Context, out: &mut Vec<Option<f64>>) {
-        let x = self.features(context);
-        let expected = |arm: &ArmCost| arm.predict(Ask::Mean, context, &x, self.log_output);
+        self.expected_into(context, &mut Vec::new(), out);
+    }
+
+    /// As [`expected_all`](Self::expected_all), in space that is reused.
+    pub(crate) fn expected_into(
+        &self,
+        context: &Context,
+        x: &mut Vec<f64>,
+        out: &mut Vec<Option<f64>>,
+    ) {
+        self.write_features(context, x);
+        let expected = |arm: &ArmCost| arm.predict(Ask::Mean, context, x, self.log_output);
         out.clear();
         out.extend(self.arms.iter().map(expected));
     }
@@ -349,6 +359,12 @@ impl CostPredictor {
     /// (log input tokens relative to the training mean, known tasks, 1).
     fn features(&self, context: &Context) -> Vec<f64> {
         let mut x = Vec::with_capacity(self.tasks.len() + 2);
+        self.write_features(context, &mut x);
+        x
+    }
+
+    fn write_features(&self, context: &Context, x: &mut Vec<f64>) {
+        x.clear();
         x.push(
             context
                 .input_tokens
@@ -361,7 +377,6 @@ impl CostPredictor {
                 .map(|t| f64::from(u8::from(task == Some(t)))),
         );
         x.push(1.0);
-        x
     }
 
     pub(crate) fn is_sound(&self, arms: usize) -> bool {

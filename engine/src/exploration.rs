@@ -123,45 +123,42 @@ impl Exploration {
         Ok(())
     }
 
-    /// Probabilities of the arms under one component of a rule.
+    /// Replaces `part` by the probabilities of the arms under one component of a rule.
     ///
-    /// Arms of exactly equal highest utility share the rule's choice evenly.
-    pub(crate) fn spread(&self, component: &Component, scores: &[ArmScore]) -> Vec<f64> {
+    /// Arms of exactly equal highest utility share the rule's choice evenly. `explored` is
+    /// overwritten.
+    pub(crate) fn spread(
+        &self,
+        component: &Component,
+        scores: &[ArmScore],
+        explored: &mut Vec<f64>,
+        part: &mut Vec<f64>,
+    ) {
         let utility = &component.utility;
         let best = utility.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         #[expect(clippy::float_cmp, reason = "a tie is an exactly equal utility")]
-        let chosen: Vec<bool> = utility.iter().map(|u| *u == best).collect();
-        let ties = crate::math::len(chosen.iter().filter(|c| **c).count());
-        let mut p: Vec<f64> = chosen
-            .iter()
-            .map(|c| if *c { 1.0 / ties } else { 0.0 })
-            .collect();
-        let explored = self.explored(best, &chosen, utility, scores);
+        let is_chosen = |u: &f64| *u == best;
+        let ties = crate::math::len(utility.iter().filter(|u| is_chosen(u)).count());
+        let share = |u: &f64| if is_chosen(u) { 1.0 / ties } else { 0.0 };
+        part.clear();
+        part.extend(utility.iter().map(share));
+        self.explore(best, utility, scores, explored);
         let moved: f64 = explored.iter().sum();
         if moved > 0.0 {
             let scale = (self.share_max / moved).min(1.0);
             let kept = 1.0 - moved * scale;
-            for (p, explored) in p.iter_mut().zip(&explored) {
+            for (p, explored) in part.iter_mut().zip(&*explored) {
                 *p = *p * kept + explored * scale;
             }
         }
-        p
     }
 
     /// Probability that each safe arm takes from the chosen ones, before the cap.
-    fn explored(
-        &self,
-        best: f64,
-        chosen: &[bool],
-        utility: &[f64],
-        scores: &[ArmScore],
-    ) -> Vec<f64> {
-        let safe: Vec<bool> = scores
-            .iter()
-            .zip(chosen)
-            .map(|(s, chosen)| !chosen && self.is_safe(s))
-            .collect();
-        let others = crate::math::len(safe.iter().filter(|s| **s).count());
+    fn explore(&self, best: f64, utility: &[f64], scores: &[ArmScore], out: &mut Vec<f64>) {
+        #[expect(clippy::float_cmp, reason = "a tie is an exactly equal utility")]
+        let safe = |s: &ArmScore, u: f64| u != best && self.is_safe(s);
+        let arms = || scores.iter().zip(utility.iter().copied());
+        let others = crate::math::len(arms().filter(|(s, u)| safe(s, *u)).count());
         // Arms that the rule ruled out have no utility: they count as worst, one unit below.
         let gap = |u: f64| {
             if u.is_finite() {
@@ -170,16 +167,14 @@ impl Exploration {
                 1.0
             }
         };
-        safe.iter()
-            .zip(utility)
-            .map(|(safe, u)| match self.kind {
-                ExplorationKind::Epsilon { epsilon } if *safe => epsilon / others,
-                ExplorationKind::InverseGap { gamma } if *safe => {
-                    1.0 / (others + 1.0 + gamma * gap(*u))
-                }
-                _ => 0.0,
-            })
-            .collect()
+        out.clear();
+        out.extend(arms().map(|(s, u)| match self.kind {
+            ExplorationKind::Epsilon { epsilon } if safe(s, u) => epsilon / others,
+            ExplorationKind::InverseGap { gamma } if safe(s, u) => {
+                1.0 / (others + 1.0 + gamma * gap(u))
+            }
+            _ => 0.0,
+        }));
     }
 
     fn is_safe(&self, score: &ArmScore) -> bool {

@@ -103,7 +103,7 @@ impl InverseFactor {
         debug_assert_eq!(x.len(), padded(self.dim));
         let len = x.len();
         // The contents do not matter: everything that is read was written before.
-        scratch.resize(len * (1 + LANES + LANES / 2 + LANES / 4), 0.0);
+        scratch.resize(len * (1 + LANES), 0.0);
         let (y, sums) = scratch.split_at_mut(len);
         multiply(&self.entries, x, y, sums);
         y
@@ -170,6 +170,10 @@ fn narrow(x: f64) -> f32 {
 /// Products of a tile row with x, over eight lanes for each of its rows.
 ///
 /// Rows are written out: as a loop, their sums stay in memory instead of in registers.
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
 fn band_products(tiles: &[[f32; TILE]], x: &[[f32; LANES]], sums: &mut [f32; TILE]) {
     let mut acc = [[0.0_f32; LANES]; LANES];
@@ -190,6 +194,10 @@ fn band_products(tiles: &[[f32; TILE]], x: &[[f32; LANES]], sums: &mut [f32; TIL
     }
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
 fn add_products(sums: &mut [f32; LANES], w: &[f32], x: &[f32; LANES]) {
     for lane in 0..LANES {
@@ -197,27 +205,15 @@ fn add_products(sums: &mut [f32; LANES], w: &[f32], x: &[f32; LANES]) {
     }
 }
 
-/// y = ((s₀ + s₄) + (s₁ + s₅)) + ((s₂ + s₆) + (s₃ + s₇)) for each row's lanes s; `sums` begins
-/// with them and is as long as three quarters again.
+/// y = ((s₀ + s₄) + (s₁ + s₅)) + ((s₂ + s₆) + (s₃ + s₇)) for each row's lanes s.
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
-fn fold_lanes(sums: &mut [f32], y: &mut [f32]) {
-    let rows = y.len();
-    let (lanes, halves) = sums.split_at_mut(rows * LANES);
-    let (halves, quarters) = halves.split_at_mut(rows * LANES / 2);
-    let quarters = &mut quarters[..rows * LANES / 4];
-    for (half, s) in halves
-        .as_chunks_mut::<4>()
-        .0
-        .iter_mut()
-        .zip(lanes.as_chunks::<LANES>().0)
-    {
-        *half = [s[0] + s[4], s[1] + s[5], s[2] + s[6], s[3] + s[7]];
-    }
-    for (quarter, s) in quarters.iter_mut().zip(halves.as_chunks::<2>().0) {
-        *quarter = s[0] + s[1];
-    }
-    for (y, s) in y.iter_mut().zip(quarters.as_chunks::<2>().0) {
-        *y = s[0] + s[1];
+fn fold_lanes(sums: &[f32], y: &mut [f32]) {
+    for (y, s) in y.iter_mut().zip(sums.as_chunks::<LANES>().0) {
+        *y = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
     }
 }
 
@@ -244,7 +240,7 @@ fn multiply(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
 
 /// Numbers of scratch space that [`product`] needs for `rows` rows.
 pub(crate) const fn product_scratch(rows: usize) -> usize {
-    padded(rows) * (LANES + LANES / 2 + LANES / 4)
+    padded(rows) * LANES
 }
 
 /// y = Rx for a matrix in tiles, as many rows as y is long.

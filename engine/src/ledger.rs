@@ -19,6 +19,8 @@ use crate::money::Usd;
 pub const HOLD_MS: u64 = 600_000;
 /// Largest amount of one reservation, cap or bill: sums of 10⁸ of them still fit.
 const AMOUNT_MAX: Usd = Usd::from_pico(1_000_000_000_000_000_000_000_000_000_000);
+/// Largest sum of a restored account.
+const SUM_MAX: Usd = Usd::from_pico(100_000_000_000_000_000_000_000_000_000_000_000_000);
 
 /// What kind of spender a scope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -180,8 +182,6 @@ struct Hold {
     scopes: Vec<Scope>,
     amount: Usd,
     expires_ms: i64,
-    /// Expired and charged in full; kept so that a late bill beyond it is not lost.
-    charged: bool,
 }
 
 /// Caps, what was spent, and what is held.
@@ -203,7 +203,10 @@ pub struct Ledger {
     accounts: BTreeMap<Scope, Account>,
     /// Caps of scopes that have none of their own.
     defaults: BTreeMap<ScopeKind, Cap>,
+    /// For calls under way, by number: as time never goes back, in the order in which they expire.
     holds: BTreeMap<u64, Hold>,
+    /// Expired and charged in full; kept so that a late bill beyond them is not lost.
+    expired: BTreeMap<u64, Hold>,
     /// Reservations made.
     made: u64,
     /// How long a hold lasts.
@@ -226,6 +229,7 @@ impl Ledger {
             accounts: BTreeMap::new(),
             defaults: BTreeMap::new(),
             holds: BTreeMap::new(),
+            expired: BTreeMap::new(),
             made: 0,
             hold_ms,
             now_ms: i64::MIN,
@@ -316,7 +320,6 @@ impl Ledger {
             scopes: capped,
             amount: asked,
             expires_ms,
-            charged: false,
         };
         self.holds.insert(id, hold);
         Ok(Reservation {
@@ -335,28 +338,24 @@ impl Ledger {
     /// [`LedgerError`] when the amount is out of range or the reservation was never made.
     pub fn settle(&mut self, at_ms: i64, id: u64, actual: Usd) -> Result<Settlement, LedgerError> {
         check_amount("actual", actual)?;
-        let Some(hold) = self.close(at_ms, id)? else {
+        let Some((hold, charged)) = self.close(at_ms, id)? else {
             return Ok(Settlement::Before);
         };
         let reserved = hold.amount;
         let overrun = (actual > reserved).then_some(Overrun { reserved, actual });
-        let due = if hold.charged {
-            overrun.map_or(Usd::ZERO, |_| actual - reserved)
-        } else {
-            actual
-        };
+        let beyond = overrun.map_or(Usd::ZERO, |_| actual - reserved);
         for scope in &hold.scopes {
             let account = self.account(scope);
-            if !hold.charged {
+            if charged {
+                account.spent += beyond;
+            } else {
                 account.reserved = account.reserved - reserved;
+                account.spent += actual;
             }
-            account.spent += due;
-            if overrun.is_some() {
-                account.overruns += 1;
-                account.overrun += actual - reserved;
-            }
+            account.overruns += u64::from(overrun.is_some());
+            account.overrun += beyond;
         }
-        Ok(if hold.charged {
+        Ok(if charged {
             Settlement::Late { overrun }
         } else {
             Settlement::Charged {
@@ -372,10 +371,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::UnknownReservation`] when the reservation was never made.
     pub fn release(&mut self, at_ms: i64, id: u64) -> Result<Settlement, LedgerError> {
-        let Some(hold) = self.close(at_ms, id)? else {
+        let Some((hold, charged)) = self.close(at_ms, id)? else {
             return Ok(Settlement::Before);
         };
-        if hold.charged {
+        if charged {
             return Ok(Settlement::Late { overrun: None });
         }
         for scope in &hold.scopes {
@@ -395,93 +394,102 @@ impl Ledger {
             return;
         }
         self.now_ms = at_ms;
-        for account in self.accounts.values_mut() {
-            account.roll(at_ms);
-        }
-        let Self {
-            holds, accounts, ..
-        } = self;
-        for hold in holds.values_mut() {
-            if hold.charged || hold.expires_ms > at_ms {
-                continue;
+        while let Some(first) = self.holds.first_entry() {
+            if first.get().expires_ms > at_ms {
+                break;
             }
-            hold.charged = true;
+            let (id, hold) = first.remove_entry();
             for scope in &hold.scopes {
-                if let Some(account) = accounts.get_mut(scope) {
-                    account.reserved = account.reserved - hold.amount;
-                    account.spent += hold.amount;
-                }
+                let account = self.account(scope);
+                account.reserved = account.reserved - hold.amount;
+                account.spent += hold.amount;
             }
+            self.expired.insert(id, hold);
         }
     }
 
     /// Drops expired holds of before `before_ms`, which were charged in full: a bill for one of them
     /// changes nothing from then on.
     pub fn forget_expired(&mut self, before_ms: i64) {
-        self.holds
-            .retain(|_, hold| !hold.charged || hold.expires_ms >= before_ms);
+        self.expired.retain(|_, hold| hold.expires_ms >= before_ms);
     }
 
-    /// How a scope stands; `None`: it has no cap, or was never met.
+    /// How a scope stands in the window of the latest event; `None`: it has no cap, or was never
+    /// met.
     #[must_use]
-    pub fn of(&self, scope: &Scope) -> Option<&Account> {
-        self.accounts.get(scope)
+    pub fn of(&self, scope: &Scope) -> Option<Account> {
+        let account = self.accounts.get(scope)?;
+        Some(account.at(self.now_ms))
     }
 
     /// Every scope that has a cap and was met, in order.
-    pub fn accounts(&self) -> impl Iterator<Item = (&Scope, &Account)> {
-        self.accounts.iter()
+    pub fn accounts(&self) -> impl Iterator<Item = (&Scope, Account)> {
+        let now = self.now_ms;
+        self.accounts
+            .iter()
+            .map(move |(scope, account)| (scope, account.at(now)))
     }
 
     /// Reservations under way.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.holds.values().filter(|hold| !hold.charged).count()
+        self.holds.len()
     }
 
     /// Whether a restored ledger can be one: what is held adds up.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         let mut held: BTreeMap<&Scope, Usd> = BTreeMap::new();
-        for hold in self.holds.values().filter(|hold| !hold.charged) {
+        for hold in self.holds.values() {
             for scope in &hold.scopes {
-                *held.entry(scope).or_default() += hold.amount;
+                let sum = held.entry(scope).or_default();
+                let Some(more) = sum.checked_add(hold.amount) else {
+                    return false;
+                };
+                *sum = more;
             }
         }
-        self.holds.keys().all(|id| *id < self.made)
-            && self.holds.values().all(|hold| {
-                hold.scopes
-                    .iter()
-                    .all(|scope| self.accounts.contains_key(scope))
-            })
+        let all = || self.holds.iter().chain(&self.expired);
+        let known = |hold: &Hold| {
+            let amount = check_amount("amount", hold.amount).is_ok();
+            amount && hold.scopes.iter().all(|s| self.accounts.contains_key(s))
+        };
+        all().all(|(id, hold)| *id < self.made && known(hold))
+            && self.holds.values().is_sorted_by_key(|hold| hold.expires_ms)
+            && self.defaults.values().all(|cap| check_cap(cap).is_ok())
             && self.accounts.iter().all(|(scope, account)| {
                 check_cap(&account.cap).is_ok()
-                    && account.spent >= Usd::ZERO
+                    && (Usd::ZERO..=SUM_MAX).contains(&account.spent)
+                    && (Usd::ZERO..=SUM_MAX).contains(&account.overrun)
                     && account.reserved == held.get(scope).copied().unwrap_or_default()
             })
     }
 
-    /// Takes the hold out; `None`: it was taken out before.
-    fn close(&mut self, at_ms: i64, id: u64) -> Result<Option<Hold>, LedgerError> {
+    /// Takes the hold out, and whether it was charged in full; `None`: it was taken out before.
+    fn close(&mut self, at_ms: i64, id: u64) -> Result<Option<(Hold, bool)>, LedgerError> {
         if id >= self.made {
             let made = self.made;
             return Err(LedgerError::UnknownReservation { got: id, made });
         }
         self.advance(at_ms);
-        Ok(self.holds.remove(&id))
+        let open = self.holds.remove(&id).map(|hold| (hold, false));
+        Ok(open.or_else(|| self.expired.remove(&id).map(|hold| (hold, true))))
     }
 
     fn has_cap(&self, scope: &Scope) -> bool {
         self.accounts.contains_key(scope) || self.defaults.contains_key(&scope.kind)
     }
 
-    /// The account of a scope that has a cap.
+    /// The account of a scope that has a cap, in the current window.
     fn account(&mut self, scope: &Scope) -> &mut Account {
         let (defaults, now) = (&self.defaults, self.now_ms);
-        self.accounts.entry(scope.clone()).or_insert_with(|| {
-            let cap = defaults.get(&scope.kind);
-            Account::new(*cap.expect("a scope with a cap"), now)
-        })
+        if !self.accounts.contains_key(scope) {
+            let cap = defaults.get(&scope.kind).expect("a scope with a cap");
+            self.accounts.insert(scope.clone(), Account::new(*cap, now));
+        }
+        let account = self.accounts.get_mut(scope).expect("it is there now");
+        *account = account.at(now);
+        account
     }
 }
 
@@ -497,13 +505,14 @@ impl Account {
         }
     }
 
-    /// Begins the window of `now_ms` unless it is the current one; holds stay held.
-    fn roll(&mut self, now_ms: i64) {
+    /// The account in the window of `now_ms`, unless that is over already; holds stay held.
+    fn at(mut self, now_ms: i64) -> Self {
         let window = window_of(&self.cap, now_ms);
         if window > self.window {
             self.window = window;
             self.spent = Usd::ZERO;
         }
+        self
     }
 }
 

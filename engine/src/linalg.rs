@@ -42,6 +42,10 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     inner_product(a, b)
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
 #[inline(always)]
 fn inner_product(a: &[f64], b: &[f64]) -> f64 {
     let len = a.len().min(b.len());

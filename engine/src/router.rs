@@ -371,7 +371,8 @@ impl Router {
             let policy = self.policy.name().to_owned();
             return Err(DecideError::FloorNotHeld { policy });
         }
-        self.cost.expected_all(context, &mut work.costs);
+        self.cost
+            .expected_into(context, &mut work.cost_features, &mut work.costs);
         self.price_session(call, &mut work.costs);
         let affordable = |cost: &Option<f64>| {
             let most = call.cost_max_usd;

@@ -36,20 +36,19 @@ pub(super) fn count(guards: &mut Vec<Guard>, arm: usize) {
     guards.retain(|guard| guard.left > 0);
 }
 
-/// Takes the guarded arms out of the rule's sight, unless only they may answer; gives those arms.
-pub(super) fn set_apart(guards: &[Guard], scores: &mut [ArmScore]) -> Vec<usize> {
+/// Takes the guarded arms out of the rule's sight, unless only they may answer; `trials` becomes
+/// those arms.
+pub(super) fn set_apart(guards: &[Guard], scores: &mut [ArmScore], trials: &mut Vec<usize>) {
     let guarded = |arm: usize| guards.iter().any(|guard| guard.arm == arm);
+    trials.clear();
     let others = (0..scores.len()).any(|arm| scores[arm].eligible && !guarded(arm));
     if guards.is_empty() || !others {
-        return Vec::new();
+        return;
     }
-    let trials: Vec<usize> = (0..scores.len())
-        .filter(|arm| scores[*arm].eligible && guarded(*arm))
-        .collect();
-    for arm in &trials {
+    trials.extend((0..scores.len()).filter(|arm| scores[*arm].eligible && guarded(*arm)));
+    for arm in trials.iter() {
         scores[*arm].eligible = false;
     }
-    trials
 }
 
 /// Moves the guard's share of probability to the arms to try, evenly.

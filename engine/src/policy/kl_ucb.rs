@@ -60,12 +60,12 @@ impl KlUcb {
         MeanBandit::new(arms, MeanRule::KlUcb(self), config)
     }
 
-    pub(crate) fn check(&self) -> Result<(), PolicyError> {
+    pub(crate) fn check(self) -> Result<(), PolicyError> {
         within("c", self.c, 0.0..=1e3, "[0, 1e3]")
     }
 
     /// The bound of an arm with outcomes worth `weight`, of `total`.
-    pub(crate) fn index(&self, mean: f64, weight: f64, total: f64) -> f64 {
+    pub(crate) fn index(self, mean: f64, weight: f64, total: f64) -> f64 {
         if weight > 0.0 {
             let log = math::ln(total.max(1.0));
             let level = log + self.c * math::ln(log.max(1.0));
@@ -76,33 +76,35 @@ impl KlUcb {
     }
 }
 
-/// max{q ∈ [p, 1] : kl(p, q) ≤ level}.
+/// max{q ∈ [p, 1] : kl(p, q) ≤ level}, by Newton's method in w = −ln(1 − q).
+///
+/// kl is convex in w with slope 1 − p/q, and w starts beyond the root: every step stays there.
 fn upper(p: f64, level: f64) -> f64 {
     if level <= 0.0 || p >= 1.0 {
         return p.min(1.0);
     }
-    // Pinsker: kl ≥ 2(q − p)²; and kl ≥ −(1−p)·ln(1−q) − ln 2, so that 1 − q ≥ e^{−(level + ln 2)/(1−p)}.
-    let least = math::exp(-(level + std::f64::consts::LN_2) / (1.0 - p));
-    let mut q = (p + (0.5 * level).sqrt()).min(1.0 - least);
-    if q <= p {
-        return p;
+    // kl ≥ 2(q − p)² (Pinsker), and kl ≥ (1 − p)·w − ln 2.
+    let mut w = (level + std::f64::consts::LN_2) / (1.0 - p);
+    let pinsker = p + (0.5 * level).sqrt();
+    if pinsker < 1.0 {
+        w = w.min(-libm::log1p(-pinsker));
     }
+    let least = -libm::log1p(-p);
     for _ in 0..STEPS {
-        // kl is convex in q and q starts beyond the root: every step stays beyond it.
-        let slope = (q - p) / (q * (1.0 - q));
-        let next = q - (kl(p, q) - level) / slope;
-        if !(next < q && next > p) {
+        let q = -libm::expm1(-w);
+        let next = w - (kl(p, q, w) - level) / (1.0 - p / q);
+        if !(next < w && next > least) {
             break;
         }
-        q = next;
+        w = next;
     }
-    q
+    -libm::expm1(-w)
 }
 
-/// Relative entropy of Bernoulli(p) to Bernoulli(q), 0 < q < 1.
-fn kl(p: f64, q: f64) -> f64 {
-    let part = |p: f64, q: f64| if p > 0.0 { p * math::ln(p / q) } else { 0.0 };
-    part(p, q) + part(1.0 - p, 1.0 - q)
+/// Relative entropy of Bernoulli(p) to Bernoulli(q), with w = −ln(1 − q), q > 0.
+fn kl(p: f64, q: f64, w: f64) -> f64 {
+    let success = if p > 0.0 { p * math::ln(p / q) } else { 0.0 };
+    success + (1.0 - p) * (libm::log1p(-p) + w)
 }
 
 #[cfg(test)]
@@ -116,10 +118,10 @@ mod tests {
                 let (mut low, mut high) = (p, 1.0 - f64::EPSILON / 2.0);
                 for _ in 0..200 {
                     let mid = f64::midpoint(low, high);
-                    if kl(p, mid) <= level {
-                        low = mid
+                    if kl(p, mid, -libm::log1p(-mid)) <= level {
+                        low = mid;
                     } else {
-                        high = mid
+                        high = mid;
                     }
                 }
                 let got = upper(p, level);

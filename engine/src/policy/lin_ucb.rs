@@ -4,8 +4,10 @@ use std::any::Any;
 
 use serde::{Deserialize, Serialize};
 
-use super::linear_arms::{LinearArms, LinearConfig, greedy, within};
-use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state};
+use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
+use super::{
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state, ranking,
+};
 use crate::context::Context;
 
 /// Default width of the confidence bound.
@@ -25,19 +27,16 @@ pub const LIN_UCB_ALPHA: f64 = 0.5;
 /// | `config` | [`LinearConfig`] | | ridge, forgetting, low rank, cost |
 ///
 /// ```
-/// use plimsoll::{Context, LinUcb, LinearConfig, Outcome, Policy, Quality, Request, Workspace};
+/// use plimsoll::{Context, LinUcb, LinearConfig, Outcome, Policy, Quality};
 /// let mut policy = LinUcb::new(2, 1, 0.5, LinearConfig::default())?;
 /// let contexts = [Context::new(vec![-1.0])?, Context::new(vec![1.0])?];
 /// for round in 0..40 {
 ///     // Arm 0 is good where the feature is negative, arm 1 where it is positive.
 ///     let (context, arm) = (&contexts[round % 2], round / 2 % 2);
 ///     let quality = Quality::new(f64::from(u8::from(round % 2 == arm)))?;
-///     policy.update(context, &Outcome::of(arm, quality))?;
+///     policy.update(context, &Outcome { quality: Some(quality), ..Outcome::of_arm(arm) })?;
 /// }
-/// let request = Request { context: &contexts[1], eligible: &[true; 2], costs: &[None; 2], floor: None };
-/// let mut probabilities = [0.0; 2];
-/// policy.distribution(&request, &mut Workspace::default(), &mut probabilities)?;
-/// assert_eq!(probabilities, [0.0, 1.0]);
+/// assert_eq!(policy.probabilities(&contexts[1])?, [0.0, 1.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,7 +108,7 @@ impl Policy for LinUcb {
     }
 
     fn needs_costs(&self) -> bool {
-        self.linear.config.cost_weight > 0.0
+        self.linear.config.reward.weighs_costs()
     }
 
     fn distribution(
@@ -123,7 +122,7 @@ impl Policy for LinUcb {
         self.linear.expect(request, work, |scores, arm, expected| {
             scores[arm] = expected.reward + self.alpha * expected.spread.sqrt();
         })?;
-        greedy(&work.more, out)
+        ranking::best(&work.more, out)
     }
 
     fn estimates(
@@ -132,7 +131,7 @@ impl Policy for LinUcb {
         work: &mut Workspace,
         out: &mut Vec<Estimate>,
     ) -> Result<(), PolicyError> {
-        let score = |e: super::linear_arms::Expected| e.reward + self.alpha * e.spread.sqrt();
+        let score = |e: Expected| e.reward + self.alpha * e.spread.sqrt();
         self.linear.estimates(request, work, out, score)
     }
 

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::linear_arm::{LinearArm, Ridge, Scratch};
 use super::projection::{ENTRIES_MAX, Projection};
-use super::shared::Shared;
-use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm};
+use super::shared_state::Forked;
+use super::{
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Reward, Workspace, check_arm,
+};
 use crate::context::Context;
 use crate::inverse_factor::{padded, single};
 use crate::predictor::{Prediction, PredictorError};
@@ -28,8 +30,7 @@ const DIMENSIONS_MAX: usize = 8_192;
 /// | `intercept` | true | | adds a feature that is always 1 |
 /// | `rank` | `None` | 1.. | features are projected to this many first |
 /// | `seed` | 0 | | of the projection |
-/// | `cost_weight` | 0 | [0, 10¹²] | reward that one `cost_scale` of expected cost takes away |
-/// | `cost_scale` | 1 | [10⁻¹⁵, 10¹⁵] | US dollars that costs are divided by |
+/// | `reward` | [`Reward::default`](super::Reward) | | what expected cost takes from quality |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinearConfig {
@@ -44,10 +45,8 @@ pub struct LinearConfig {
     pub rank: Option<usize>,
     /// Seed of the projection.
     pub seed: u64,
-    /// Weight of cost.
-    pub cost_weight: f64,
-    /// Unit of cost in US dollars.
-    pub cost_scale: f64,
+    /// What is maximised.
+    pub reward: Reward,
 }
 
 impl Default for LinearConfig {
@@ -58,8 +57,7 @@ impl Default for LinearConfig {
             intercept: true,
             rank: None,
             seed: 0,
-            cost_weight: 0.0,
-            cost_scale: 1.0,
+            reward: Reward::default(),
         }
     }
 }
@@ -85,27 +83,7 @@ impl LinearConfig {
             self.forgetting,
             "(0, 1]",
         )?;
-        within(
-            (0.0..=1e12).contains(&self.cost_weight),
-            "cost_weight",
-            self.cost_weight,
-            "[0, 1e12]",
-        )?;
-        within(
-            (1e-15..=1e15).contains(&self.cost_scale),
-            "cost_scale",
-            self.cost_scale,
-            "[1e-15, 1e15]",
-        )
-    }
-
-    /// What an arm's expected cost takes from its reward; `None`: the cost counts and is unknown.
-    pub(super) fn penalty(&self, cost: Option<f64>) -> Option<f64> {
-        if self.cost_weight > 0.0 {
-            cost.map(|cost| self.cost_weight * cost / self.cost_scale)
-        } else {
-            Some(0.0)
-        }
+        self.reward.check()
     }
 }
 
@@ -139,8 +117,8 @@ pub(super) struct LinearArms {
     pub(super) config: LinearConfig,
     /// d of the contexts.
     dimensions: usize,
-    projection: Option<Shared<Projection>>,
-    arms: Vec<Shared<LinearArm>>,
+    projection: Option<Forked<Projection>>,
+    arms: Vec<Forked<LinearArm>>,
     #[serde(skip)]
     scratch: Scratch,
     #[serde(skip)]
@@ -191,7 +169,7 @@ impl LinearArms {
             None => None,
             Some(rank) => {
                 let projection = Projection::new(rank, dimensions, config.seed);
-                Some(Shared::new(projection.ok_or(PolicyError::Parameter {
+                Some(Forked::new(projection.ok_or(PolicyError::Parameter {
                     name: "rank",
                     got: crate::math::len(rank),
                     allowed: "[1, 2^24/d], with d above 0",
@@ -220,13 +198,13 @@ impl LinearArms {
             config.forgetting,
             "(0, 1], and ridge · forgettingᵈ ≥ 1e-9",
         )?;
-        linear.arms = vec![Shared::new(LinearArm::prior(config.ridge(), dim)); arms];
+        linear.arms = vec![Forked::new(LinearArm::prior(config.ridge(), dim)); arms];
         Ok(linear)
     }
 
     /// Features of the regressions.
     fn dim(&self) -> usize {
-        let projected = self.projection.as_ref().map(|p| p.get().rank());
+        let projected = self.projection.as_ref().map(|p| p.rank());
         projected.unwrap_or(self.dimensions) + usize::from(self.config.intercept)
     }
 
@@ -239,12 +217,12 @@ impl LinearArms {
     }
 
     pub(super) fn arm(&self, arm: usize) -> Option<&LinearArm> {
-        self.arms.get(arm).map(Shared::get)
+        self.arms.get(arm).map(std::ops::Deref::deref)
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        let fits = |p: &Shared<Projection>| {
-            p.get().dimensions() == self.dimensions && Some(p.get().rank()) == self.config.rank
+        let fits = |p: &Forked<Projection>| {
+            p.dimensions() == self.dimensions && Some(p.rank()) == self.config.rank
         };
         let projected = match &self.projection {
             Some(projection) => fits(projection),
@@ -255,7 +233,7 @@ impl LinearArms {
             && self.config.check().is_ok()
             && !self.arms.is_empty()
             && dim <= ENTRIES_MAX
-            && self.arms.iter().all(|arm| arm.get().is_sound(dim))
+            && self.arms.iter().all(|arm| arm.is_sound(dim))
     }
 
     /// The regressions' x, in double and in padded single precision.
@@ -270,7 +248,6 @@ impl LinearArms {
         double.clear();
         let mut skipped = 0;
         if let Some(projection) = &self.projection {
-            let projection = projection.get();
             single(1.0, &context.features, singles);
             skipped = singles.len();
             singles.resize(skipped + padded(projection.rank()), 0.0);
@@ -316,12 +293,12 @@ impl LinearArms {
             if !request.eligible[arm] {
                 continue;
             }
-            let Some(penalty) = self.config.penalty(request.costs[arm]) else {
+            let Some(penalty) = self.config.reward.penalty(request.costs[arm]) else {
                 continue;
             };
             let expected = Expected {
-                reward: regression.get().mean(x) - penalty,
-                spread: regression.get().variance(x32, more_singles),
+                reward: regression.mean(x) - penalty,
+                spread: regression.variance(x32, more_singles),
             };
             if !(expected.reward.is_finite() && expected.spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
@@ -348,12 +325,11 @@ impl LinearArms {
         let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
         out.clear();
         for (arm, regression) in self.arms.iter().enumerate() {
-            let regression = regression.get();
             let (mean, spread) = (regression.mean(x), regression.variance(x32, more_singles));
             if !(mean.is_finite() && spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
             }
-            let penalty = self.config.penalty(request.costs[arm]);
+            let penalty = self.config.reward.penalty(request.costs[arm]);
             let feasible = request.eligible[arm] && penalty.is_some();
             let reward = mean - penalty.unwrap_or(0.0);
             out.push(Estimate {
@@ -395,7 +371,7 @@ impl LinearArms {
         let prepared = self.prepare(context, &mut own.double, &mut own.single, &mut own.scratch);
         let learned = prepared.map(|_| ());
         if learned.is_ok() {
-            let arm = self.arms[outcome.arm].to_mut();
+            let arm = self.arms[outcome.arm].make_mut();
             arm.learn(
                 self.config.ridge(),
                 &own.double,
@@ -429,7 +405,7 @@ impl LinearArms {
             }
             arm
         };
-        self.arms.push(Shared::new(arm));
+        self.arms.push(Forked::new(arm));
         Ok(())
     }
 }
@@ -448,19 +424,4 @@ pub(super) fn check_prior(prior: &ArmPrior) -> Result<(), PolicyError> {
         prior.strength,
         "[0, 1e12]",
     )
-}
-
-/// Probability 1 to the arm of highest score; exactly equal ones share it.
-pub(super) fn greedy(scores: &[f64], out: &mut [f64]) -> Result<(), PolicyError> {
-    let best = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if best == f64::NEG_INFINITY {
-        return Err(PolicyError::NothingEligible);
-    }
-    #[expect(clippy::float_cmp, reason = "a tie is an exactly equal score")]
-    let is_best = |score: &f64| *score == best;
-    let share = 1.0 / crate::math::len(scores.iter().filter(|s| is_best(s)).count());
-    for (p, score) in out.iter_mut().zip(scores) {
-        *p = if is_best(score) { share } else { 0.0 };
-    }
-    Ok(())
 }

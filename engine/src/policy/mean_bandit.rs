@@ -254,7 +254,7 @@ impl MeanBandit {
                 _ => arm.posterior,
             });
             match &self.record.rule {
-                MeanRule::BetaThompson(rule) => ready.betas.push(rule.belief(&arm)),
+                MeanRule::BetaThompson(_) => ready.betas.push(BetaThompson::belief(&arm)),
                 MeanRule::GaussianThompson(rule) => ready.variances.push(rule.variance(&arm)),
                 _ => {}
             }
@@ -412,7 +412,7 @@ impl Policy for MeanBandit {
     fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
         self.check(context, outcome)?;
         let record = &mut self.record;
-        record.clock += 1;
+        record.clock = record.clock.saturating_add(1);
         let quality = outcome.quality.map(crate::Quality::get);
         let forgetting = record.config.forgetting;
         record.arms[outcome.arm].push(forgetting, record.clock, quality, outcome.weight);

@@ -13,6 +13,7 @@ mod fixed;
 mod guard;
 mod kl_ucb;
 mod knn_bandit;
+mod lin_ts;
 mod lin_ucb;
 mod linear_arm;
 mod linear_arms;
@@ -23,7 +24,6 @@ mod projection;
 mod ranking;
 mod reward;
 mod rule;
-mod shared;
 mod shared_state;
 mod square_cb;
 mod state;
@@ -37,7 +37,8 @@ use std::fmt;
 use crate::context::Context;
 use crate::decision::Reason;
 use crate::money::Usd;
-use crate::predictor::{Prediction, WEIGHT_MAX};
+use crate::predictor::{PredictScratch, Prediction, WEIGHT_MAX};
+use crate::rule::RuleScratch;
 use crate::units::{ArmId, Propensity, Quality};
 
 pub use cluster_bandit::ClusterBandit;
@@ -47,6 +48,7 @@ pub use fixed::{Fixed, Random};
 pub use guard::{GUARD_SHARE, GUARDED_PULLS};
 pub use kl_ucb::{KL_UCB_C, KlUcb};
 pub use knn_bandit::KnnBandit;
+pub use lin_ts::{LIN_TS_SCALE, LinTs};
 pub use lin_ucb::{LIN_UCB_ALPHA, LinUcb};
 pub use linear_arms::{LINEAR_RIDGE, LinearConfig};
 pub use logistic_ts::LogisticThompson;
@@ -247,20 +249,6 @@ impl Outcome {
             rule_chance: None,
         }
     }
-
-    /// A labelled outcome of an arm, and nothing else known about it.
-    #[must_use]
-    pub const fn of(arm: usize, quality: Quality) -> Self {
-        Self {
-            arm,
-            quality: Some(quality),
-            cost: None,
-            cost_expected: None,
-            weight: 1.0,
-            propensity: None,
-            rule_chance: None,
-        }
-    }
 }
 
 /// What is believed of a new arm before it answers anything.
@@ -316,6 +304,12 @@ pub struct Workspace {
     pub singles: Vec<f32>,
     /// For policies: more numbers in single precision.
     pub more_singles: Vec<f32>,
+    /// For predictors of quality.
+    pub(crate) predict: PredictScratch,
+    /// For rules.
+    pub(crate) rule: RuleScratch,
+    /// Features of the predictor of cost.
+    pub(crate) cost_features: Vec<f64>,
 }
 
 /// Whether the outcome's arm and weight can be used.

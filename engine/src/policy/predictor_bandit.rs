@@ -154,12 +154,16 @@ impl PredictorBandit {
         work: &mut Workspace,
         out: &mut [f64],
     ) -> Result<(), PolicyError> {
-        let logits = self
-            .predictor
-            .logits(request.context, &mut work.predictions)?;
-        if !logits {
+        let logits =
             self.predictor
-                .predict(request.context, &mut work.predictions)?;
+                .logits(request.context, &mut work.predict, &mut work.predictions)?;
+        if !logits {
+            self.predictor.predict_as(
+                Detail::Full,
+                request.context,
+                &mut work.predict,
+                &mut work.predictions,
+            )?;
         }
         let (known, scratch) = (&work.predictions, &mut work.more);
         // What an arm costs; `None`: it may not answer.
@@ -223,8 +227,12 @@ impl Policy for PredictorBandit {
             PredictorRule::Ucb { .. } => Detail::Full,
             PredictorRule::EpsilonGreedy(_) | PredictorRule::InverseGap(_) => Detail::Means,
         };
-        self.predictor
-            .predict_as(detail, request.context, &mut work.predictions)?;
+        self.predictor.predict_as(
+            detail,
+            request.context,
+            &mut work.predict,
+            &mut work.predictions,
+        )?;
         self.scores(request, &work.predictions, &mut work.floats);
         match &self.rule {
             PredictorRule::EpsilonGreedy(rule) => {

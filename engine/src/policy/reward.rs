@@ -18,7 +18,7 @@ pub const COST_SCALE: f64 = 1e-3;
 /// | parameter | default | range | effect |
 /// |---|---|---|---|
 /// | `cost_weight` | 0 | \[0, 1e9\] | quality that one `cost_scale` is worth |
-/// | `cost_scale` | 0.001 | (0, 1e12\] | unit of cost, in US dollars |
+/// | `cost_scale` | 0.001 | \[1e-12, 1e12\] | unit of cost, in US dollars |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reward {
@@ -55,12 +55,7 @@ impl Reward {
 
     pub(crate) fn check(&self) -> Result<(), PolicyError> {
         within("cost_weight", self.cost_weight, 0.0..=1e9, "[0, 1e9]")?;
-        within(
-            "cost_scale",
-            self.cost_scale,
-            f64::MIN_POSITIVE..=1e12,
-            "(0, 1e12]",
-        )
+        within("cost_scale", self.cost_scale, 1e-12..=1e12, "[1e-12, 1e12]")
     }
 }
 

@@ -15,7 +15,7 @@ use crate::decision::{Reason, Saving};
 use crate::exploration::{Exploration, ExplorationKind};
 use crate::money::Usd;
 use crate::predictor::{Detail, Prediction, Predictor};
-use crate::rule::{ArmScore, LambdaControl, PerRequestFloor, Rule, Verdict};
+use crate::rule::{Answered, ArmScore, LambdaControl, PerRequestFloor, Rule, RuleScratch};
 use crate::units::{ArmId, Propensity};
 
 /// What a [`RulePolicy`] is made of.
@@ -182,43 +182,63 @@ impl RulePolicy {
         self.guards.iter().any(|guard| guard.arm == arm)
     }
 
-    /// The rule's answer for the request, and the guarded arms to try beside it.
+    /// The rule's answer for the request, and the guarded arms to try beside it, into `own`.
     ///
-    /// Guarded arms and arms below the request's own floor lose their eligibility in `scores`.
-    fn verdict(&self, request: &Request<'_>, scores: &mut [ArmScore]) -> (Verdict, Vec<usize>) {
-        let mut trials = if self.rule.ranks() {
-            guard::set_apart(&self.guards, scores)
-        } else {
-            Vec::new()
-        };
+    /// Guarded arms and arms below the request's own floor lose their eligibility in the scores.
+    fn judge(&self, request: &Request<'_>, own: &mut RuleScratch) {
+        let RuleScratch {
+            scores,
+            verdict,
+            trials,
+            ..
+        } = own;
+        trials.clear();
+        if self.rule.ranks() {
+            guard::set_apart(&self.guards, scores, trials);
+        }
         let control = self.control.as_ref();
         trials.retain(|arm| {
             let score = &scores[*arm];
             self.rule.keeps_slack(score, scores, control, request.floor)
         });
-        (self.rule.judge(scores, request.floor), trials)
+        self.rule.judge(scores, request.floor, verdict);
     }
 
-    /// What the rule knows of each arm, shape (K).
-    pub(crate) fn scores(
+    /// What the rule knows of each arm, shape (K), into the scores of `work`.
+    fn score(
         &self,
         detail: Detail,
         request: &Request<'_>,
         work: &mut Workspace,
-    ) -> Result<Vec<ArmScore>, PolicyError> {
+    ) -> Result<(), PolicyError> {
+        let Workspace {
+            predictions,
+            predict,
+            rule,
+            ..
+        } = work;
         self.predictor
-            .predict_as(detail, request.context, &mut work.predictions)?;
-        let score = |arm: usize| {
-            let calibrated = self.calibration[arm].apply_to(work.predictions[arm]);
-            ArmScore {
-                arm: self.arms[arm].clone(),
-                quality: calibrated.mean,
-                variance: calibrated.variance,
-                expected_cost: request.costs[arm],
-                eligible: request.eligible[arm],
-            }
-        };
-        Ok((0..self.arms.len()).map(score).collect())
+            .predict_as(detail, request.context, predict, predictions)?;
+        let scores = &mut rule.scores;
+        // Names are taken over once: cloning them would make threads fight for their counters.
+        if !scores.iter().map(|s| &s.arm).eq(&self.arms) {
+            scores.clear();
+            scores.extend(self.arms.iter().map(|arm| ArmScore {
+                arm: arm.clone(),
+                quality: 0.0,
+                variance: 0.0,
+                expected_cost: None,
+                eligible: false,
+            }));
+        }
+        for (arm, score) in scores.iter_mut().enumerate() {
+            let calibrated = self.calibration[arm].apply_to(predictions[arm]);
+            score.quality = calibrated.mean;
+            score.variance = calibrated.variance;
+            score.expected_cost = request.costs[arm];
+            score.eligible = request.eligible[arm];
+        }
+        Ok(())
     }
 
     /// Variances are needed by some rules, for guarded arms and by a floor under exploration.
@@ -249,14 +269,14 @@ impl RulePolicy {
 
     fn rule_reason(
         &self,
-        verdict: &Verdict,
+        verdict: Answered<'_>,
         scores: &[ArmScore],
         drawn: Drawn<'_>,
         floor: Option<f64>,
     ) -> Reason {
         let chosen = drawn.arm;
         let probability = drawn.probabilities[chosen];
-        let Verdict::Ranked {
+        let Answered::Ranked {
             components,
             infeasible,
         } = verdict
@@ -281,14 +301,14 @@ impl RulePolicy {
         };
         let score = &scores[chosen];
         let saving = saving(scores, score);
-        let missed = floor.filter(|floor| *infeasible && score.quality < *floor);
+        let missed = floor.filter(|floor| infeasible && score.quality < *floor);
         if let Some(floor) = missed {
             return infeasible_reason(floor, score);
         }
         match &self.rule {
             Rule::PerRequestFloor(rule) => {
                 let floor = floor.unwrap_or(rule.quality);
-                if *infeasible {
+                if infeasible {
                     return infeasible_reason(floor, score);
                 }
                 Reason::CheapestAboveFloor {
@@ -298,7 +318,7 @@ impl RulePolicy {
                 }
             }
             Rule::NonInferiority(rule) => {
-                if *infeasible {
+                if infeasible {
                     let reference = scores.iter().find(|s| s.arm == rule.reference);
                     let reached = reference.map_or(0.0, |s| s.quality) - rule.margin;
                     return infeasible_reason(reached.max(0.0), score);
@@ -310,7 +330,7 @@ impl RulePolicy {
                     saving,
                 }
             }
-            Rule::Budget(rule) if *infeasible => Reason::OverBudget {
+            Rule::Budget(rule) if infeasible => Reason::OverBudget {
                 bucket_usd: rule.bucket.as_f64(),
             },
             Rule::Budget(rule) => Reason::WithinBudget {
@@ -394,19 +414,25 @@ impl Policy for RulePolicy {
         work: &mut Workspace,
         out: &mut [f64],
     ) -> Result<(), PolicyError> {
-        let mut scores = self.scores(self.detail(), request, work)?;
-        let (verdict, trials) = self.verdict(request, &mut scores);
-        match verdict {
-            Verdict::Nothing => return Err(PolicyError::NothingEligible),
-            Verdict::Stated(probabilities) => out.copy_from_slice(&probabilities),
-            Verdict::Ranked { components, .. } => {
-                for component in &components {
-                    let part = self.exploration.spread(component, &scores);
-                    crate::linalg::axpy(component.share, &part, out);
+        self.score(self.detail(), request, work)?;
+        let own = &mut work.rule;
+        self.judge(request, own);
+        match own.verdict.read() {
+            Answered::Nothing => return Err(PolicyError::NothingEligible),
+            Answered::Stated(probabilities) => out.copy_from_slice(probabilities),
+            Answered::Ranked { components, .. } => {
+                for component in components {
+                    self.exploration.spread(
+                        component,
+                        &own.scores,
+                        &mut own.explored,
+                        &mut own.part,
+                    );
+                    crate::linalg::axpy(component.share, &own.part, out);
                 }
             }
         }
-        guard::share(&trials, out);
+        guard::share(&own.trials, out);
         Ok(())
     }
 
@@ -416,24 +442,26 @@ impl Policy for RulePolicy {
         work: &mut Workspace,
         out: &mut Vec<Estimate>,
     ) -> Result<(), PolicyError> {
-        let mut scores = self.scores(Detail::Full, request, work)?;
-        let (verdict, _) = self.verdict(request, &mut scores);
+        self.score(Detail::Full, request, work)?;
+        let own = &mut work.rule;
+        self.judge(request, own);
+        let scores = &own.scores;
         let estimate = |(arm, score): (usize, &ArmScore)| Estimate {
             quality: Some(Prediction {
                 mean: score.quality,
                 variance: score.variance,
             }),
-            score: match &verdict {
-                Verdict::Ranked { components, .. } => components[0].utility[arm],
-                Verdict::Stated(shares) => shares[arm],
-                Verdict::Nothing => f64::NEG_INFINITY,
+            score: match own.verdict.read() {
+                Answered::Ranked { components, .. } => components[0].utility[arm],
+                Answered::Stated(shares) => shares[arm],
+                Answered::Nothing => f64::NEG_INFINITY,
             },
             feasible: match &self.rule {
                 Rule::PerRequestFloor(rule) => match request.floor {
                     Some(floor) => score.eligible && chance_of(floor, score) >= 1.0 - rule.delta,
                     None => rule.feasible(score),
                 },
-                Rule::NonInferiority(rule) => rule.feasible(score, &scores),
+                Rule::NonInferiority(rule) => rule.feasible(score, scores),
                 Rule::Budget(rule) => {
                     score.eligible && score.expected_cost.is_some_and(|cost| rule.affords(cost))
                 }
@@ -451,10 +479,12 @@ impl Policy for RulePolicy {
         } else {
             self.detail()
         };
-        let scores = self.scores(detail, request, &mut Workspace::default());
-        let mut scores = scores.expect("a request that was decided can be scored");
-        let (verdict, _) = self.verdict(request, &mut scores);
-        self.rule_reason(&verdict, &scores, drawn, request.floor)
+        let mut work = Workspace::default();
+        self.score(detail, request, &mut work)
+            .expect("a request that was decided can be scored");
+        let mut own = work.rule;
+        self.judge(request, &mut own);
+        self.rule_reason(own.verdict.read(), &own.scores, drawn, request.floor)
     }
 
     fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Fixed, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy};
+use super::{
+    Fixed, LinTs, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy,
+};
 
 /// A state as bytes (CBOR): equal states give equal bytes.
 pub fn encode_state<T: Serialize>(state: &T) -> Vec<u8> {
@@ -28,6 +30,7 @@ pub(crate) fn built_in(name: &str, bytes: &[u8]) -> Option<Result<Box<dyn Policy
     Some(match name {
         RulePolicy::NAME => load(name, bytes, RulePolicy::is_sound),
         Fixed::NAME => load(name, bytes, Fixed::is_sound),
+        LinTs::NAME => load(name, bytes, LinTs::is_sound),
         LinUcb::NAME => load(name, bytes, LinUcb::is_sound),
         Random::NAME => load(name, bytes, Random::is_sound),
         name if MeanBandit::NAMES.contains(&name) => load(name, bytes, MeanBandit::is_sound),

@@ -82,7 +82,7 @@ impl BetaThompson {
         MeanBandit::new(arms, MeanRule::BetaThompson(self), config)
     }
 
-    pub(crate) fn belief(self, arm: &Evidence) -> Beta {
+    pub(crate) fn belief(arm: &Evidence) -> Beta {
         // Rounding may leave nothing of one side when the other has 10¹⁶ times as much.
         let side = |share: f64| (arm.total * share).max(1e-6);
         Beta::new(side(arm.posterior), side(1.0 - arm.posterior))
@@ -100,12 +100,12 @@ impl GaussianThompson {
         MeanBandit::new(arms, MeanRule::GaussianThompson(self), config)
     }
 
-    pub(crate) fn check(&self) -> Result<(), PolicyError> {
+    pub(crate) fn check(self) -> Result<(), PolicyError> {
         let range = f64::MIN_POSITIVE..=1e6;
         within("noise_variance", self.noise_variance, range, "(0, 1e6]")
     }
 
-    pub(crate) fn variance(&self, arm: &Evidence) -> f64 {
+    pub(crate) fn variance(self, arm: &Evidence) -> f64 {
         self.noise_variance / arm.total
     }
 }

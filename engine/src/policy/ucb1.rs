@@ -55,12 +55,12 @@ impl Ucb1 {
         MeanBandit::new(arms, MeanRule::Ucb1(self), config)
     }
 
-    pub(crate) fn check(&self) -> Result<(), PolicyError> {
+    pub(crate) fn check(self) -> Result<(), PolicyError> {
         within("exploration", self.exploration, 0.0..=1e6, "[0, 1e6]")
     }
 
     /// The bound of an arm with outcomes worth `weight`, of `total`.
-    pub(crate) fn index(&self, mean: f64, weight: f64, total: f64) -> f64 {
+    pub(crate) fn index(self, mean: f64, weight: f64, total: f64) -> f64 {
         if weight > 0.0 {
             let log = crate::math::ln(total.max(1.0));
             mean + (self.exploration * log / weight).sqrt()

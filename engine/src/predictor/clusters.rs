@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::arrival::Belief;
 use super::knn::unit;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows, share};
+use super::{PredictScratch, Prediction, PredictorConfig, TrainingRows, share};
 use crate::linalg::dot_f32;
 use crate::random::unit_interval;
 
@@ -66,12 +66,19 @@ impl Clusters {
         clusters
     }
 
-    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
-        let near = self.ranked(x, config.nearest);
+    pub(super) fn predict(
+        &self,
+        config: &PredictorConfig,
+        x: &[f64],
+        scratch: &mut PredictScratch,
+        out: &mut Vec<Prediction>,
+    ) {
+        self.rank(x, config.nearest, scratch);
+        let near = &scratch.near;
         for (arm, all) in self.arms.iter().enumerate() {
             let own = all.posterior(config.prior_mean, config.prior_strength);
             let mut pooled = Tally::default();
-            for cluster in &near {
+            for cluster in near {
                 pooled.merge(self.cells[cluster * self.arms.len() + arm]);
             }
             let alone = near.is_empty() || config.shrink <= 0.0 && pooled == Tally::default();
@@ -123,22 +130,31 @@ impl Clusters {
 
     /// The clusters nearest to `x`, nearest first; the earlier cluster first among equals.
     fn ranked(&self, x: &[f64], most: usize) -> Vec<usize> {
+        let mut scratch = PredictScratch::default();
+        self.rank(x, most, &mut scratch);
+        scratch.near
+    }
+
+    /// As [`ranked`](Self::ranked), into `near` of the scratch space.
+    fn rank(&self, x: &[f64], most: usize, scratch: &mut PredictScratch) {
+        let PredictScratch {
+            unit: own,
+            order,
+            near,
+            ..
+        } = scratch;
+        near.clear();
         if self.count == 0 {
-            return vec![];
+            return;
         }
-        let unit: Vec<f32> = unit(x).collect();
-        let mut order: Vec<(f32, usize)> = self
-            .centres
-            .chunks_exact(unit.len())
-            .enumerate()
-            .map(|(cluster, centre)| (dot_f32(centre, &unit), cluster))
-            .collect();
-        order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        order
-            .iter()
-            .take(most)
-            .map(|(_, cluster)| *cluster)
-            .collect()
+        own.clear();
+        own.extend(unit(x));
+        order.clear();
+        let centres = self.centres.chunks_exact(own.len()).enumerate();
+        order.extend(centres.map(|(cluster, centre)| (dot_f32(centre, own), cluster)));
+        // No two entries are equal, so that the sort need not be stable, which would allocate.
+        order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        near.extend(order.iter().take(most).map(|(_, cluster)| *cluster));
     }
 
     pub(super) fn add_arm(&mut self, belief: &Belief) {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::arrival::Belief;
 use super::tally::Tally;
-use super::{Prediction, PredictorConfig, TrainingRows, share};
-use crate::linalg::dots_f32;
+use super::{PredictScratch, Prediction, PredictorConfig, TrainingRows, share};
+use crate::linalg::{dot_f32, dots_f32};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Knn {
@@ -69,8 +69,25 @@ impl Knn {
         knn
     }
 
-    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
-        self.predict_several(config, [x], out);
+    pub(super) fn predict(
+        &self,
+        config: &PredictorConfig,
+        x: &[f64],
+        scratch: &mut PredictScratch,
+        out: &mut Vec<Prediction>,
+    ) {
+        let mut similarity = std::mem::take(&mut scratch.similarity);
+        similarity.clear();
+        if self.dimensions == 0 {
+            similarity.resize(self.rows, 0.0);
+        } else {
+            scratch.unit.clear();
+            scratch.unit.extend(unit(x));
+            let rows = self.units.chunks_exact(self.dimensions);
+            similarity.extend(rows.map(|row| dot_f32(row, &scratch.unit)));
+        }
+        self.judge(config, &similarity, scratch, out);
+        scratch.similarity = similarity;
     }
 
     /// Predicts for several queries while each stored row is read once.
@@ -96,23 +113,39 @@ impl Knn {
                     .for_each(|(s, dot)| s.push(dot));
             }
         }
+        let mut scratch = PredictScratch::default();
         for similarity in &similarity {
-            self.judge(config, similarity, out);
+            self.judge(config, similarity, &mut scratch, out);
         }
     }
 
-    fn judge(&self, config: &PredictorConfig, similarity: &[f32], out: &mut Vec<Prediction>) {
-        let mut everywhere: Option<Vec<usize>> = None;
+    fn judge(
+        &self,
+        config: &PredictorConfig,
+        similarity: &[f32],
+        scratch: &mut PredictScratch,
+        out: &mut Vec<Prediction>,
+    ) {
+        let PredictScratch {
+            order,
+            near,
+            everywhere,
+            ..
+        } = scratch;
+        let mut known = false;
         for labels in &self.arms {
             let chosen = if labels.rows.len() == self.rows {
                 // Arms seen on every row have the same neighbours.
-                everywhere
-                    .get_or_insert_with(|| nearest(config.neighbours, labels, similarity))
-                    .clone()
+                if !known {
+                    nearest(config.neighbours, labels, similarity, order, everywhere);
+                    known = true;
+                }
+                &*everywhere
             } else {
-                nearest(config.neighbours, labels, similarity)
+                nearest(config.neighbours, labels, similarity, order, near);
+                &*near
             };
-            out.push(labels.predict(config, &chosen));
+            out.push(labels.predict(config, chosen));
         }
     }
 
@@ -226,21 +259,25 @@ impl Labels {
     }
 }
 
-/// Positions in `labels` of its k most similar rows, the earlier row first among equals.
-fn nearest(k: usize, labels: &Labels, similarity: &[f32]) -> Vec<usize> {
-    let mut order: Vec<(f32, u32)> = labels
-        .rows
-        .iter()
-        .zip(0_u32..)
-        .map(|(row, at)| (similarity[*row as usize], at))
-        .collect();
-    let ahead = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+/// Positions in `labels` of its k most similar rows, the earlier row first among equals; `chosen`
+/// is replaced.
+fn nearest(
+    k: usize,
+    labels: &Labels,
+    similarity: &[f32],
+    order: &mut Vec<(f32, usize)>,
+    chosen: &mut Vec<usize>,
+) {
+    order.clear();
+    let rows = labels.rows.iter().enumerate();
+    order.extend(rows.map(|(at, row)| (similarity[*row as usize], at)));
+    let ahead = |a: &(f32, usize), b: &(f32, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if k < order.len() {
         order.select_nth_unstable_by(k, ahead);
         order.truncate(k);
     }
-    let mut chosen: Vec<usize> = order.iter().map(|(_, at)| *at as usize).collect();
+    chosen.clear();
+    chosen.extend(order.iter().map(|(_, at)| *at));
     // Summing in the order of the rows gives the same bits however the selection shuffled them.
     chosen.sort_unstable();
-    chosen
 }

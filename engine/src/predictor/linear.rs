@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
 use super::{
-    Detail, Posterior, Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share,
+    Detail, Posterior, Precision, PredictScratch, Prediction, PredictorConfig, PredictorError,
+    TrainingRows, share,
 };
 
 /// Noise variance before any outcome: that of a fair coin.
@@ -29,6 +30,14 @@ pub(super) struct Linear {
 /// The features with an intercept at the end.
 pub(super) fn with_intercept(x: &[f64]) -> Vec<f64> {
     let mut out = Vec::with_capacity(x.len() + 1);
+    out.extend_from_slice(x);
+    out.push(1.0);
+    out
+}
+
+/// As [`with_intercept`], in space that is reused.
+pub(super) fn extended<'a>(x: &[f64], out: &'a mut Vec<f64>) -> &'a [f64] {
+    out.clear();
     out.extend_from_slice(x);
     out.push(1.0);
     out
@@ -89,24 +98,31 @@ impl Linear {
         config: &PredictorConfig,
         detail: Detail,
         x: &[f64],
+        scratch: &mut PredictScratch,
         out: &mut Vec<Prediction>,
     ) {
-        let x = with_intercept(x);
-        let mut scratch = Vec::with_capacity(x.len());
-        let mut spreads: Vec<Option<f64>> = vec![None; self.precisions.len()];
+        let PredictScratch {
+            x: own,
+            solve,
+            spreads,
+            ..
+        } = scratch;
+        let x = extended(x, own);
+        spreads.clear();
+        spreads.resize(self.precisions.len(), None);
         for (posterior, &shared) in self.arms.iter().zip(&self.shared) {
             let variance = match detail {
                 Detail::Means => 0.0,
                 Detail::Full => {
                     let spread = *spreads[shared].get_or_insert_with(|| {
-                        self.precisions[shared].factor().quadratic(&x, &mut scratch)
+                        self.precisions[shared].factor().quadratic(x, solve)
                     });
                     let noise = posterior.noise(NOISE_PRIOR_COUNT, NOISE_PRIOR);
                     (noise * spread)
                         .min(VARIANCE_INFLATION_MAX * NOISE_PRIOR / config.prior_strength)
                 }
             };
-            let mean = (config.prior_mean + posterior.predict(&x)).clamp(0.0, 1.0);
+            let mean = (config.prior_mean + posterior.predict(x)).clamp(0.0, 1.0);
             out.push(Prediction { mean, variance });
         }
     }

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::arrival::Belief;
 use super::config::VARIANCE_INFLATION_MAX;
-use super::linear::{ridge, with_intercept};
-use super::{Precision, Prediction, PredictorConfig, PredictorError, TrainingRows, share};
+use super::linear::{extended, ridge, with_intercept};
+use super::{
+    Precision, PredictScratch, Prediction, PredictorConfig, PredictorError, TrainingRows, share,
+};
 use crate::linalg::{Symmetric, axpy, dot};
 use crate::math;
 
@@ -88,22 +90,34 @@ impl Logistic {
     }
 
     /// Mean and variance of each arm's logit η.
-    pub(super) fn logits(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
-        let x = with_intercept(x);
+    pub(super) fn logits(
+        &self,
+        config: &PredictorConfig,
+        x: &[f64],
+        scratch: &mut PredictScratch,
+        out: &mut Vec<Prediction>,
+    ) {
+        let PredictScratch { x: own, solve, .. } = scratch;
+        let x = extended(x, own);
         let offset = math::logit(config.prior_mean);
-        let mut scratch = Vec::with_capacity(x.len());
         // The spread of an arm without outcomes at an average context.
         let prior = 4.0 / config.prior_strength;
         out.extend(self.arms.iter().map(|arm| {
-            let mean = offset + dot(&arm.m, &x);
-            let spread = arm.precision.factor().quadratic(&x, &mut scratch);
+            let mean = offset + dot(&arm.m, x);
+            let spread = arm.precision.factor().quadratic(x, solve);
             let variance = spread.min(VARIANCE_INFLATION_MAX * prior);
             Prediction { mean, variance }
         }));
     }
 
-    pub(super) fn predict(&self, config: &PredictorConfig, x: &[f64], out: &mut Vec<Prediction>) {
-        self.logits(config, x, out);
+    pub(super) fn predict(
+        &self,
+        config: &PredictorConfig,
+        x: &[f64],
+        scratch: &mut PredictScratch,
+        out: &mut Vec<Prediction>,
+    ) {
+        self.logits(config, x, scratch, out);
         for prediction in out {
             let Prediction {
                 mean: eta,

@@ -9,6 +9,7 @@ mod linear;
 mod logistic;
 mod ridge;
 mod rows;
+mod scratch;
 mod tally;
 mod tasks;
 
@@ -18,6 +19,7 @@ pub use config::{
 };
 pub(crate) use ridge::{Posterior, Precision};
 pub use rows::TrainingRows;
+pub(crate) use scratch::PredictScratch;
 
 use serde::{Deserialize, Serialize};
 
@@ -317,7 +319,7 @@ impl Predictor {
         context: &Context,
         out: &mut Vec<Prediction>,
     ) -> Result<(), PredictorError> {
-        self.predict_as(Detail::Full, context, out)
+        self.predict_as(Detail::Full, context, &mut PredictScratch::default(), out)
     }
 
     /// Appends one prediction per context and arm to `out`, shape (n, K), row after row: the bits
@@ -338,7 +340,7 @@ impl Predictor {
         } else {
             Detail::Means
         };
-        let mut one = Vec::new();
+        let (mut one, mut scratch) = (Vec::new(), PredictScratch::default());
         let mut rest = contexts;
         if let Inner::Knn(knn) = &self.inner {
             while let [a, b, c, d, after @ ..] = rest {
@@ -353,7 +355,7 @@ impl Predictor {
             }
         }
         for context in rest {
-            self.predict_as(detail, context, &mut one)?;
+            self.predict_as(detail, context, &mut scratch, &mut one)?;
             out.append(&mut one);
         }
         Ok(())
@@ -365,6 +367,7 @@ impl Predictor {
         &self,
         detail: Detail,
         context: &Context,
+        scratch: &mut PredictScratch,
         out: &mut Vec<Prediction>,
     ) -> Result<(), PredictorError> {
         let x = self.features(context)?;
@@ -372,11 +375,11 @@ impl Predictor {
         match &self.inner {
             Inner::Beta(beta) => beta.predict(&self.config, out),
             Inner::Tasks(tasks) => tasks.predict(&self.config, context, out),
-            Inner::Linear(linear) => linear.predict(&self.config, detail, x, out),
-            Inner::Logistic(logistic) => logistic.predict(&self.config, x, out),
-            Inner::Knn(knn) => knn.predict(&self.config, x, out),
-            Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
-            Inner::Average(members) => average_of(members, detail, context, out)?,
+            Inner::Linear(linear) => linear.predict(&self.config, detail, x, scratch, out),
+            Inner::Logistic(logistic) => logistic.predict(&self.config, x, scratch, out),
+            Inner::Knn(knn) => knn.predict(&self.config, x, scratch, out),
+            Inner::Clusters(clusters) => clusters.predict(&self.config, x, scratch, out),
+            Inner::Average(members) => average_of(members, detail, context, scratch, out)?,
         }
         // Only features or weights of absurd scale get here; a NaN would win or lose every
         // comparison by accident.
@@ -427,6 +430,7 @@ impl Predictor {
     pub(crate) fn logits(
         &self,
         context: &Context,
+        scratch: &mut PredictScratch,
         out: &mut Vec<Prediction>,
     ) -> Result<bool, PredictorError> {
         let x = self.features(context)?;
@@ -434,7 +438,7 @@ impl Predictor {
             return Ok(false);
         };
         out.clear();
-        logistic.logits(&self.config, x, out);
+        logistic.logits(&self.config, x, scratch, out);
         let usable = |p: &Prediction| p.mean.is_finite() && (0.0..=f64::MAX).contains(&p.variance);
         match out.iter().position(|p| !usable(p)) {
             Some(arm) => Err(PredictorError::Singular { arm }),
@@ -468,7 +472,7 @@ impl Predictor {
                 }
             }
         }
-        self.outcomes[arm] += 1;
+        self.outcomes[arm] = self.outcomes[arm].saturating_add(1);
         Ok(())
     }
 
@@ -619,12 +623,14 @@ fn average_of(
     members: &[Predictor],
     detail: Detail,
     context: &Context,
+    scratch: &mut PredictScratch,
     out: &mut Vec<Prediction>,
 ) -> Result<(), PredictorError> {
     let share = 1.0 / crate::math::len(members.len());
-    let mut sum: Vec<Prediction> = Vec::new();
+    let mut sum = std::mem::take(&mut scratch.sum);
+    sum.clear();
     for member in members {
-        member.predict_as(detail, context, out)?;
+        member.predict_as(detail, context, scratch, out)?;
         sum.resize(out.len(), Prediction::default());
         for (sum, part) in sum.iter_mut().zip(out.iter()) {
             sum.mean += part.mean * share;
@@ -635,6 +641,8 @@ fn average_of(
     for prediction in &mut sum {
         prediction.mean = prediction.mean.clamp(0.0, 1.0);
     }
-    *out = sum;
+    out.clear();
+    out.extend_from_slice(&sum);
+    scratch.sum = sum;
     Ok(())
 }

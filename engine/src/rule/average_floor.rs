@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArmScore, Component, RuleError, Verdict, within};
+use super::{Answered, ArmScore, RuleError, Verdict, within};
 use crate::units::ArmId;
 
 /// Largest λ: beyond it cost no longer counts beside quality.
@@ -41,19 +41,16 @@ impl AverageFloor {
     }
 
     /// R2's components scaled to 1 − `share`, and one for the anchor arm where it may answer.
-    pub(super) fn judge_anchored(&self, scores: &[ArmScore], arm: &ArmId, share: f64) -> Verdict {
-        let verdict = self.judge(scores);
-        let Verdict::Ranked {
-            mut components,
-            infeasible,
-        } = verdict
-        else {
-            return verdict;
-        };
-        if share > 0.0 && scores.iter().any(|s| s.arm == *arm && s.eligible) {
-            for component in &mut components {
-                component.share *= 1.0 - share;
-            }
+    pub(super) fn judge_anchored(
+        &self,
+        scores: &[ArmScore],
+        arm: &ArmId,
+        share: f64,
+        out: &mut Verdict,
+    ) {
+        self.judge(scores, out);
+        let ranked = matches!(out.read(), Answered::Ranked { .. });
+        if ranked && share > 0.0 && scores.iter().any(|s| s.arm == *arm && s.eligible) {
             let only = |s: &ArmScore| {
                 if s.arm == *arm {
                     0.0
@@ -61,44 +58,27 @@ impl AverageFloor {
                     f64::NEG_INFINITY
                 }
             };
-            let utility = scores.iter().map(only).collect();
-            components.push(Component { share, utility });
-        }
-        Verdict::Ranked {
-            components,
-            infeasible,
+            out.scale(1.0 - share);
+            out.add(share, scores.iter().map(only));
         }
     }
 
-    pub(super) fn judge(&self, scores: &[ArmScore]) -> Verdict {
-        let component = |lambda: f64, share: f64| Component {
-            share,
-            utility: scores
-                .iter()
-                .map(|s| match s.expected_cost {
-                    Some(cost) if s.eligible => self.utility(lambda, s.quality, cost),
-                    _ => f64::NEG_INFINITY,
-                })
-                .collect(),
-        };
-        let components: Vec<Component> = [
+    pub(super) fn judge(&self, scores: &[ArmScore], out: &mut Verdict) {
+        let parts = [
             (self.lambda_low, 1.0 - self.share_high),
             (self.lambda_high, self.share_high),
-        ]
-        .into_iter()
-        .filter(|(_, share)| *share > 0.0)
-        .map(|(lambda, share)| component(lambda, share))
-        .collect();
-        if components[0]
-            .utility
-            .iter()
-            .all(|u| *u == f64::NEG_INFINITY)
-        {
-            return Verdict::Nothing;
+        ];
+        out.ranked(false);
+        for (lambda, share) in parts.into_iter().filter(|(_, share)| *share > 0.0) {
+            let utility = |s: &ArmScore| match s.expected_cost {
+                Some(cost) if s.eligible => self.utility(lambda, s.quality, cost),
+                _ => f64::NEG_INFINITY,
+            };
+            out.add(share, scores.iter().map(utility));
         }
-        Verdict::Ranked {
-            components,
-            infeasible: false,
+        // All components rule out the same arms.
+        if out.is_void() {
+            out.nothing();
         }
     }
 

@@ -157,22 +157,21 @@ impl Budget {
             .min(times(self.budget, self.burst));
     }
 
-    pub(super) fn judge(&self, scores: &[ArmScore]) -> Verdict {
+    pub(super) fn judge(&self, scores: &[ArmScore], out: &mut Verdict) {
         let usable = |s: &&ArmScore| s.eligible && s.expected_cost.is_some();
-        let utility: Vec<f64> = scores
-            .iter()
-            .map(|s| match s.expected_cost {
-                Some(cost) if s.eligible && self.affords(cost) => {
-                    self.utility(s.quality, s.variance, cost)
-                }
-                _ => f64::NEG_INFINITY,
-            })
-            .collect();
-        if utility.iter().any(|u| *u > f64::NEG_INFINITY) {
-            return Verdict::ranked(utility, false);
+        let utility = |s: &ArmScore| match s.expected_cost {
+            Some(cost) if s.eligible && self.affords(cost) => {
+                self.utility(s.quality, s.variance, cost)
+            }
+            _ => f64::NEG_INFINITY,
+        };
+        out.ranked(false);
+        out.add(1.0, scores.iter().map(utility));
+        if !out.is_void() {
+            return;
         }
         if !scores.iter().any(|s| usable(&s)) {
-            return Verdict::Nothing;
+            return out.nothing();
         }
         // The bucket is empty: whatever costs least.
         let cost_max = scores
@@ -183,7 +182,8 @@ impl Budget {
             Some(cost) if s.eligible => -cost / cost_max,
             _ => f64::NEG_INFINITY,
         };
-        Verdict::ranked(scores.iter().map(cheapest).collect(), true)
+        out.ranked(true);
+        out.add(1.0, scores.iter().map(cheapest));
     }
 }
 

@@ -122,30 +122,146 @@ pub(crate) struct Component {
     pub(crate) utility: Vec<f64>,
 }
 
-/// What a rule answers for one request.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Verdict {
+/// What a rule answers for one request, in space that is reused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Verdict {
+    answer: Answer,
+    /// The first `used` of these count; the others keep their space.
+    components: Vec<Component>,
+    used: usize,
+    stated: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Answer {
+    Ranked {
+        infeasible: bool,
+    },
+    Stated,
+    #[default]
+    Nothing,
+}
+
+/// A verdict as it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answered<'a> {
     /// Arms by utility; exploration may apply.
     Ranked {
-        components: Vec<Component>,
+        components: &'a [Component],
         infeasible: bool,
     },
     /// Fixed probabilities; nothing is explored.
-    Stated(Vec<f64>),
+    Stated(&'a [f64]),
     /// No arm of the rule may answer.
     Nothing,
 }
 
+/// Scratch space of a decision by rule.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RuleScratch {
+    pub(crate) scores: Vec<ArmScore>,
+    pub(crate) verdict: Verdict,
+    /// Guarded arms to try.
+    pub(crate) trials: Vec<usize>,
+    /// Probabilities under one component.
+    pub(crate) part: Vec<f64>,
+    pub(crate) explored: Vec<f64>,
+}
+
 impl Verdict {
-    /// One component.
-    fn ranked(utility: Vec<f64>, infeasible: bool) -> Self {
-        let components = vec![Component {
-            share: 1.0,
-            utility,
-        }];
-        Self::Ranked {
-            components,
-            infeasible,
+    pub(crate) fn read(&self) -> Answered<'_> {
+        match self.answer {
+            Answer::Ranked { infeasible } => Answered::Ranked {
+                components: &self.components[..self.used],
+                infeasible,
+            },
+            Answer::Stated => Answered::Stated(&self.stated),
+            Answer::Nothing => Answered::Nothing,
+        }
+    }
+
+    fn nothing(&mut self) {
+        self.answer = Answer::Nothing;
+    }
+
+    /// Arms by utility, no component yet.
+    fn ranked(&mut self, infeasible: bool) {
+        self.answer = Answer::Ranked { infeasible };
+        self.used = 0;
+    }
+
+    /// One component more.
+    fn add(&mut self, share: f64, utility: impl Iterator<Item = f64>) {
+        if self.used == self.components.len() {
+            self.components.push(Component {
+                share,
+                utility: Vec::new(),
+            });
+        }
+        let component = &mut self.components[self.used];
+        component.share = share;
+        component.utility.clear();
+        component.utility.extend(utility);
+        self.used += 1;
+    }
+
+    /// Whether the last component added rules every arm out.
+    fn is_void(&self) -> bool {
+        let last = &self.components[self.used - 1];
+        last.utility.iter().all(|u| *u == f64::NEG_INFINITY)
+    }
+
+    /// Multiplies the components' shares.
+    fn scale(&mut self, factor: f64) {
+        for component in &mut self.components[..self.used] {
+            component.share *= factor;
+        }
+    }
+
+    /// One component: the cheapest of the feasible arms, or of highest quality where none is.
+    fn cheapest(&mut self, scores: &[ArmScore], feasible: impl Fn(&ArmScore) -> bool) {
+        let cost_max = scores
+            .iter()
+            .filter_map(|s| s.expected_cost)
+            .fold(f64::MIN_POSITIVE, f64::max);
+        let cheapest = |s: &ArmScore| match s.expected_cost {
+            Some(cost) if feasible(s) => -cost / cost_max,
+            _ => f64::NEG_INFINITY,
+        };
+        self.ranked(false);
+        self.add(1.0, scores.iter().map(cheapest));
+        if self.is_void() {
+            self.best_quality(scores);
+        }
+    }
+
+    /// The eligible arm of highest expected quality, flagged as infeasible.
+    fn best_quality(&mut self, scores: &[ArmScore]) {
+        if !scores.iter().any(|s| s.eligible) {
+            return self.nothing();
+        }
+        let quality = |s: &ArmScore| {
+            if s.eligible {
+                s.quality
+            } else {
+                f64::NEG_INFINITY
+            }
+        };
+        self.ranked(true);
+        self.add(1.0, scores.iter().map(quality));
+    }
+
+    /// Fixed shares, renormalised over the eligible arms.
+    fn state(&mut self, scores: &[ArmScore], share: impl Fn(&ArmScore) -> f64) {
+        let weight = |s: &ArmScore| if s.eligible { share(s) } else { 0.0 };
+        self.stated.clear();
+        self.stated.extend(scores.iter().map(weight));
+        let total: f64 = self.stated.iter().sum();
+        if total > 0.0 {
+            self.stated.iter_mut().for_each(|w| *w /= total);
+            self.answer = Answer::Stated;
+        } else {
+            self.nothing();
         }
     }
 }
@@ -254,12 +370,12 @@ impl Rule {
     /// Under R1 that floor replaces the rule's. Under the other rules that rank, arms below it are
     /// marked as not eligible in `scores`: R3 asks for it with probability 1 − δ, R2 and R4 of the
     /// expected quality. Where no arm reaches it, the one of highest expected quality answers.
-    pub(crate) fn judge(&self, scores: &mut [ArmScore], floor: Option<f64>) -> Verdict {
+    pub(crate) fn judge(&self, scores: &mut [ArmScore], floor: Option<f64>, out: &mut Verdict) {
         let Some(floor) = floor.filter(|_| self.ranks()) else {
-            return self.judge_plain(scores);
+            return self.judge_plain(scores, out);
         };
         if let Self::PerRequestFloor(rule) = self {
-            return rule.at(floor).judge_if_any(scores);
+            return rule.at(floor).judge_if_any(scores, out);
         }
         let reaches = |s: &ArmScore| match self {
             Self::NonInferiority(rule) => {
@@ -269,26 +385,26 @@ impl Rule {
             _ => s.eligible && s.quality >= floor,
         };
         if !scores.iter().any(reaches) {
-            return best_quality(scores);
+            return out.best_quality(scores);
         }
         for score in scores.iter_mut() {
             score.eligible = reaches(score);
         }
-        self.judge_plain(scores)
+        self.judge_plain(scores, out);
     }
 
-    fn judge_plain(&self, scores: &[ArmScore]) -> Verdict {
+    fn judge_plain(&self, scores: &[ArmScore], out: &mut Verdict) {
         if !scores.iter().any(|s| s.eligible) {
-            return Verdict::Nothing;
+            return out.nothing();
         }
         match self {
-            Self::PerRequestFloor(rule) => rule.judge(scores),
-            Self::AverageFloor(rule) => rule.judge(scores),
-            Self::NonInferiority(rule) => rule.judge(scores),
-            Self::Budget(rule) => rule.judge(scores),
-            Self::Anchored { rule, arm, share } => rule.judge_anchored(scores, arm, *share),
-            Self::Fixed(arm) => stated(scores, |s| f64::from(u8::from(s.arm == *arm))),
-            Self::Mix(shares) => stated(scores, |s| {
+            Self::PerRequestFloor(rule) => rule.judge(scores, out),
+            Self::AverageFloor(rule) => rule.judge(scores, out),
+            Self::NonInferiority(rule) => rule.judge(scores, out),
+            Self::Budget(rule) => rule.judge(scores, out),
+            Self::Anchored { rule, arm, share } => rule.judge_anchored(scores, arm, *share, out),
+            Self::Fixed(arm) => out.state(scores, |s| f64::from(u8::from(s.arm == *arm))),
+            Self::Mix(shares) => out.state(scores, |s| {
                 shares
                     .iter()
                     .filter(|(arm, _)| *arm == s.arm)
@@ -296,33 +412,5 @@ impl Rule {
                     .sum()
             }),
         }
-    }
-}
-
-/// The eligible arm of highest expected quality, flagged as infeasible.
-fn best_quality(scores: &[ArmScore]) -> Verdict {
-    if !scores.iter().any(|s| s.eligible) {
-        return Verdict::Nothing;
-    }
-    let quality = |s: &ArmScore| {
-        if s.eligible {
-            s.quality
-        } else {
-            f64::NEG_INFINITY
-        }
-    };
-    Verdict::ranked(scores.iter().map(quality).collect(), true)
-}
-
-fn stated(scores: &[ArmScore], share: impl Fn(&ArmScore) -> f64) -> Verdict {
-    let weights: Vec<f64> = scores
-        .iter()
-        .map(|s| if s.eligible { share(s) } else { 0.0 })
-        .collect();
-    let total: f64 = weights.iter().sum();
-    if total > 0.0 {
-        Verdict::Stated(weights.iter().map(|w| w / total).collect())
-    } else {
-        Verdict::Nothing
     }
 }

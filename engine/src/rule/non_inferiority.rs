@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArmScore, RuleError, Verdict, best_quality, within};
+use super::{ArmScore, RuleError, Verdict, within};
 use crate::math;
 use crate::units::ArmId;
 
@@ -74,23 +74,8 @@ impl NonInferiority {
         score.eligible && self.chance_of(score, scores) >= 1.0 - self.delta
     }
 
-    pub(super) fn judge(&self, scores: &[ArmScore]) -> Verdict {
-        let cost_max = scores
-            .iter()
-            .filter_map(|s| s.expected_cost)
-            .fold(f64::MIN_POSITIVE, f64::max);
-        let cheapest: Vec<f64> = scores
-            .iter()
-            .map(|s| match s.expected_cost {
-                Some(cost) if self.feasible(s, scores) => -cost / cost_max,
-                _ => f64::NEG_INFINITY,
-            })
-            .collect();
-        if cheapest.iter().all(|u| *u == f64::NEG_INFINITY) {
-            best_quality(scores)
-        } else {
-            Verdict::ranked(cheapest, false)
-        }
+    pub(super) fn judge(&self, scores: &[ArmScore], out: &mut Verdict) {
+        out.cheapest(scores, |s| self.feasible(s, scores));
     }
 }
 

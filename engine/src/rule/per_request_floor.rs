@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ArmScore, RuleError, Verdict, best_quality, within};
+use super::{ArmScore, RuleError, Verdict, within};
 use crate::math;
 
 /// R1: argmin `E[c]` over `{a : P(q_a(x) ≥ τ) ≥ 1 − δ}`, normal approximation.
@@ -45,30 +45,15 @@ impl PerRequestFloor {
         Self { quality, ..*self }
     }
 
-    pub(super) fn judge_if_any(&self, scores: &[ArmScore]) -> Verdict {
+    pub(super) fn judge_if_any(&self, scores: &[ArmScore], out: &mut Verdict) {
         if scores.iter().any(|s| s.eligible) {
-            self.judge(scores)
+            self.judge(scores, out);
         } else {
-            Verdict::Nothing
+            out.nothing();
         }
     }
 
-    pub(super) fn judge(&self, scores: &[ArmScore]) -> Verdict {
-        let cost_max = scores
-            .iter()
-            .filter_map(|s| s.expected_cost)
-            .fold(f64::MIN_POSITIVE, f64::max);
-        let cheapest: Vec<f64> = scores
-            .iter()
-            .map(|s| match s.expected_cost {
-                Some(cost) if self.feasible(s) => -cost / cost_max,
-                _ => f64::NEG_INFINITY,
-            })
-            .collect();
-        if cheapest.iter().all(|u| *u == f64::NEG_INFINITY) {
-            best_quality(scores)
-        } else {
-            Verdict::ranked(cheapest, false)
-        }
+    pub(super) fn judge(&self, scores: &[ArmScore], out: &mut Verdict) {
+        out.cheapest(scores, |s| self.feasible(s));
     }
 }

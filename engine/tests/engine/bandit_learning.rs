@@ -293,19 +293,26 @@ fn e17_running_means_decide_without_allocating() {
         ),
     ];
     for policy in policies {
-        let router = router(taught(policy, &TALLIES[0]));
-        let (context, mut work) = (Context::default(), Workspace::default());
-        router
-            .choose(&Call::new(&context, "first", Seed(9)), &mut work)
-            .expect("decides");
-        let counted = allocation_counter::measure(|| {
-            for key in ["a", "b", "c"] {
-                router
-                    .choose(&Call::new(&context, key, Seed(9)), &mut work)
+        // What a shared router publishes is a fork: worked out before anyone decides by it.
+        let policy = taught(policy, &TALLIES[0]).fork();
+        let (context, mut work, mut p) = (Context::default(), Workspace::default(), [0.0; 4]);
+        let mut ask = |eligible: &[bool; 4]| {
+            let request = Request {
+                context: &context,
+                eligible,
+                costs: &[None; 4],
+                floor: None,
+            };
+            let counted = allocation_counter::measure(|| {
+                policy
+                    .distribution(&request, &mut work, &mut p)
                     .expect("decides");
-            }
-        });
-        assert_eq!(counted.count_total, 0, "{}", router.policy().name());
+            });
+            counted.count_total
+        };
+        assert_eq!(ask(&[true; 4]), 0, "{}", policy.name());
+        ask(&[true, true, false, true]);
+        assert_eq!(ask(&[false, true, true, true]), 0, "{}", policy.name());
     }
 }
 

@@ -2,9 +2,9 @@
 
 use plimsoll::{
     ArmPrior, BetaThompson, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
-    GaussianThompson, KlUcb, KnnBandit, MeanConfig, Outcome, Policy, PolicyError, Predictor,
-    PredictorBandit, PredictorConfig, PredictorKind, PredictorRule, Quality, Request, Reward,
-    Router, SUM_TOLERANCE, Seed, SquareCb, Ucb1, Workspace,
+    GaussianThompson, KlUcb, KnnBandit, LinTs, LinUcb, LinearConfig, MeanConfig, Outcome, Policy,
+    PolicyError, Predictor, PredictorBandit, PredictorConfig, PredictorKind, PredictorRule,
+    Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SquareCb, Ucb1, Workspace,
 };
 use proptest::prelude::*;
 
@@ -35,6 +35,15 @@ pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec
     (clusters.config.forgetting, clusters.config.clusters) = (forgetting, 3);
     clusters.reward = reward;
     let past = contexts(40, 4, 8);
+    let linear = LinearConfig {
+        forgetting,
+        reward,
+        ..LinearConfig::default()
+    };
+    let low_rank = LinearConfig {
+        rank: Some(3),
+        ..linear
+    };
     let inverse_gap = ClusterBandit {
         explore: PredictorRule::InverseGap(SquareCb::default()),
         ..clusters
@@ -72,6 +81,9 @@ pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec
         Box::new(knn.policy(count, 4).expect("sound")),
         Box::new(clusters.policy(count, &past).expect("sound")),
         Box::new(inverse_gap.policy(count, &past).expect("sound")),
+        Box::new(LinUcb::new(count, 4, 0.5, linear).expect("sound")),
+        Box::new(LinUcb::new(count, 4, 0.5, low_rank).expect("sound")),
+        Box::new(LinTs::new(count, 4, 0.5, linear).expect("sound")),
     ]
 }
 
@@ -224,6 +236,7 @@ fn predictor(of: Result<PredictorBandit, PolicyError>) -> Result<PredictorOrMean
     of.map(|_| PredictorOrMean)
 }
 
+#[expect(clippy::float_cmp, reason = "shares of ties are exact")]
 #[test]
 fn e03_ties_share_evenly_and_no_arm_is_an_error() {
     let context = &contexts(1, 4, 3)[0];
@@ -281,6 +294,7 @@ fn e03_ties_share_evenly_and_no_arm_is_an_error() {
 }
 
 /// With costs an arm without a price is not chosen, and the cheaper of equal arms is preferred.
+#[expect(clippy::float_cmp, reason = "shares of ties are exact")]
 #[test]
 fn costs_count_where_they_are_weighed() {
     let context = &contexts(1, 4, 3)[0];
@@ -403,6 +417,42 @@ fn seal(bytes: &mut [u8]) {
     bytes[20..52].copy_from_slice(&sum);
 }
 
+/// An arm that is like another knows what that one does, and is less sure.
+fn linear_arms_join(policy: &mut dyn Policy) {
+    let name = policy.name().to_owned();
+    let context = contexts(1, 4, 2).remove(0);
+    for i in 0..100 {
+        let outcome = Outcome {
+            quality: Some(quality(if i % 2 == 0 { 0.9 } else { 0.2 })),
+            ..Outcome::of_arm(i % 2)
+        };
+        policy.update(&context, &outcome).expect("learns");
+    }
+    let prior = |like| ArmPrior {
+        id: arm("new"),
+        quality: 0.5,
+        strength: 10.0,
+        like,
+    };
+    assert!(policy.add_arm(&prior(Some(2))).is_err(), "{name}");
+    policy.add_arm(&prior(Some(0))).expect("a new arm");
+    policy.add_arm(&prior(None)).expect("a new arm");
+    let mut estimates = Vec::new();
+    let request = Request {
+        context: &context,
+        eligible: &[true; 4],
+        costs: &[None; 4],
+        floor: None,
+    };
+    policy
+        .estimates(&request, &mut Workspace::default(), &mut estimates)
+        .expect("estimates");
+    let known = |arm: usize| estimates[arm].quality.expect("predicted");
+    assert!((known(2).mean - 0.9).abs() < 0.15, "{name} {estimates:?}");
+    assert!(known(2).variance > known(0).variance, "{name}");
+    assert!(known(3).variance > known(1).variance, "{name}");
+}
+
 #[test]
 fn arms_join_running_means() {
     let prior = |like| ArmPrior {
@@ -413,6 +463,10 @@ fn arms_join_running_means() {
     };
     for mut policy in every_bandit(2, 1.0, Reward::default()) {
         let name = policy.name().to_owned();
+        if ["lin-ucb", "lin-ts"].contains(&name.as_str()) {
+            linear_arms_join(policy.as_mut());
+            continue;
+        }
         if policy.dimensions().is_some() {
             let refused = policy.add_arm(&prior(None));
             assert!(

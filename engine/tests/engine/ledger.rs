@@ -22,7 +22,7 @@ fn capped(limit: i128, window_ms: Option<u64>) -> Ledger {
 }
 
 fn account(ledger: &Ledger) -> Account {
-    *ledger.of(&tenant("a")).expect("an account")
+    ledger.of(&tenant("a")).expect("an account")
 }
 
 /// ROBUSTNESS.md G01 in the engine: 1,000 calls of one cent against one dollar, of which exactly

@@ -1,5 +1,6 @@
 //! The engine from outside: the conditions it must survive, and the promises it makes.
 
+mod allocations;
 mod arms;
 mod bandit_learning;
 mod bandits;

@@ -81,6 +81,19 @@ fn e14_the_ledger_has_no_float_arithmetic() {
     assert_eq!(floats, expect);
 }
 
+/// ROBUSTNESS.md E14: caps are kept in integers alone.
+#[test]
+fn e14_caps_are_kept_without_floats() {
+    let mut found = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut found,
+    );
+    let ledger = found.iter().find(|(path, _)| path.ends_with("ledger.rs"));
+    let (_, code) = ledger.expect("the ledger's source");
+    assert!(code.contains("i64") && !code.contains("f64") && !code.contains("f32"));
+}
+
 #[test]
 fn every_source_is_of_readable_size() {
     let mut found = Vec::new();

@@ -67,7 +67,7 @@ impl World {
         };
         let mut cost = CostPredictor::fit(&specs, []).expect("no rows");
         // Output tokens are always the same: taught, so that expected costs are the true ones.
-        let context = self.context(false);
+        let context = Self::context(false);
         for arm in 0..arms {
             for _ in 0..50 {
                 cost.update(&plimsoll::CostRow {
@@ -92,7 +92,7 @@ impl World {
         .expect("a router")
     }
 
-    fn context(&self, hard: bool) -> Context {
+    fn context(hard: bool) -> Context {
         let sign = if hard { -1.0 } else { 1.0 };
         Context {
             features: vec![sign],
@@ -105,7 +105,7 @@ impl World {
     /// Decides one request and learns its outcome.
     pub(crate) fn step(&mut self, router: &mut Router, key: usize) -> Step {
         let hard = self.numbers.next() < 0.5;
-        let context = self.context(hard);
+        let context = Self::context(hard);
         let decision = router
             .decide(&context, &key.to_string(), Seed(11))
             .expect("decides");
