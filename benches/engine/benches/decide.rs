@@ -15,7 +15,7 @@ use plimsoll::{
 use plimsoll_engine_benches::{arms, contexts, prompt};
 
 const ARMS: usize = 10;
-const CALLS: usize = 200_000;
+const CALLS: usize = 20_000;
 
 fn main() {
     let clock = quantiles(CALLS, |_| {});
@@ -130,7 +130,7 @@ fn text(clock: u64) {
     let d = map.dimensions();
     let router = rule(PredictorKind::Linear, d);
     let mut work = Workspace::default();
-    let timed = quantiles(CALLS / 10, |i| {
+    let timed = quantiles(CALLS / 4, |i| {
         let context: Context = map.map(&raw(&prompts[i % 16])).expect("maps");
         let call = Call::new(&context, "a request's key", Seed(1));
         black_box(router.choose(&call, &mut work).expect("decides"));
