@@ -15,7 +15,7 @@ pub use budget::{
     BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX, BUDGET_NEWEST, BUDGET_STEP,
     Budget,
 };
-pub use control::LambdaControl;
+pub use control::{LAMBDA_RELATIVE_MIN, LambdaControl};
 pub use non_inferiority::NonInferiority;
 pub use per_request_floor::PerRequestFloor;
 

@@ -6,7 +6,7 @@ use crate::spread::over_seeds;
 use crate::table::{Table, float};
 
 /// Share of the best single arm's quality to keep.
-const RETAIN: f64 = 0.97;
+pub(crate) const RETAIN: f64 = 0.97;
 /// Seeds that settings are chosen on; results are on others.
 const TUNING_SEEDS: [u64; 3] = [1_000, 1_001, 1_002];
 /// Quality that the reference arm's cost is worth, to choose among.

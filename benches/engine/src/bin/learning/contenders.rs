@@ -119,6 +119,7 @@ pub(crate) struct Held {
     pub(crate) gamma: f64,
     pub(crate) share_max: f64,
     pub(crate) forgetting: f64,
+    pub(crate) control: LambdaControl,
 }
 
 impl Held {
@@ -130,6 +131,7 @@ impl Held {
             gamma: 100.0,
             share_max: 0.05,
             forgetting: 1.0,
+            control: LambdaControl::relative(floor),
         }
     }
 
@@ -155,7 +157,7 @@ impl Held {
                 cost_scale: self.cost_scale,
             }),
             exploration: self.exploration(),
-            control: Some(LambdaControl::new(self.floor)),
+            control: Some(self.control),
         })?))
     }
 

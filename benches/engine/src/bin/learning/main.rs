@@ -17,9 +17,12 @@
 //! - `arrival`: half-way, an arm better and cheaper than the others joins.
 //! - `pareto`: `ParetoBandit`'s budgets on its table.
 
+mod arrival;
+mod budget;
 mod compare;
 mod contenders;
 mod play;
+mod shock;
 mod spread;
 mod table;
 
@@ -42,13 +45,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seeds: u64 = arguments.next().map_or(Ok(20), |text| text.parse())?;
     let only = arguments.next();
     let wanted = |name: &str| section == "all" || section == name;
+    let mut tables = Vec::new();
     for name in TABLES {
-        if only.as_deref().is_some_and(|only| only != name) {
-            continue;
+        if only.as_deref().is_none_or(|only| only == name) {
+            tables.push(Table::read(&Path::new(&folder).join(format!("{name}.csv")))?);
         }
-        let table = Table::read(&Path::new(&folder).join(format!("{name}.csv")))?;
-        if wanted("compare") {
-            compare::run(&table, seeds)?;
+    }
+    if wanted("compare") {
+        println!("## Cost at the floor, {seeds} seeds");
+        tables.iter().try_for_each(|table| compare::run(table, seeds))?;
+    }
+    if wanted("shock") {
+        shock::head();
+        tables.iter().try_for_each(|table| shock::run(table, seeds))?;
+    }
+    if wanted("budget") {
+        budget::head("Budget: R4");
+        tables.iter().try_for_each(|table| budget::run(table, seeds))?;
+    }
+    if wanted("arrival") {
+        arrival::head();
+        tables.iter().try_for_each(|table| arrival::run(table, seeds))?;
+    }
+    if wanted("pareto") {
+        budget::head("ParetoBandit's budgets: R4 on its three arms");
+        for table in tables.iter().filter(|t| t.name == "paretobandit_val") {
+            println!("arms: {:?}", table.arms);
         }
     }
     Ok(())
