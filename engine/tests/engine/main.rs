@@ -5,6 +5,7 @@ mod common;
 mod cost;
 mod decisions;
 mod journal;
+mod learning;
 mod ledger;
 mod live;
 mod numerics;

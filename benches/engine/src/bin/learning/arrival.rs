@@ -24,8 +24,12 @@ const CHEAPER: f64 = 0.5;
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
 pub(crate) fn head() {
-    println!("\n## Arrival: R2, {REQUESTS} requests, the new arm joins at {JOINS_AT}, share over {WINDOW} requests\n");
-    println!("| table | new arm: quality against the best, cost against the cheapest above the floor | deserved share, % | requests until half of it: mean | slowest seed | seeds that got there | quality − floor from there on, points | share at the end, % |");
+    println!(
+        "\n## Arrival: R2, {REQUESTS} requests, the new arm joins at {JOINS_AT}, share over {WINDOW} requests\n"
+    );
+    println!(
+        "| table | new arm: quality against the best, cost against the cheapest above the floor | deserved share, % | requests until half of it: mean | slowest seed | seeds that got there | quality − floor from there on, points | share at the end, % |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
 }
 
@@ -33,7 +37,9 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     let best = table.best();
     let (quality, scale) = table.means(best);
     let floor = RETAIN * quality;
-    let fixed = table.cheapest_above(floor).ok_or("an arm above the floor")?;
+    let fixed = table
+        .cheapest_above(floor)
+        .ok_or("an arm above the floor")?;
     let wide = with_newcomer(table, best, fixed);
     let newcomer = table.arms.len();
     let held = Held::new(floor, scale);
@@ -45,7 +51,9 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
             let reached = |end: &usize| {
                 shares(&trace.arm[end - WINDOW..*end], newcomer + 1)[newcomer] >= deserved / 2.0
             };
-            (JOINS_AT + 1..=REQUESTS).find(reached).map(|end| end - JOINS_AT)
+            (JOINS_AT + 1..=REQUESTS)
+                .find(reached)
+                .map(|end| end - JOINS_AT)
         })
         .collect();
     let there: Vec<f64> = waits.iter().flatten().map(|wait| float(*wait)).collect();
@@ -116,7 +124,15 @@ fn joined(table: &Table, wide: &Table, held: Held, seed: u64) -> Anyhow<Trace> {
         if t == JOINS_AT {
             join(&mut router, wide)?;
         }
-        step(&mut router, wide, (t, row), seed, &mut work, &mut trace, &mut world)?;
+        step(
+            &mut router,
+            wide,
+            (t, row),
+            seed,
+            &mut work,
+            &mut trace,
+            &mut world,
+        )?;
     }
     Ok(trace)
 }

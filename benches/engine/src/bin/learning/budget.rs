@@ -14,7 +14,9 @@ type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
 pub(crate) fn head(title: &str) {
     println!("\n## {title}: {REQUESTS} requests\n");
-    println!("| table | budget, USD | paced: spent ÷ budget | worst seed | paced: quality | not paced: spent ÷ budget | not paced: quality |");
+    println!(
+        "| table | budget, USD | paced: spent ÷ budget | worst seed | paced: quality | not paced: spent ÷ budget | not paced: quality |"
+    );
     println!("|---|---|---|---|---|---|---|");
 }
 

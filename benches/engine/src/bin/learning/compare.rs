@@ -26,7 +26,9 @@ struct Line {
 pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     let best = table.means(table.best());
     let floor = RETAIN * best.0;
-    let fixed = table.cheapest_above(floor).ok_or("an arm above the floor")?;
+    let fixed = table
+        .cheapest_above(floor)
+        .ok_or("an arm above the floor")?;
     let line = Line {
         floor,
         fixed: table.means(fixed),
@@ -55,16 +57,28 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     };
     known("best single arm", best.1, best.0);
     known("cheapest arm above the floor", line.fixed.1, line.fixed.0);
-    known("cheapest mix at the floor, means known", table.static_mix(floor), floor);
+    known(
+        "cheapest mix at the floor, means known",
+        table.static_mix(floor),
+        floor,
+    );
     known("every answer known", table.clairvoyant(floor), floor);
     let held = Held::new(floor, line.scale);
-    print("Plimsoll R2", &line, &over_seeds(0..seeds, |seed| play_held(table, held, seed))?);
+    print(
+        "Plimsoll R2",
+        &line,
+        &over_seeds(0..seeds, |seed| play_held(table, held, seed))?,
+    );
     for (family, settings) in Classic::FAMILIES {
         let (setting, weight) = tuned(table, &line, settings)?;
         let traces = over_seeds(0..seeds, |seed| {
             play_classic(table, &line, setting, weight, seed)
         })?;
-        print(&format!("{family}: {setting:?}, weight {weight}"), &line, &traces);
+        print(
+            &format!("{family}: {setting:?}, weight {weight}"),
+            &line,
+            &traces,
+        );
     }
     Ok(())
 }
@@ -99,7 +113,11 @@ fn tuned(table: &Table, line: &Line, settings: &[Classic]) -> Anyhow<(Classic, f
             };
             let quality = mean(&Trace::mean_quality);
             let holds = quality >= line.floor;
-            let worth = if holds { -mean(&Trace::mean_cost) } else { quality };
+            let worth = if holds {
+                -mean(&Trace::mean_cost)
+            } else {
+                quality
+            };
             let better = best.is_none_or(|(held, other, ..)| (holds, worth) > (held, other));
             if better {
                 best = Some((holds, worth, *setting, weight));

@@ -3,10 +3,13 @@
 use plimsoll::{
     AverageFloor, BetaThompson, Budget, EpsilonGreedy, Exploration, ExplorationKind, LambdaControl,
     LinUcb, LinearConfig, MeanConfig, Policy, Predictor, PredictorConfig, PredictorKind, Reward,
-    RuleParts, RulePolicy, Rule, SquareCb, Usd,
+    Rule, RuleParts, RulePolicy, SquareCb, Usd,
 };
 
 use crate::table::Table;
+
+/// `ParetoBandit`'s α for a cold start.
+const COLD_ALPHA: f64 = 0.05;
 
 type Made = Result<Box<dyn Policy>, Box<dyn std::error::Error>>;
 
@@ -40,7 +43,11 @@ impl Classic {
         // Vowpal Wabbit's default is 10; Foster et al. 2020 try up to 1,000.
         (
             "SquareCB",
-            &[Self::SquareCb(10.0), Self::SquareCb(100.0), Self::SquareCb(1_000.0)],
+            &[
+                Self::SquareCb(10.0),
+                Self::SquareCb(100.0),
+                Self::SquareCb(1_000.0),
+            ],
         ),
         // Vowpal Wabbit's default is 0.05; Bietti et al. 2018 find 0.02 best among constants.
         (
@@ -128,8 +135,8 @@ impl Held {
             floor,
             cost_scale,
             lambda: 10.0,
-            gamma: 100.0,
-            share_max: 0.05,
+            gamma: 10_000.0,
+            share_max: 0.02,
             forgetting: 1.0,
             control: LambdaControl::relative(floor),
         }
@@ -169,19 +176,16 @@ impl Held {
 }
 
 /// R4 that starts cold; not paced: λ_t does not move and the bucket never runs dry.
-pub(crate) fn budget(
-    table: &Table,
-    budget: f64,
-    paced: bool,
-    forgetting: f64,
-) -> Made {
+pub(crate) fn budget(table: &Table, budget: f64, paced: bool, forgetting: f64) -> Made {
     let (k, d) = (table.arms.len(), table.dimensions());
     let costs: Vec<f64> = (0..k).map(|arm| table.means(arm).1).collect();
     let low = costs.iter().copied().fold(f64::INFINITY, f64::min);
     let high = costs.iter().copied().fold(0.0, f64::max);
     let usd = Usd::from_f64(budget).ok_or("a budget in dollars")?;
     let mut rule = Budget::new(usd, low, high);
-    rule.alpha = 0.05;
+    rule.alpha = COLD_ALPHA;
+    // What cost counts beyond the budget would hide what pacing does.
+    rule.lambda_cost = 0.0;
     if !paced {
         rule.step = f64::MIN_POSITIVE;
         rule.burst = u32::MAX;

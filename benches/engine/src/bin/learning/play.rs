@@ -16,6 +16,8 @@ pub(crate) struct Trace {
     pub(crate) arm: Vec<usize>,
     pub(crate) quality: Vec<f64>,
     pub(crate) cost: Vec<f64>,
+    /// Quality less the request's difficulty, where it is kept.
+    pub(crate) adjusted: Vec<f64>,
 }
 
 impl Trace {
@@ -63,11 +65,18 @@ pub(crate) fn below(numbers: &mut Numbers, n: usize) -> usize {
 
 /// Arms with list prices at which a call of mean length costs what the arm's calls cost on average.
 pub(crate) fn specs(table: &Table) -> Vec<ArmSpec> {
-    table.arms.iter().map(|id| ArmSpec::new(id.clone())).collect()
+    table
+        .arms
+        .iter()
+        .map(|id| ArmSpec::new(id.clone()))
+        .collect()
 }
 
 /// Costs as the price sheet tells them: of some requests per arm, chosen by the seed.
-pub(crate) fn price_sheet(table: &Table, seed: u64) -> Result<CostPredictor, Box<dyn std::error::Error>> {
+pub(crate) fn price_sheet(
+    table: &Table,
+    seed: u64,
+) -> Result<CostPredictor, Box<dyn std::error::Error>> {
     let k = table.arms.len();
     let known = order(table, PRICED_CALLS.min(table.len()), seed ^ 0xC057);
     let mut rows = Vec::new();
@@ -126,10 +135,19 @@ pub(crate) fn play(
     seed: u64,
 ) -> Result<Trace, Box<dyn std::error::Error>> {
     let k = table.arms.len();
-    let mut world = |row: usize, arm: usize| (table.quality[row * k + arm], table.cost[row * k + arm]);
+    let mut world =
+        |row: usize, arm: usize| (table.quality[row * k + arm], table.cost[row * k + arm]);
     let (mut work, mut trace) = (Workspace::default(), Trace::default());
     for (t, row) in order.iter().enumerate() {
-        step(router, table, (t, *row), seed, &mut work, &mut trace, &mut world)?;
+        step(
+            router,
+            table,
+            (t, *row),
+            seed,
+            &mut work,
+            &mut trace,
+            &mut world,
+        )?;
     }
     Ok(trace)
 }
@@ -138,10 +156,14 @@ pub(crate) fn play(
 pub(crate) fn band(values: &[f64]) -> (f64, f64) {
     let n = crate::table::float(values.len());
     let centre = mean(values);
-    let squares = values.iter().map(|x| (x - centre) * (x - centre)).sum::<f64>();
+    let squares = values
+        .iter()
+        .map(|x| (x - centre) * (x - centre))
+        .sum::<f64>();
     // 97.5 % quantile of t with n − 1 degrees of freedom, good to 1 % from 4 on (Cornish–Fisher).
     let (z, v) = (1.959_964, n - 1.0);
-    let t = z + (z * z * z + z) / (4.0 * v)
+    let t = z
+        + (z * z * z + z) / (4.0 * v)
         + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * v * v);
     (centre, t * (squares / v / n).sqrt())
 }

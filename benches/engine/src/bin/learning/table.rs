@@ -109,7 +109,9 @@ impl Table {
             for row in 0..self.len() {
                 let cells = row * k..(row + 1) * k;
                 let loss = |i: usize| self.cost[i] - lambda * self.quality[i];
-                let chosen = cells.min_by(|a, b| loss(*a).total_cmp(&loss(*b))).unwrap_or(0);
+                let chosen = cells
+                    .min_by(|a, b| loss(*a).total_cmp(&loss(*b)))
+                    .unwrap_or(0);
                 quality += self.quality[chosen];
                 cost += self.cost[chosen];
             }
