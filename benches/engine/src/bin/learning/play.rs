@@ -63,7 +63,7 @@ pub(crate) fn below(numbers: &mut Numbers, n: usize) -> usize {
     ((numbers.draw() * n as f64) as usize).min(n - 1)
 }
 
-/// Arms with list prices at which a call of mean length costs what the arm's calls cost on average.
+/// Arms without list prices: what their calls cost is on the price sheet.
 pub(crate) fn specs(table: &Table) -> Vec<ArmSpec> {
     table
         .arms
