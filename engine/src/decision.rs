@@ -97,6 +97,13 @@ pub enum Reason {
     },
     /// The rule names one arm.
     Fixed,
+    /// Cascade: the cheapest arm of the plan that promises most.
+    AskedFirst {
+        /// The arms that may follow, if the answers are judged poor.
+        then: Vec<ArmId>,
+        /// Expected quality of the best answer of the plan.
+        quality: f64,
+    },
     /// Drawn from the distribution of a policy that says no more.
     Drawn {
         /// Name of the policy.
@@ -200,6 +207,16 @@ impl fmt::Display for Reason {
                 "one of the {:.1} % of requests that this arm answers to hold the average quality",
                 share * 100.0
             ),
+            Self::AskedFirst { then, quality } => {
+                write!(f, "asked first")?;
+                for (i, arm) in then.iter().enumerate() {
+                    write!(f, "{} {arm}", if i == 0 { ", before" } else { " and" })?;
+                }
+                write!(
+                    f,
+                    ": the best answer is expected to reach quality {quality:.3}"
+                )
+            }
             Self::Drawn {
                 policy,
                 probability,

@@ -13,6 +13,8 @@
 //! The engine does no I/O, reads no clock, starts no thread and owns no randomness: a decision is
 //! a function of state, context, request key and [`Seed`].
 //!
+//! [The book](book) tells the rest: concepts, how to choose a policy, formulas, service.
+//!
 //! ```
 //! use plimsoll::{
 //!     ArmId, ArmSpec, AverageFloor, Context, CostPredictor, Exploration, Feedback, Predictor,
@@ -59,6 +61,7 @@
 //! ```
 mod arm;
 mod arms_in_service;
+pub mod book;
 mod calibration;
 mod config;
 mod context;
@@ -66,7 +69,9 @@ mod cost;
 mod decision;
 mod difference;
 mod distribution;
+mod escalation;
 mod event;
+mod explain;
 mod exploration;
 mod features;
 mod feedback;
@@ -108,6 +113,7 @@ pub use decision::{Decision, Reason, Saving};
 pub use difference::{ArmChange, Difference};
 pub use distribution::{Distribution, DistributionError, SUM_TOLERANCE};
 pub use event::{Decided, Event, Report};
+pub use explain::{ArmExplanation, Explanation, INTERVAL_LEVEL, Obstacle, QualityInterval};
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
     CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
@@ -127,6 +133,7 @@ pub use live::{
 };
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
+<<<<<<< HEAD
     ArmPrior, BetaThompson, COST_SCALE, COST_WEIGHT, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON,
     EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS,
     GaussianThompson, KL_UCB_C, KlUcb, KnnBandit, LIN_TS_SCALE, LIN_UCB_ALPHA, LINEAR_RIDGE, LinTs,
@@ -134,11 +141,21 @@ pub use policy::{
     Outcome, Policy, PolicyError, PredictorBandit, PredictorRule, Random, Request, Reward,
     RuleParts, RulePolicy, SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace,
     decode_state, encode_state,
+=======
+    ArmPrior, BetaThompson, CASCADE_EPSILON, COST_SCALE, COST_WEIGHT, Cascade, CascadeConfig,
+    CascadeStep, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON, EpsilonGreedy, Estimate, Fixed,
+    GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS, GaussianThompson, KL_UCB_C, KlUcb,
+    KnnBandit, LIN_UCB_ALPHA, LINEAR_RIDGE, LinUcb, LinearConfig, LogisticThompson, MeanBandit,
+    MeanConfig, MeanRule, NOISE_VARIANCE, NextStep, Outcome, Policy, PolicyError, PostHoc,
+    PostHocRow, PredictorBandit, PredictorRule, Random, Request, Reward, RuleParts, RulePolicy,
+    SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state,
+    encode_state,
+>>>>>>> ee
 };
 pub use predictor::{
-    CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
-    Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind, RIDGE, ROWS_MAX, SHRINK,
-    TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
+    CLUSTERS, CustomLoader, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN,
+    PRIOR_STRENGTH, Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind,
+    QualityPredictor, RIDGE, ROWS_MAX, SHRINK, TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
 };
 pub use recovery::{
     Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,

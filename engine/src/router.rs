@@ -363,7 +363,7 @@ impl Router {
     }
 
     /// Who may answer, and at what expected cost, into `work`.
-    fn survey(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
+    pub(crate) fn survey(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
         let context = call.context;
         context.validate()?;
         call.check()?;
@@ -390,7 +390,7 @@ impl Router {
     }
 
     /// Rules out arms that are marked down, unless no arm is left then.
-    fn heed_marks(&self, call: &Call<'_>, eligible: &mut [bool]) {
+    pub(crate) fn heed_marks(&self, call: &Call<'_>, eligible: &mut [bool]) {
         let up = |arm: usize| !self.is_down(arm, call.at_ms);
         if (0..eligible.len()).any(|arm| eligible[arm] && up(arm)) {
             for (arm, eligible) in eligible.iter_mut().enumerate() {
@@ -447,7 +447,7 @@ impl Router {
         }
     }
 
-    fn refusal(&self, error: PolicyError) -> DecideError {
+    pub(crate) fn refusal(&self, error: PolicyError) -> DecideError {
         match error {
             PolicyError::NothingEligible => DecideError::NoEligibleArm {
                 arms: self.arms.len(),
@@ -657,7 +657,11 @@ impl PartialEq for Router {
     }
 }
 
-fn request<'a>(call: &Call<'a>, eligible: &'a [bool], costs: &'a [Option<f64>]) -> Request<'a> {
+pub(crate) fn request<'a>(
+    call: &Call<'a>,
+    eligible: &'a [bool],
+    costs: &'a [Option<f64>],
+) -> Request<'a> {
     Request {
         context: call.context,
         eligible,

@@ -67,6 +67,12 @@ pub enum DecideError {
         /// Name of the policy.
         policy: String,
     },
+    /// The next step of a cascade was asked of a policy that is none.
+    #[error("policy `{policy}` makes one call per request: it is no cascade")]
+    NotCascade {
+        /// Name of the policy.
+        policy: String,
+    },
     /// Something that this request alone asks for is out of range.
     #[error("the request's `{name}` must be in {allowed}, got {got}")]
     Override {
@@ -151,6 +157,7 @@ impl DecideError {
             Self::OverCostMax { .. } => "P0190",
             Self::FloorNotHeld { .. } => "P0191",
             Self::Override { .. } => "P0192",
+            Self::NotCascade { .. } => "P0571",
             Self::Context(error) => error.code(),
             Self::Policy(error) => error.code(),
         }
@@ -165,6 +172,7 @@ impl DecideError {
             }
             Self::OverCostMax { .. } => "raise the request's `cost_max_usd`, or add a cheaper arm",
             Self::FloorNotHeld { .. } => "leave the floor out, or use a rule that predicts quality",
+            Self::NotCascade { .. } => "use `decide`, or a router around a `Cascade`",
             Self::Override { .. } => "choose a value in the allowed range, or leave it out",
             Self::Context(error) => error.help(),
             Self::Policy(error) => error.help(),

@@ -68,6 +68,12 @@ pub enum EvidenceError {
         /// Least number of labelled answers.
         least: u64,
     },
+    /// The policy's rule is for a router that goes on learning.
+    #[error("rule `{rule}` adapts while it serves, so a fixed policy cannot be tuned for it")]
+    OnlineRule {
+        /// Name of the rule.
+        rule: &'static str,
+    },
     /// The baseline "logged" was asked for, and the log knows every answer.
     #[error("every answer of this log is known, so what production chose is not part of it")]
     NotLogged,
@@ -145,6 +151,7 @@ impl EvidenceError {
             Self::ThinlyLogged { .. } => "P0310",
             Self::NoOverlap { .. } => "P0311",
             Self::NotLogged => "P0312",
+            Self::OnlineRule { .. } => "P0313",
             Self::SplitTooSmall { .. } => "P0306",
             Self::SameRows { .. } => "P0307",
             Self::UnknownRequest { .. } => "P0308",
@@ -156,6 +163,10 @@ impl EvidenceError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
+            Self::OnlineRule { .. } => {
+                "replay it as it learns (`plimsoll replay --learning`), or use `rule = \"average-floor\"`"
+                    .into()
+            }
             Self::NoRequests => "give a log with at least one request answered by two arms".into(),
             Self::UnknownArm { known, .. } => {
                 format!("name one of the log's arms: {}", known.join(", "))

@@ -69,6 +69,12 @@ pub enum PolicyError {
         /// Name of the policy.
         policy: String,
     },
+    /// A cascade was told that it asked an arm twice for one request.
+    #[error("arm {arm} was asked twice for one request")]
+    AskedTwice {
+        /// The arm.
+        arm: usize,
+    },
     /// The features are so far apart in scale that a number overflowed.
     #[error("the features' scales differ too much to score arm {arm}")]
     Singular {
@@ -114,6 +120,7 @@ impl PolicyError {
             Self::DuplicateArm { .. } => "P0111",
             Self::FixedArms { .. } => "P0176",
             Self::Singular { .. } => "P0177",
+            Self::AskedTwice { .. } => "P0570",
             Self::State { .. } => "P0178",
             Self::Unpriced { .. } => "P0179",
             Self::Predictor(error) => error.code(),
@@ -137,6 +144,7 @@ impl PolicyError {
             Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
             Self::DuplicateArm { .. } => "choose another name, or put the old arm back in service",
             Self::FixedArms { .. } => "make the policy again with all arms",
+            Self::AskedTwice { .. } => "give the calls of this request, each once, in order",
             Self::Singular { .. } => "scale features to about [-1, 1], or raise the ridge",
             Self::State { .. } => "restore an earlier generation, or make the policy again",
             Self::Unpriced { .. } => {

@@ -6,6 +6,7 @@
 //! alone, so that every propensity is exact.
 
 mod arm_mean;
+mod cascade;
 mod cluster_bandit;
 mod epsilon_greedy;
 mod error;
@@ -19,6 +20,7 @@ mod linear_arm;
 mod linear_arms;
 mod logistic_ts;
 mod mean_bandit;
+mod post_hoc;
 mod predictor_bandit;
 mod projection;
 mod ranking;
@@ -27,6 +29,7 @@ mod rule;
 mod shared_state;
 mod square_cb;
 mod state;
+mod supermodel;
 mod thompson;
 mod ucb1;
 mod warm_start;
@@ -41,6 +44,7 @@ use crate::predictor::{PredictScratch, Prediction, WEIGHT_MAX};
 use crate::rule::RuleScratch;
 use crate::units::{ArmId, Propensity, Quality};
 
+pub use cascade::{CASCADE_EPSILON, Cascade, CascadeConfig, CascadeStep, NextStep, cascade_cost};
 pub use cluster_bandit::ClusterBandit;
 pub use epsilon_greedy::{EPSILON_GREEDY_EPSILON, EpsilonGreedy};
 pub use error::PolicyError;
@@ -53,6 +57,7 @@ pub use lin_ucb::{LIN_UCB_ALPHA, LinUcb};
 pub use linear_arms::{LINEAR_RIDGE, LinearConfig};
 pub use logistic_ts::LogisticThompson;
 pub use mean_bandit::{MeanBandit, MeanConfig, MeanRule};
+pub use post_hoc::{PostHoc, PostHocRow};
 pub use predictor_bandit::{PredictorBandit, PredictorRule, UCB_WIDTH};
 pub use reward::{COST_SCALE, COST_WEIGHT, Reward};
 pub use rule::{RuleParts, RulePolicy};

@@ -12,11 +12,13 @@ use super::ranking;
 use super::reward::{Reward, within};
 use super::shared_state::Forked;
 use super::square_cb::SquareCb;
+use super::state::sound;
 use super::{
-    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm, encode_state,
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm, decode_state,
+    encode_state,
 };
 use crate::context::Context;
-use crate::predictor::{Detail, Prediction, Predictor, PredictorKind};
+use crate::predictor::{CustomLoader, Detail, Prediction, Predictor, PredictorKind};
 use crate::quadrature::{LogitNormal, Normal, best_arm_probabilities};
 
 /// Default of the width of [`PredictorRule::Ucb`].
@@ -108,6 +110,17 @@ impl PredictorBandit {
         }
     }
 
+    /// The bandit of its [`state`](Policy::state), where a custom predictor is part of it: `make`
+    /// gets the predictor's name and state.
+    ///
+    /// # Errors
+    /// [`PolicyError::State`] when the bytes hold no bandit; and `make`'s.
+    pub fn restore(bytes: &[u8], make: &CustomLoader<'_>) -> Result<Self, PolicyError> {
+        let mut bandit: Self = decode_state("predictor-bandit", bytes)?;
+        bandit.predictor.make_mut().load(make)?;
+        sound(bandit, Self::is_sound)
+    }
+
     /// What it expects.
     #[must_use]
     pub fn predictor(&self) -> &Predictor {
@@ -193,6 +206,9 @@ impl PredictorBandit {
 
 impl Policy for PredictorBandit {
     fn name(&self) -> &str {
+        if let Some(custom) = self.predictor.custom_name() {
+            return custom;
+        }
         match (&self.rule, self.predictor.config().kind) {
             (PredictorRule::EpsilonGreedy(_), _) => EpsilonGreedy::CONTEXTUAL,
             (PredictorRule::Thompson, PredictorKind::Logistic) => LogisticThompson::NAME,

@@ -6,16 +6,23 @@ use std::any::Any;
 use serde::{Deserialize, Serialize};
 
 use super::guard::{self, Guard};
+use super::state::sound;
 use super::{
-    ArmPrior, Drawn, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state,
+    ArmPrior, Drawn, Estimate, Outcome, Policy, PolicyError, Request, Workspace, decode_state,
+    encode_state,
 };
 use crate::calibration::Calibration;
 use crate::context::Context;
 use crate::decision::{Reason, Saving};
 use crate::exploration::{Exploration, ExplorationKind};
 use crate::money::Usd;
+<<<<<<< HEAD
 use crate::predictor::{Detail, Prediction, Predictor};
 use crate::rule::{Answered, ArmScore, LambdaControl, PerRequestFloor, Rule, RuleScratch};
+=======
+use crate::predictor::{CustomLoader, Detail, Prediction, Predictor};
+use crate::rule::{ArmScore, LambdaControl, PerRequestFloor, Rule, Verdict};
+>>>>>>> ee
 use crate::units::{ArmId, Propensity};
 
 /// What a [`RulePolicy`] is made of.
@@ -121,6 +128,17 @@ impl RulePolicy {
         self.check_parts().is_ok()
             && self.predictor.is_sound()
             && self.calibration.iter().all(Calibration::is_sound)
+    }
+
+    /// The policy of its [`state`](Policy::state), where a custom predictor is part of it: `make`
+    /// gets the predictor's name and state.
+    ///
+    /// # Errors
+    /// [`PolicyError::State`] when the bytes hold no such policy; and `make`'s.
+    pub fn restore(bytes: &[u8], make: &CustomLoader<'_>) -> Result<Self, PolicyError> {
+        let mut policy: Self = decode_state(Self::NAME, bytes)?;
+        policy.predictor.load(make)?;
+        sound(policy, Self::is_sound)
     }
 
     /// The predictor of quality.
@@ -393,7 +411,7 @@ fn infeasible_reason(floor: f64, score: &ArmScore) -> Reason {
 
 impl Policy for RulePolicy {
     fn name(&self) -> &str {
-        Self::NAME
+        self.predictor.custom_name().unwrap_or(Self::NAME)
     }
 
     fn arms(&self) -> usize {

@@ -4,7 +4,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
+<<<<<<< HEAD
     Fixed, LinTs, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy,
+=======
+    Cascade, Fixed, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy,
+>>>>>>> ee
 };
 
 /// A state as bytes (CBOR): equal states give equal bytes.
@@ -29,6 +33,7 @@ pub fn decode_state<T: DeserializeOwned>(policy: &str, bytes: &[u8]) -> Result<T
 pub(crate) fn built_in(name: &str, bytes: &[u8]) -> Option<Result<Box<dyn Policy>, PolicyError>> {
     Some(match name {
         RulePolicy::NAME => load(name, bytes, RulePolicy::is_sound),
+        Cascade::NAME => load(name, bytes, Cascade::is_sound),
         Fixed::NAME => load(name, bytes, Fixed::is_sound),
         LinTs::NAME => load(name, bytes, LinTs::is_sound),
         LinUcb::NAME => load(name, bytes, LinUcb::is_sound),
@@ -47,11 +52,18 @@ fn load<P: Policy + DeserializeOwned + 'static>(
     is_sound: impl Fn(&P) -> bool,
 ) -> Result<Box<dyn Policy>, PolicyError> {
     let policy: P = decode_state(name, bytes)?;
-    if is_sound(&policy) && policy.name() == name {
-        Ok(Box::new(policy))
+    Ok(Box::new(sound(policy, |policy| {
+        is_sound(policy) && policy.name() == name
+    })?))
+}
+
+/// A decoded policy whose parts fit together.
+pub(super) fn sound<P: Policy>(policy: P, is_sound: impl Fn(&P) -> bool) -> Result<P, PolicyError> {
+    if is_sound(&policy) {
+        Ok(policy)
     } else {
         Err(PolicyError::State {
-            policy: name.to_owned(),
+            policy: policy.name().to_owned(),
             what: "its parts do not fit together".to_owned(),
         })
     }

@@ -46,6 +46,8 @@ pub enum PredictorKind {
     Clusters,
     /// The mean of several predictors: [`Predictor::average`](super::Predictor::average).
     Average,
+    /// A predictor of your own: [`Predictor::custom`](super::Predictor::custom).
+    Custom,
 }
 
 impl PredictorKind {
@@ -70,6 +72,7 @@ impl PredictorKind {
             Self::Knn => "knn",
             Self::Clusters => "clusters",
             Self::Average => "average",
+            Self::Custom => "custom",
         }
     }
 }

@@ -4,6 +4,7 @@ mod arrival;
 mod beta;
 mod clusters;
 mod config;
+mod custom;
 mod knn;
 mod linear;
 mod logistic;
@@ -17,6 +18,7 @@ pub use config::{
     CLUSTERS, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN, PRIOR_STRENGTH,
     PredictorConfig, PredictorKind, RIDGE, ROWS_MAX, SHRINK, VARIANCE_INFLATION_MAX,
 };
+pub use custom::{CustomLoader, QualityPredictor};
 pub(crate) use ridge::{Posterior, Precision};
 pub use rows::TrainingRows;
 pub(crate) use scratch::PredictScratch;
@@ -24,7 +26,7 @@ pub(crate) use scratch::PredictScratch;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, ContextError};
-use crate::policy::ArmPrior;
+use crate::policy::{ArmPrior, PolicyError};
 use crate::units::{Quality, UnitError};
 
 use arrival::Belief;
@@ -119,6 +121,14 @@ pub enum PredictorError {
         /// Position of the member.
         member: usize,
     },
+    /// A custom predictor cannot do what was asked.
+    #[error("custom predictor `{predictor}` cannot {what}")]
+    Custom {
+        /// Its name.
+        predictor: String,
+        /// What was asked.
+        what: &'static str,
+    },
     /// The features are so far apart in scale that a factorisation failed.
     #[error("the features' scales differ too much to solve for arm {arm}")]
     Singular {
@@ -142,6 +152,7 @@ impl PredictorError {
             Self::Arm { .. } => "P0137",
             Self::Singular { .. } => "P0138",
             Self::NoMembers | Self::Members { .. } => "P0139",
+            Self::Custom { .. } => "P0572",
         }
     }
 
@@ -160,6 +171,7 @@ impl PredictorError {
             Self::NoMembers | Self::Members { .. } => {
                 "fit each member first, on the same arms and features"
             }
+            Self::Custom { .. } => "implement it in the predictor, or use a built-in kind",
             Self::Singular { .. } => "scale features to about [-1, 1], or raise `ridge`",
         }
     }
@@ -200,6 +212,7 @@ enum Inner {
     Clusters(clusters::Clusters),
     /// The mean of the members' means; their errors are taken as independent.
     Average(Vec<Predictor>),
+    Custom(custom::Custom),
 }
 
 /// How much of a prediction is needed.
@@ -239,6 +252,7 @@ impl Predictor {
             PredictorKind::Knn => Inner::Knn(knn::Knn::fit(config, rows)),
             PredictorKind::Clusters => Inner::Clusters(clusters::Clusters::fit(config, rows)),
             PredictorKind::Average => return Err(PredictorError::NoMembers),
+            PredictorKind::Custom => return Err(not_fitted()),
         };
         let outcomes = (0..rows.arms)
             .map(|arm| rows.labelled(arm).count() as u64)
@@ -276,6 +290,44 @@ impl Predictor {
         })
     }
 
+    /// A predictor of your own; outcomes are counted from here on.
+    ///
+    /// # Errors
+    /// [`PredictorError::NoArms`] when it predicts for none.
+    pub fn custom(predictor: Box<dyn QualityPredictor>) -> Result<Self, PredictorError> {
+        if predictor.arms() == 0 {
+            return Err(PredictorError::NoArms);
+        }
+        Ok(Self {
+            config: PredictorConfig::new(PredictorKind::Custom),
+            dimensions: predictor.dimensions(),
+            outcomes: vec![0; predictor.arms()],
+            inner: Inner::Custom(custom::Custom::Ready(predictor)),
+        })
+    }
+
+    /// Name of the custom predictor in it; `None`: it is all built in.
+    #[must_use]
+    pub fn custom_name(&self) -> Option<&str> {
+        match &self.inner {
+            Inner::Custom(custom) => Some(custom.name()),
+            Inner::Average(members) => members.iter().find_map(Self::custom_name),
+            _ => None,
+        }
+    }
+
+    /// Loads the custom predictors of a stored state.
+    pub(crate) fn load(&mut self, make: &CustomLoader<'_>) -> Result<(), PolicyError> {
+        match &mut self.inner {
+            Inner::Custom(custom) => custom.load(make),
+            Inner::Average(members) => {
+                let mut members = members.iter_mut();
+                members.try_for_each(|member| member.load(make))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A predictor that has seen nothing, for contexts of `dimensions` features.
     ///
     /// Clusters need training rows for their centres; without them they predict arm means.
@@ -301,6 +353,7 @@ impl Predictor {
             PredictorKind::Knn => Inner::Knn(knn::Knn::prior(arms, dimensions)),
             PredictorKind::Clusters => Inner::Clusters(clusters::Clusters::prior(arms)),
             PredictorKind::Average => return Err(PredictorError::NoMembers),
+            PredictorKind::Custom => return Err(not_fitted()),
         };
         Ok(Self {
             config: *config,
@@ -375,11 +428,20 @@ impl Predictor {
         match &self.inner {
             Inner::Beta(beta) => beta.predict(&self.config, out),
             Inner::Tasks(tasks) => tasks.predict(&self.config, context, out),
+<<<<<<< HEAD
             Inner::Linear(linear) => linear.predict(&self.config, detail, x, scratch, out),
             Inner::Logistic(logistic) => logistic.predict(&self.config, x, scratch, out),
             Inner::Knn(knn) => knn.predict(&self.config, x, scratch, out),
             Inner::Clusters(clusters) => clusters.predict(&self.config, x, scratch, out),
             Inner::Average(members) => average_of(members, detail, context, scratch, out)?,
+=======
+            Inner::Linear(linear) => linear.predict(&self.config, detail, x, out),
+            Inner::Logistic(logistic) => logistic.predict(&self.config, x, out),
+            Inner::Knn(knn) => knn.predict(&self.config, x, out),
+            Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
+            Inner::Average(members) => average_of(members, detail, context, out)?,
+            Inner::Custom(custom) => custom.predict(self.arms(), context, out)?,
+>>>>>>> ee
         }
         // Only features or weights of absurd scale get here; a NaN would win or lose every
         // comparison by accident.
@@ -420,6 +482,12 @@ impl Predictor {
                     .into_iter()
                     .map(|member| member.discounted_to(outcomes))
                     .collect::<Result<_, _>>()?;
+            }
+            Inner::Custom(custom) => {
+                return Err(PredictorError::Custom {
+                    predictor: custom.name().to_owned(),
+                    what: "discount what it knows",
+                });
             }
         }
         Ok(self)
@@ -471,6 +539,7 @@ impl Predictor {
                     member.update(context, arm, quality, weight)?;
                 }
             }
+            Inner::Custom(custom) => custom.update(context, arm, quality, weight),
         }
         self.outcomes[arm] = self.outcomes[arm].saturating_add(1);
         Ok(())
@@ -508,6 +577,7 @@ impl Predictor {
                     member.add_arm(prior)?;
                 }
             }
+            Inner::Custom(custom) => custom.add_arm(prior)?,
         }
         self.outcomes.push(0);
         Ok(())
@@ -595,6 +665,7 @@ impl Predictor {
                 Inner::Logistic(logistic) => logistic.is_sound(arms, dim),
                 Inner::Knn(knn) => knn.is_sound(arms, dim),
                 Inner::Clusters(clusters) => clusters.is_sound(arms, dim),
+                Inner::Custom(custom) => custom.is_sound(arms, dim),
                 Inner::Average(members) => {
                     // Averages do not nest, so that a snapshot cannot recurse without end.
                     !members.is_empty()
@@ -606,6 +677,13 @@ impl Predictor {
                         })
                 }
             }
+    }
+}
+
+fn not_fitted() -> PredictorError {
+    PredictorError::Custom {
+        predictor: PredictorKind::Custom.name().to_owned(),
+        what: "be fitted here: hand it over with `Predictor::custom`",
     }
 }
 

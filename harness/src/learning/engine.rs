@@ -2,10 +2,10 @@
 
 use ndarray::{Array2, ArrayView2};
 use plimsoll::{
-    ArmId, ArmSpec, AverageFloor, Context, CostPredictor, CostRow, DELTA, Distribution,
-    Exploration, ExplorationChoice, ExplorationKind, FeatureMap, Feedback, LambdaControl,
-    PerRequestFloor, PolicyConfig, Predictor, PredictorConfig, PredictorKind, Router, RouterParts,
-    Rule, RuleKind, TrainingRows, Usd,
+    ArmId, ArmSpec, AverageFloor, BEST_SINGLE, Budget, Context, CostPredictor, CostRow, DELTA,
+    Distribution, Exploration, ExplorationChoice, ExplorationKind, FeatureMap, Feedback,
+    LambdaControl, NonInferiority, PerRequestFloor, PolicyConfig, Predictor, PredictorConfig,
+    PredictorKind, Router, RouterParts, Rule, RuleKind, TrainingRows, Usd,
 };
 
 use super::error::LearningError;
@@ -250,6 +250,47 @@ impl EngineLearner {
         CostPredictor::fit(&specs, rows).map_err(|e| LearningError::engine(e.code(), &e, e.help()))
     }
 
+    /// R3 against the named arm, or the one of highest mean label so far.
+    fn non_inferiority(&self, known: Known<'_>) -> Result<Rule, LearningError> {
+        let objective = &self.policy.objective;
+        let reference = match objective.relative_to.as_deref() {
+            None | Some(BEST_SINGLE) => self.arms[self.best_so_far(known)].clone(),
+            Some(arm) => ArmId::new(arm)
+                .map_err(|e| LearningError::engine("P0302", &e, "name one of the log's arms"))?,
+        };
+        Ok(Rule::NonInferiority(NonInferiority {
+            reference,
+            margin: objective.margin.unwrap_or(0.0),
+            delta: objective.delta.unwrap_or(DELTA),
+        }))
+    }
+
+    /// R4 within the objective's dollars per request.
+    fn budget(&self) -> Result<Rule, LearningError> {
+        let budget = self.policy.objective.budget_usd.unwrap_or_default();
+        let budget = Usd::from_f64(budget)
+            .map_err(|e| LearningError::engine(e.code(), &e, "give a smaller budget"))?;
+        let listed = || self.list_cost.iter().copied();
+        let low = listed().fold(f64::INFINITY, f64::min);
+        let high = listed().fold(0.0, f64::max);
+        Ok(Rule::Budget(Budget::new(budget, low, high)))
+    }
+
+    fn best_so_far(&self, known: Known<'_>) -> usize {
+        let mean = |arm: usize| {
+            let labels: Vec<f64> = known
+                .quality
+                .column(arm)
+                .iter()
+                .copied()
+                .flatten()
+                .collect();
+            labels.iter().sum::<f64>() / float(labels.len().max(1))
+        };
+        let key = |arm: usize| (self.present[arm], mean(arm), self.list_cost[arm]);
+        (1..self.arms.len()).fold(0, |best, arm| if key(arm) > key(best) { arm } else { best })
+    }
+
     fn rule(
         &self,
         known: Known<'_>,
@@ -258,12 +299,17 @@ impl EngineLearner {
         forecast: Option<&Array2<f64>>,
     ) -> Result<(Rule, Option<LambdaControl>), LearningError> {
         let objective = &self.policy.objective;
-        if objective.rule == RuleKind::PerRequestFloor {
-            let rule = PerRequestFloor {
-                quality: self.line,
-                delta: objective.delta.unwrap_or(DELTA),
-            };
-            return Ok((Rule::PerRequestFloor(rule), None));
+        match objective.rule {
+            RuleKind::PerRequestFloor => {
+                let rule = PerRequestFloor {
+                    quality: self.line,
+                    delta: objective.delta.unwrap_or(DELTA),
+                };
+                return Ok((Rule::PerRequestFloor(rule), None));
+            }
+            RuleKind::NonInferiority => return Ok((self.non_inferiority(known)?, None)),
+            RuleKind::Budget => return Ok((self.budget()?, None)),
+            _ => {}
         }
         let dearest = (0..self.arms.len())
             .filter(|&arm| self.present[arm])

@@ -43,6 +43,7 @@ pub(crate) fn fit<'a>(
     forecasts: &mut Forecasts,
     progress: &(dyn Fn(Stage) + Sync),
 ) -> Result<Fitted<'a>, EvidenceError> {
+    refuse_untunable(options.policy.objective.rule)?;
     progress(Stage::Features);
     let mut study = Study::new(input.log, table, &options.split, options.seed)?;
     logged::score(&mut study, &options.policy.predictor, forecasts)?;
@@ -112,6 +113,14 @@ pub(crate) fn fit<'a>(
         router,
         study,
     })
+}
+
+/// Only floors are tuned on a log; the other rules are for routers that go on learning.
+fn refuse_untunable(rule: RuleKind) -> Result<(), EvidenceError> {
+    match rule {
+        RuleKind::PerRequestFloor | RuleKind::AverageFloor => Ok(()),
+        rule => Err(EvidenceError::OnlineRule { rule: rule.name() }),
+    }
 }
 
 pub(crate) fn line(study: &Study<'_>, options: &ReplayOptions) -> Result<Line, EvidenceError> {
