@@ -133,24 +133,14 @@ pub use live::{
 };
 pub use money::{MoneyError, PICO_PER_USD, Price, Usd};
 pub use policy::{
-<<<<<<< HEAD
-    ArmPrior, BetaThompson, COST_SCALE, COST_WEIGHT, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON,
-    EpsilonGreedy, Estimate, Fixed, GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS,
-    GaussianThompson, KL_UCB_C, KlUcb, KnnBandit, LIN_TS_SCALE, LIN_UCB_ALPHA, LINEAR_RIDGE, LinTs,
-    LinUcb, LinearConfig, LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE,
-    Outcome, Policy, PolicyError, PredictorBandit, PredictorRule, Random, Request, Reward,
-    RuleParts, RulePolicy, SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace,
-    decode_state, encode_state,
-=======
     ArmPrior, BetaThompson, CASCADE_EPSILON, COST_SCALE, COST_WEIGHT, Cascade, CascadeConfig,
     CascadeStep, ClusterBandit, Drawn, EPSILON_GREEDY_EPSILON, EpsilonGreedy, Estimate, Fixed,
     GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS, GaussianThompson, KL_UCB_C, KlUcb,
-    KnnBandit, LIN_UCB_ALPHA, LINEAR_RIDGE, LinUcb, LinearConfig, LogisticThompson, MeanBandit,
-    MeanConfig, MeanRule, NOISE_VARIANCE, NextStep, Outcome, Policy, PolicyError, PostHoc,
-    PostHocRow, PredictorBandit, PredictorRule, Random, Request, Reward, RuleParts, RulePolicy,
-    SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state,
-    encode_state,
->>>>>>> ee
+    KnnBandit, LIN_TS_SCALE, LIN_UCB_ALPHA, LINEAR_RIDGE, LinTs, LinUcb, LinearConfig,
+    LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, NextStep, Outcome, Policy,
+    PolicyError, PostHoc, PostHocRow, PredictorBandit, PredictorRule, Random, Request, Reward,
+    RuleParts, RulePolicy, SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace,
+    cascade_cost, decode_state, encode_state,
 };
 pub use predictor::{
     CLUSTERS, CustomLoader, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN,

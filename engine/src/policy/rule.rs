@@ -16,13 +16,8 @@ use crate::context::Context;
 use crate::decision::{Reason, Saving};
 use crate::exploration::{Exploration, ExplorationKind};
 use crate::money::Usd;
-<<<<<<< HEAD
-use crate::predictor::{Detail, Prediction, Predictor};
-use crate::rule::{Answered, ArmScore, LambdaControl, PerRequestFloor, Rule, RuleScratch};
-=======
 use crate::predictor::{CustomLoader, Detail, Prediction, Predictor};
-use crate::rule::{ArmScore, LambdaControl, PerRequestFloor, Rule, Verdict};
->>>>>>> ee
+use crate::rule::{Answered, ArmScore, LambdaControl, PerRequestFloor, Rule, RuleScratch};
 use crate::units::{ArmId, Propensity};
 
 /// What a [`RulePolicy`] is made of.

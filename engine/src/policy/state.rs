@@ -4,11 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-<<<<<<< HEAD
-    Fixed, LinTs, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy,
-=======
-    Cascade, Fixed, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random, RulePolicy,
->>>>>>> ee
+    Cascade, Fixed, LinTs, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random,
+    RulePolicy,
 };
 
 /// A state as bytes (CBOR): equal states give equal bytes.

@@ -428,20 +428,12 @@ impl Predictor {
         match &self.inner {
             Inner::Beta(beta) => beta.predict(&self.config, out),
             Inner::Tasks(tasks) => tasks.predict(&self.config, context, out),
-<<<<<<< HEAD
             Inner::Linear(linear) => linear.predict(&self.config, detail, x, scratch, out),
             Inner::Logistic(logistic) => logistic.predict(&self.config, x, scratch, out),
             Inner::Knn(knn) => knn.predict(&self.config, x, scratch, out),
             Inner::Clusters(clusters) => clusters.predict(&self.config, x, scratch, out),
             Inner::Average(members) => average_of(members, detail, context, scratch, out)?,
-=======
-            Inner::Linear(linear) => linear.predict(&self.config, detail, x, out),
-            Inner::Logistic(logistic) => logistic.predict(&self.config, x, out),
-            Inner::Knn(knn) => knn.predict(&self.config, x, out),
-            Inner::Clusters(clusters) => clusters.predict(&self.config, x, out),
-            Inner::Average(members) => average_of(members, detail, context, out)?,
             Inner::Custom(custom) => custom.predict(self.arms(), context, out)?,
->>>>>>> ee
         }
         // Only features or weights of absurd scale get here; a NaN would win or lose every
         // comparison by accident.
