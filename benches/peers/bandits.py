@@ -6,7 +6,6 @@ vw-epsilon, vw-squarecb. Reads x.f32 (T, D) and rewards.u8 (T, K).
 
 import json
 import os
-import resource
 import sys
 import time
 
@@ -22,7 +21,7 @@ def mabwiser(x, rewards, arms):
     for row, reward in zip(x, rewards):
         row = row[None, :]
         arm = mab.predict(row)
-        total += reward[arm]
+        total += int(reward[arm])
         mab.partial_fit([arm], [reward[arm]], row)
     return time.process_time() - start, total
 
@@ -36,7 +35,7 @@ def river(x, rewards, arms):
     start, total = time.process_time(), 0
     for context, reward in zip(contexts, rewards):
         arm = policy.pull(ids, context=context)
-        total += reward[arm]
+        total += int(reward[arm])
         policy.update(arm, context, float(reward[arm]))
     return time.process_time() - start, total
 
@@ -51,7 +50,7 @@ def contextualbandits(x, rewards, arms):
     for row, reward in zip(x, rewards):
         row = row[None, :]
         arm = int(policy.predict(row)[0])
-        total += reward[arm]
+        total += int(reward[arm])
         policy.partial_fit(row, np.array([arm]), np.array([float(reward[arm])]))
     return time.process_time() - start, total
 
@@ -70,7 +69,7 @@ def vowpal_wabbit(exploration, folder, x, rewards, arms):
     total = 0
     with open(path, "w") as out:
         for row, reward, arm in zip(x, rewards, chosen):
-            total += reward[arm]
+            total += int(reward[arm])
             shared = " ".join(f"{i}:{value:.6g}" for i, value in enumerate(row))
             out.write(f"shared |s {shared}\n")
             for a in range(arms):
@@ -100,7 +99,9 @@ def main():
         cpu, total = vowpal_wabbit("--squarecb", folder, x, rewards, arms)
     else:
         cpu, total = globals()[peer](x, rewards, arms)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss: that one remembers the process that started this one.
+    with open("/proc/self/status") as status:
+        peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
     print(json.dumps({"events": len(x), "cpu": cpu, "peak_mb": peak, "reward": float(total) / len(x)}))
 
 

@@ -134,7 +134,7 @@ impl SharedError {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::QueueFull { .. } => {
-                "call `learn` more often, or drop the event: the decision itself stands"
+                "call `learn` more often; until then `choose` decides, without feedback by id"
             }
             Self::LearnerLost => "recover from snapshot and journal, and report the policy's bug",
             Self::Decide(error) => error.help(),
