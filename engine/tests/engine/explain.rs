@@ -157,7 +157,13 @@ fn marks_that_are_disregarded_are_no_obstacle_but_are_told() {
     }
     let context = Context::default();
     let explained = explain(&router, &Call::new(&context, "r", Seed(1)));
-    assert!(explained.marked_down && explained.arms.iter().all(|arm| arm.is_eligible()));
+    assert!(
+        explained.marked_down
+            && explained
+                .arms
+                .iter()
+                .all(plimsoll::ArmExplanation::is_eligible)
+    );
     let text = explained.to_string();
     assert!(
         text.ends_with("it is marked down, as is every arm that could answer"),
