@@ -3,6 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LAMBDA_MAX, RuleError, within};
+use crate::math;
+
+/// Least λ under relative steps, so that it can always grow again.
+pub const LAMBDA_RELATIVE_MIN: f64 = 1e-3;
+/// Default step of [`LambdaControl::relative`].
+const RELATIVE_STEP: f64 = 0.2;
+/// Default share of the newest outcome of [`LambdaControl::relative`].
+const RELATIVE_NEWEST: f64 = 0.02;
+/// Default λmax of [`LambdaControl::relative`].
+const RELATIVE_MAX: f64 = 1e6;
 
 /// Default of [`LambdaControl::step`].
 pub const LAMBDA_STEP: f64 = 0.2;
@@ -26,6 +36,11 @@ pub const LAMBDA_NEWEST: f64 = 0.2;
 /// | `step` | [`LAMBDA_STEP`] | (0, 1e6\] | η: larger recovers sooner and spends less evenly |
 /// | `newest` | [`LAMBDA_NEWEST`] | (0, 1\] | share of the newest outcome in q̄ |
 /// | `lambda_max` | 100 | \[0, 1e12\] | beyond it cost no longer counts |
+///
+/// What λ must be depends on prices: anything from a tenth to thousands. Steps of fixed size are
+/// therefore far too slow on one pool of arms and far too coarse on another. With `relative`
+/// ([`LambdaControl::relative`]) they are shares of λ instead,
+/// λ ← clip(λ·exp(η(τ−q̄)/τ), [`LAMBDA_RELATIVE_MIN`], λmax): the same step serves every pool.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LambdaControl {
@@ -39,6 +54,9 @@ pub struct LambdaControl {
     pub lambda_max: f64,
     /// q̄.
     pub average: f64,
+    /// Whether a step is a share of λ.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relative: bool,
 }
 
 impl LambdaControl {
@@ -51,6 +69,19 @@ impl LambdaControl {
             newest: LAMBDA_NEWEST,
             lambda_max: 100.0,
             average: quality,
+            relative: false,
+        }
+    }
+
+    /// Control towards `quality` by steps relative to λ, starting as if it were met.
+    #[must_use]
+    pub const fn relative(quality: f64) -> Self {
+        Self {
+            step: RELATIVE_STEP,
+            newest: RELATIVE_NEWEST,
+            lambda_max: RELATIVE_MAX,
+            relative: true,
+            ..Self::new(quality)
         }
     }
 
@@ -59,6 +90,12 @@ impl LambdaControl {
         let share = (self.newest * weight).clamp(0.0, 1.0);
         self.average += share * (quality - self.average);
         let gap = (self.quality - self.average) / self.quality;
+        if self.relative {
+            // No single outcome may move λ by more than a factor e.
+            let factor = math::exp((self.step * gap).clamp(-1.0, 1.0));
+            let lambda = lambda.max(LAMBDA_RELATIVE_MIN) * factor;
+            return lambda.max(LAMBDA_RELATIVE_MIN).min(self.lambda_max);
+        }
         (lambda + self.step * gap).clamp(0.0, self.lambda_max)
     }
 

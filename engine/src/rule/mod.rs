@@ -15,7 +15,7 @@ pub use budget::{
     BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX, BUDGET_NEWEST, BUDGET_STEP,
     Budget,
 };
-pub use control::{LAMBDA_NEWEST, LAMBDA_STEP, LambdaControl};
+pub use control::{LAMBDA_NEWEST, LAMBDA_RELATIVE_MIN, LAMBDA_STEP, LambdaControl};
 pub use non_inferiority::NonInferiority;
 pub use per_request_floor::PerRequestFloor;
 

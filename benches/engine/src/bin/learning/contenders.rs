@@ -1,0 +1,197 @@
+//! Who plays: Plimsoll's average floor, and classic bandits that weigh quality against cost.
+
+use plimsoll::{
+    AverageFloor, BetaThompson, Budget, EpsilonGreedy, Exploration, ExplorationKind, LambdaControl,
+    LinUcb, LinearConfig, MeanConfig, Policy, Predictor, PredictorConfig, PredictorKind, Reward,
+    Rule, RuleParts, RulePolicy, SquareCb, Usd,
+};
+
+use crate::table::Table;
+
+type Made = Result<Box<dyn Policy>, Box<dyn std::error::Error>>;
+
+/// A classic bandit at one published setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Classic {
+    /// α; forgetting.
+    LinUcb(f64, f64),
+    /// Context-free.
+    Thompson,
+    /// γ scale; γ exponent ½.
+    SquareCb(f64),
+    /// ε.
+    EpsilonGreedy(f64),
+}
+
+impl Classic {
+    /// The published settings that tuning may choose among, by family.
+    pub(crate) const FAMILIES: [(&'static str, &'static [Self]); 4] = [
+        (
+            "LinUCB",
+            // Wide (Li et al. 2010: α about 1), Plimsoll's default, ParetoBandit's cold and warm.
+            &[
+                Self::LinUcb(1.0, 1.0),
+                Self::LinUcb(0.5, 1.0),
+                Self::LinUcb(0.1, 0.995),
+                Self::LinUcb(0.05, 1.0),
+            ],
+        ),
+        ("Thompson (Beta)", &[Self::Thompson]),
+        // Vowpal Wabbit's default is 10; Foster et al. 2020 try up to 1,000.
+        (
+            "SquareCB",
+            &[
+                Self::SquareCb(10.0),
+                Self::SquareCb(100.0),
+                Self::SquareCb(1_000.0),
+            ],
+        ),
+        // Vowpal Wabbit's default is 0.05; Bietti et al. 2018 find 0.02 best among constants.
+        (
+            "ε-greedy",
+            &[
+                Self::EpsilonGreedy(0.1),
+                Self::EpsilonGreedy(0.05),
+                Self::EpsilonGreedy(0.02),
+            ],
+        ),
+    ];
+
+    /// The policy with reward = quality − weight · cost/scale.
+    pub(crate) fn policy(self, table: &Table, weight: f64, scale: f64) -> Made {
+        let (k, d) = (table.arms.len(), table.dimensions());
+        let reward = Reward {
+            cost_weight: weight,
+            cost_scale: scale,
+        };
+        Ok(match self {
+            Self::LinUcb(alpha, forgetting) => {
+                let config = LinearConfig {
+                    forgetting,
+                    cost_weight: weight,
+                    cost_scale: scale,
+                    ..LinearConfig::default()
+                };
+                Box::new(LinUcb::new(k, d, alpha, config)?)
+            }
+            Self::Thompson => {
+                let config = MeanConfig {
+                    prior_strength: 2.0,
+                    reward,
+                    ..MeanConfig::default()
+                };
+                Box::new(BetaThompson.policy(k, config)?)
+            }
+            Self::SquareCb(gamma_scale) => {
+                let rule = SquareCb {
+                    gamma_scale,
+                    ..SquareCb::default()
+                };
+                Box::new(rule.policy(k, d, reward)?)
+            }
+            Self::EpsilonGreedy(epsilon) => {
+                let rule = EpsilonGreedy {
+                    epsilon,
+                    ..EpsilonGreedy::default()
+                };
+                Box::new(rule.over(linear(k, d, 1.0)?, reward)?)
+            }
+        })
+    }
+}
+
+/// A ridge regression per arm that knows nothing yet.
+pub(crate) fn linear(
+    arms: usize,
+    dimensions: usize,
+    forgetting: f64,
+) -> Result<Predictor, plimsoll::PredictorError> {
+    let config = PredictorConfig {
+        forgetting,
+        ..PredictorConfig::new(PredictorKind::Linear)
+    };
+    Predictor::prior(&config, arms, dimensions)
+}
+
+/// Settings of the average floor that a run may change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) floor: f64,
+    /// Cost of the arm that the floor refers to.
+    pub(crate) cost_scale: f64,
+    pub(crate) lambda: f64,
+    pub(crate) gamma: f64,
+    pub(crate) share_max: f64,
+    pub(crate) forgetting: f64,
+    pub(crate) control: LambdaControl,
+}
+
+impl Held {
+    pub(crate) fn new(floor: f64, cost_scale: f64) -> Self {
+        Self {
+            floor,
+            cost_scale,
+            lambda: 10.0,
+            gamma: 100.0,
+            share_max: 0.05,
+            forgetting: 1.0,
+            control: LambdaControl::relative(floor),
+        }
+    }
+
+    fn exploration(&self) -> Exploration {
+        Exploration {
+            kind: ExplorationKind::InverseGap { gamma: self.gamma },
+            share_max: self.share_max,
+            quality_min: None,
+            cost_max_usd: None,
+        }
+    }
+
+    /// R2 over a predictor.
+    pub(crate) fn policy(&self, table: &Table, predictor: Predictor) -> Made {
+        Ok(Box::new(RulePolicy::new(RuleParts {
+            arms: table.arms.clone(),
+            predictor,
+            calibration: vec![],
+            rule: Rule::AverageFloor(AverageFloor {
+                lambda_low: self.lambda,
+                lambda_high: self.lambda,
+                share_high: 0.0,
+                cost_scale: self.cost_scale,
+            }),
+            exploration: self.exploration(),
+            control: Some(self.control),
+        })?))
+    }
+
+    /// R2 that starts cold.
+    pub(crate) fn cold(&self, table: &Table) -> Made {
+        let (k, d) = (table.arms.len(), table.dimensions());
+        self.policy(table, linear(k, d, self.forgetting)?)
+    }
+}
+
+/// R4 that starts cold; not paced: λ_t does not move and the bucket never runs dry.
+pub(crate) fn budget(table: &Table, budget: f64, paced: bool, forgetting: f64) -> Made {
+    let (k, d) = (table.arms.len(), table.dimensions());
+    let costs: Vec<f64> = (0..k).map(|arm| table.means(arm).1).collect();
+    let low = costs.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = costs.iter().copied().fold(0.0, f64::max);
+    let usd = Usd::from_f64(budget).ok_or("a budget in dollars")?;
+    let mut rule = Budget::new(usd, low, high);
+    rule.alpha = 0.05;
+    if !paced {
+        rule.step = f64::MIN_POSITIVE;
+        rule.burst = u32::MAX;
+        rule.bucket = Usd::from_f64(budget * f64::from(u32::MAX)).ok_or("a bucket")?;
+    }
+    Ok(Box::new(RulePolicy::new(RuleParts {
+        arms: table.arms.clone(),
+        predictor: linear(k, d, forgetting)?,
+        calibration: vec![],
+        rule: Rule::Budget(rule),
+        exploration: Exploration::NONE,
+        control: None,
+    })?))
+}
