@@ -101,8 +101,9 @@ impl Search {
         let penalty: f64 = self.scratch.iter().map(|c| c.penalty).sum();
         let value = quality - penalty;
         let better = self.best.is_none_or(|(best, cost)| {
-            let shorter = penalty == cost && self.scratch.len() < self.set.len();
-            value > best + TIE || (value >= best - TIE && (penalty < cost || shorter))
+            let shorter = self.scratch.len() < self.set.len();
+            let cheaper = penalty < cost || (penalty <= cost && shorter);
+            value > best + TIE || (value >= best - TIE && cheaper)
         });
         if better {
             self.best = Some((value, penalty));

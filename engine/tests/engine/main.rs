@@ -4,6 +4,7 @@ mod allocations;
 mod arms;
 mod bandit_learning;
 mod bandits;
+mod caps;
 mod cascade;
 mod common;
 mod cost;
