@@ -11,6 +11,7 @@ mod cost;
 mod decisions;
 mod explain;
 mod journal;
+mod learning;
 mod ledger;
 mod live;
 mod numerics;
