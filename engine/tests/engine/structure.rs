@@ -128,8 +128,8 @@ fn every_line_of_the_matrix_has_a_test() {
     let table = std::fs::read_to_string(root.join("tests/engine/main.rs")).expect("readable");
     let engine = (1..=17).map(|n| ("E", n));
     for (letter, number) in engine.chain((1..=10).map(|n| ("S", n))) {
-        let test = format!("fn {}{number:02}_", letter.to_lowercase());
-        assert!(text.contains(&test), "no test begins with `{test}`");
+        let prefix = format!("fn {}{number:02}_", letter.to_lowercase());
+        assert!(text.contains(&prefix), "no test begins with `{prefix}`");
         let line = format!("//! | {letter}{number:02} |");
         assert_eq!(table.matches(&line).count(), 1, "{line}");
     }
