@@ -30,6 +30,9 @@ pub struct ArmSpec {
     /// Out of service: keeps what it learned, answers nothing.
     #[serde(default)]
     pub archived: bool,
+    /// Who sells its answers, for caps per provider; `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 impl ArmSpec {
@@ -44,6 +47,7 @@ impl ArmSpec {
             context_window_tokens: None,
             capabilities: Vec::new(),
             archived: false,
+            provider: None,
         }
     }
 

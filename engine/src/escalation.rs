@@ -1,8 +1,9 @@
 //! A cascade's second and later steps.
 
+use crate::call::Call;
 use crate::policy::{Cascade, CascadeStep, NextStep, Workspace, cascade_cost};
 use crate::random::unit_interval_of;
-use crate::router::{Call, Router, request};
+use crate::router::{Router, request};
 use crate::router_error::DecideError;
 
 impl Router {

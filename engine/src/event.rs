@@ -6,9 +6,11 @@ use crate::arm::ArmSpec;
 use crate::arms_in_service::ArmBelief;
 use crate::context::Context;
 use crate::feedback::Feedback;
+use crate::ledger::{Cap, Scope};
 use crate::money::Usd;
 use crate::router::Router;
 use crate::router_error::FeedbackError;
+use crate::spending::{Held, SpendError};
 use crate::units::{ArmId, Propensity, Quality};
 
 /// One change of a router. Equal routers that apply equal events stay equal, bit for bit.
@@ -53,6 +55,20 @@ pub enum Event {
         /// Event time from which it is back, in milliseconds; `None`: it is back now.
         until_ms: Option<i64>,
     },
+    /// A decision's call was never made: what was held for it is free again.
+    Released {
+        /// The decision's id.
+        id: String,
+        /// When, in milliseconds of the clock that [`Decided::at_ms`] was read from.
+        at_ms: u64,
+    },
+    /// A spender gets a cap, or another one.
+    CapSet {
+        /// The spender.
+        scope: Scope,
+        /// Its cap from now on.
+        cap: Cap,
+    },
 }
 
 /// A decision as it was taken: what feedback by its id needs later.
@@ -72,6 +88,9 @@ pub struct Decided {
     /// makes no such difference.
     #[serde(default)]
     pub rule_chance: Option<f64>,
+    /// What is held for its call; `None`: no cap covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 /// What became of a decision, by its id: all at once, or the bill first and the label later.
@@ -125,8 +144,9 @@ impl Report {
 impl Router {
     /// Applies one change.
     ///
-    /// A router keeps no open decisions: it takes no notice of [`Event::Decided`], and
-    /// [`Event::Reported`] needs a [`Live`](crate::Live).
+    /// A router keeps no open decisions and no ledger: it takes no notice of [`Event::Decided`];
+    /// [`Event::Reported`], [`Event::Released`] and [`Event::CapSet`] need a
+    /// [`Live`](crate::Live).
     ///
     /// # Errors
     /// [`FeedbackError`] when the change is invalid; the router is unchanged then.
@@ -139,6 +159,7 @@ impl Router {
             Event::ArmChanged { spec } => self.set_arm(spec.clone()),
             Event::ArmAdded { spec, belief } => self.add_arm(spec.clone(), belief),
             Event::ArmMarkedDown { arm, until_ms } => self.mark_down(arm, *until_ms),
+            Event::Released { .. } | Event::CapSet { .. } => Err(SpendError::NoLedger.into()),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Call;
 use crate::decision::Reason;
 use crate::policy::{Drawn, Estimate, Workspace};
 use crate::predictor::Prediction;
-use crate::router::{Call, Router, request};
+use crate::router::{Router, request};
 use crate::router_error::DecideError;
 use crate::units::{ArmId, Propensity};
 

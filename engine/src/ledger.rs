@@ -266,6 +266,37 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether [`reserve`](Self::reserve) would hold the amount then; nothing changes.
+    ///
+    /// # Errors
+    /// [`Denied`] as `reserve`.
+    pub fn check(&self, at_ms: i64, scopes: &[Scope], amount: Option<Usd>) -> Result<(), Denied> {
+        if let Some(amount) = amount {
+            check_amount("amount", amount)?;
+        }
+        let now = self.now_ms.max(at_ms);
+        for scope in scopes {
+            let Some(account) = self.standing(scope, now) else {
+                continue;
+            };
+            let Some(asked) = amount else {
+                let scope = scope.clone();
+                return Err(Denied::Unpriced { scope });
+            };
+            // Holds that expire until then are charged: the sum stays.
+            if account.spent + account.reserved + asked > account.cap.limit {
+                return Err(Denied::Cap {
+                    scope: scope.clone(),
+                    cap: account.cap.limit,
+                    spent: account.spent,
+                    reserved: account.reserved,
+                    asked,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Holds `amount`, an upper bound of a call's cost, in all its scopes, or in none.
     ///
     /// `None` is a call without a known price: it is denied where any of its scopes has a cap, and
@@ -289,26 +320,8 @@ impl Ledger {
                 capped.push(scope.clone());
             }
         }
-        let asked = match (amount, capped.first()) {
-            (Some(amount), _) => amount,
-            (None, None) => Usd::ZERO,
-            (None, Some(scope)) => {
-                let scope = scope.clone();
-                return Err(Denied::Unpriced { scope });
-            }
-        };
-        for scope in &capped {
-            let account = self.account(scope);
-            if account.spent + account.reserved + asked > account.cap.limit {
-                return Err(Denied::Cap {
-                    scope: scope.clone(),
-                    cap: account.cap.limit,
-                    spent: account.spent,
-                    reserved: account.reserved,
-                    asked,
-                });
-            }
-        }
+        self.check(at_ms, &capped, amount)?;
+        let asked = amount.unwrap_or(Usd::ZERO);
         for scope in &capped {
             self.account(scope).reserved += asked;
         }
@@ -414,6 +427,22 @@ impl Ledger {
         self.expired.retain(|_, hold| hold.expires_ms >= before_ms);
     }
 
+    /// Drops the oldest hold that expired before `before_ms`: its number.
+    pub(crate) fn forget_oldest(&mut self, before_ms: i64) -> Option<u64> {
+        let oldest = self.expired.first_entry()?;
+        (oldest.get().expires_ms < before_ms).then(|| oldest.remove_entry().0)
+    }
+
+    /// Whether a bill for this reservation would still change anything.
+    pub(crate) fn awaits(&self, id: u64) -> bool {
+        self.holds.contains_key(&id) || self.expired.contains_key(&id)
+    }
+
+    /// Latest event time seen.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
     /// How a scope stands in the window of the latest event; `None`: it has no cap, or was never
     /// met.
     #[must_use]
@@ -476,7 +505,18 @@ impl Ledger {
         Ok(open.or_else(|| self.expired.remove(&id).map(|hold| (hold, true))))
     }
 
-    fn has_cap(&self, scope: &Scope) -> bool {
+    /// How a scope that has a cap would stand at `now_ms`, first met or not.
+    fn standing(&self, scope: &Scope, now_ms: i64) -> Option<Account> {
+        let met = self.accounts.get(scope).map(|account| account.at(now_ms));
+        met.or_else(|| {
+            let cap = self.defaults.get(&scope.kind)?;
+            Some(Account::new(*cap, now_ms))
+        })
+    }
+
+    /// Whether a scope has a cap, its own or its kind's.
+    #[must_use]
+    pub fn has_cap(&self, scope: &Scope) -> bool {
         self.accounts.contains_key(scope) || self.defaults.contains_key(&scope.kind)
     }
 

@@ -63,6 +63,7 @@ mod arm;
 mod arms_in_service;
 pub mod book;
 mod calibration;
+mod call;
 mod config;
 mod context;
 mod cost;
@@ -94,6 +95,7 @@ mod sealed;
 mod session;
 mod shared;
 mod snapshot;
+mod spending;
 mod sync;
 mod units;
 
@@ -102,6 +104,7 @@ pub use arms_in_service::{ArmBelief, PRIOR_STRENGTH_NEW_ARM};
 pub use calibration::{
     Calibration, CalibrationError, CalibrationKind, CalibrationRow, ISOTONIC_SLOPE,
 };
+pub use call::Call;
 pub use config::{
     Aim, ArmsConfig, BEST_SINGLE, CONFIDENCE, COVERAGE_MIN, ConfigError, DELTA, EPSILON,
     ExplorationChoice, ExplorationConfig, GAMMA, ObjectiveConfig, PolicyConfig, PredictorChoice,
@@ -150,7 +153,7 @@ pub use predictor::{
 pub use recovery::{
     Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,
 };
-pub use router::{Call, Choice, Router, RouterParts};
+pub use router::{Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
     ArmScore, AverageFloor, BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX,
@@ -162,4 +165,5 @@ pub use shared::{
     Applications, LearnError, Learned, QUEUE_MAX, REFUSALS_MAX, SharedError, SharedRouter,
 };
 pub use snapshot::{PolicyLoader, SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SnapshotError};
+pub use spending::{Held, LATE_MS, SpendError, Spending};
 pub use units::{ArmId, Propensity, Quality, Seed, UnitError};

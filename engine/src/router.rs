@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::arm::ArmSpec;
 use crate::calibration::Calibration;
+use crate::call::Call;
 use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::Decision;
@@ -12,6 +13,7 @@ use crate::event::Decided;
 use crate::exploration::Exploration;
 use crate::features::{FeatureMap, RawContext};
 use crate::feedback::Feedback;
+use crate::ledger::Denied;
 use crate::math;
 use crate::money::{Price, Usd};
 use crate::policy::{
@@ -21,7 +23,7 @@ use crate::predictor::Predictor;
 use crate::random::unit_interval_of;
 use crate::router_error::{DecideError, FeedbackError, RouterError};
 use crate::rule::{ArmScore, LambdaControl, Rule};
-use crate::session::SessionState;
+use crate::spending::heed_caps;
 use crate::units::{ArmId, Propensity, Seed};
 
 /// What a router is made of. [`Router::new`] checks that the parts fit together.
@@ -65,32 +67,6 @@ pub struct Router {
     pub(crate) down_until_ms: Vec<Option<i64>>,
 }
 
-/// One request to decide, with what this request alone asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// What is known about the request.
-    pub context: &'a Context,
-    /// The request's key: randomness is a function of key and seed, and feedback names it.
-    pub key: &'a str,
-    /// The seed.
-    pub seed: Seed,
-    /// Quality floor for this request, in [0, 1]; `None`: the policy's own promise alone.
-    ///
-    /// It replaces the floor of a per-request floor. Under the other rules that rank, it comes on
-    /// top of the rule: non-inferiority asks for it with probability 1 − δ, average floor and
-    /// budget of the expected quality. Where no arm reaches it, the arm of highest expected quality
-    /// answers, flagged infeasible. Policies that hold no floor
-    /// ([`Policy::heeds_floor`](crate::Policy::heeds_floor)) refuse the request.
-    pub floor: Option<f64>,
-    /// Most that the request may be expected to cost, in US dollars; `None`: any.
-    pub cost_max_usd: Option<f64>,
-    /// Event time of the request in milliseconds; `None`: no arm's mark of being down runs out,
-    /// and no prompt cache is warm.
-    pub at_ms: Option<i64>,
-    /// What the session's last answer left warm; `None`: nothing.
-    pub session: Option<&'a SessionState>,
-}
-
 /// What was known of a decision when its outcome is learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Known {
@@ -109,33 +85,6 @@ pub struct Choice {
     pub propensity: Propensity,
     /// Outcomes the router had learned when it decided.
     pub epoch: u64,
-}
-
-impl<'a> Call<'a> {
-    /// A request without wishes of its own.
-    #[must_use]
-    pub const fn new(context: &'a Context, key: &'a str, seed: Seed) -> Self {
-        Self {
-            context,
-            key,
-            seed,
-            floor: None,
-            cost_max_usd: None,
-            at_ms: None,
-            session: None,
-        }
-    }
-
-    fn check(&self) -> Result<(), DecideError> {
-        let within = |value: Option<f64>, most: f64, name, allowed| match value {
-            Some(got) if !(0.0..=most).contains(&got) => {
-                Err(DecideError::Override { name, got, allowed })
-            }
-            _ => Ok(()),
-        };
-        within(self.floor, 1.0, "floor", "[0, 1]")?;
-        within(self.cost_max_usd, f64::MAX, "cost_max_usd", "[0, ∞)")
-    }
 }
 
 impl Router {
@@ -276,7 +225,18 @@ impl Router {
     /// # Errors
     /// [`DecideError`] when no arm may answer or the request cannot be used.
     pub fn choose(&self, call: &Call<'_>, work: &mut Workspace) -> Result<Choice, DecideError> {
-        self.spread(call, work)?;
+        self.choose_among(call, &[], work)
+    }
+
+    /// As [`choose`](Self::choose), without the arms that a cap denies; `denials`: one per arm, or
+    /// none at all.
+    pub(crate) fn choose_among(
+        &self,
+        call: &Call<'_>,
+        denials: &[Option<Denied>],
+        work: &mut Workspace,
+    ) -> Result<Choice, DecideError> {
+        self.spread(call, denials, work)?;
         let arm = sample(&work.probabilities, unit_interval_of(call.key, call.seed));
         Ok(Choice {
             arm,
@@ -342,12 +302,19 @@ impl Router {
             arm: self.names[choice.arm].clone(),
             propensity: choice.propensity,
             rule_chance,
+            held: None,
         }
     }
 
     /// Eligibility, expected costs and probabilities of one request, into `work`.
-    fn spread(&self, call: &Call<'_>, work: &mut Workspace) -> Result<(), DecideError> {
+    fn spread(
+        &self,
+        call: &Call<'_>,
+        denials: &[Option<Denied>],
+        work: &mut Workspace,
+    ) -> Result<(), DecideError> {
         self.survey(call, work)?;
+        heed_caps(denials, &mut work.eligible)?;
         self.heed_marks(call, &mut work.eligible);
         let mut probabilities = std::mem::take(&mut work.probabilities);
         let (eligible, costs) = (
@@ -462,7 +429,7 @@ impl Router {
     /// As [`decide`](Self::decide).
     pub fn distribution(&self, context: &Context) -> Result<Distribution, DecideError> {
         let mut work = Workspace::default();
-        self.spread(&Call::new(context, "", Seed(0)), &mut work)?;
+        self.spread(&Call::new(context, "", Seed(0)), &[], &mut work)?;
         let distribution = Distribution::new(work.probabilities);
         Ok(distribution.expect("policies make probabilities that sum to 1"))
     }

@@ -2,7 +2,9 @@
 
 use crate::context::ContextError;
 use crate::cost::CostError;
+use crate::ledger::Denied;
 use crate::policy::PolicyError;
+use crate::spending::SpendError;
 use crate::units::ArmId;
 
 /// Why parts do not make a router.
@@ -83,6 +85,9 @@ pub enum DecideError {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// Caps deny every arm that may answer: the first denial.
+    #[error(transparent)]
+    Capped(#[from] Denied),
     /// The context cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
@@ -113,6 +118,9 @@ pub enum FeedbackError {
     /// The cost predictor cannot learn it.
     #[error(transparent)]
     Cost(#[from] CostError),
+    /// The ledger cannot book it.
+    #[error(transparent)]
+    Spending(#[from] SpendError),
 }
 
 fn cheapest(usd: Option<f64>) -> String {
@@ -158,6 +166,7 @@ impl DecideError {
             Self::FloorNotHeld { .. } => "P0191",
             Self::Override { .. } => "P0192",
             Self::NotCascade { .. } => "P0571",
+            Self::Capped(error) => error.code(),
             Self::Context(error) => error.code(),
             Self::Policy(error) => error.code(),
         }
@@ -174,6 +183,7 @@ impl DecideError {
             Self::FloorNotHeld { .. } => "leave the floor out, or use a rule that predicts quality",
             Self::NotCascade { .. } => "use `decide`, or a router around a `Cascade`",
             Self::Override { .. } => "choose a value in the allowed range, or leave it out",
+            Self::Capped(error) => error.help(),
             Self::Context(error) => error.help(),
             Self::Policy(error) => error.help(),
         }
@@ -190,6 +200,7 @@ impl FeedbackError {
             Self::NoOpenDecisions => "P0565",
             Self::Policy(error) => error.code(),
             Self::Cost(error) => error.code(),
+            Self::Spending(error) => error.code(),
         }
     }
 
@@ -202,6 +213,7 @@ impl FeedbackError {
             Self::NoOpenDecisions => "apply the event to a `Live`, which holds the router",
             Self::Policy(error) => error.help(),
             Self::Cost(error) => error.help(),
+            Self::Spending(error) => error.help(),
         }
     }
 }

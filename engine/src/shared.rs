@@ -1,10 +1,13 @@
 //! One router, many threads: decisions without a lock, one learner.
 
+use crate::call::Call;
 use crate::event::{Event, Report};
+use crate::ledger::Denied;
 use crate::live::{Applied, Live};
 use crate::policy::Workspace;
-use crate::router::{Call, Choice, Router};
+use crate::router::{Choice, Router};
 use crate::router_error::{DecideError, FeedbackError};
+use crate::spending::{Ask, SpendError, Spending};
 use crate::sync::{Mutex, MutexGuard, Published};
 
 /// Default of the most events that wait to be learned.
@@ -50,6 +53,8 @@ pub struct SharedRouter {
     queue: Mutex<Queue>,
     learner: Mutex<Learner>,
     queue_max: usize,
+    /// Whether there is a ledger: a router without one takes no lock to decide.
+    capped: bool,
 }
 
 /// Events in the order in which they will be learned.
@@ -58,6 +63,8 @@ struct Queue {
     /// Number of the first event that waits.
     first: u64,
     events: Vec<Event>,
+    /// The ledger after all events that are queued: the learner's, some events ahead.
+    spending: Option<Spending>,
 }
 
 /// Whoever learns, one at a time.
@@ -116,6 +123,9 @@ pub enum SharedError {
     /// No decision was taken.
     #[error(transparent)]
     Decide(#[from] DecideError),
+    /// The ledger cannot book the event.
+    #[error(transparent)]
+    Spending(#[from] SpendError),
 }
 
 impl SharedError {
@@ -126,6 +136,7 @@ impl SharedError {
             Self::QueueFull { .. } => "P0563",
             Self::LearnerLost => "P0564",
             Self::Decide(error) => error.code(),
+            Self::Spending(error) => error.code(),
         }
     }
 
@@ -138,6 +149,7 @@ impl SharedError {
             }
             Self::LearnerLost => "recover from snapshot and journal, and report the policy's bug",
             Self::Decide(error) => error.help(),
+            Self::Spending(error) => error.help(),
         }
     }
 }
@@ -169,7 +181,9 @@ impl SharedRouter {
             queue: Mutex::new(Queue {
                 first: live.sequence(),
                 events: Vec::new(),
+                spending: live.spending().cloned(),
             }),
+            capped: live.spending().is_some(),
             learner: Mutex::new(Learner {
                 live,
                 spare: Vec::new(),
@@ -191,6 +205,10 @@ impl SharedRouter {
     /// Decides, and queues that it did, so that feedback can come by the request's key: the choice
     /// and the event's number. `at_ms` is now, by the caller's clock.
     ///
+    /// Under caps, no arm is chosen that one denies, and the call's money is held when this
+    /// returns: in the same step in which it was found to be there. A caller whose holds must
+    /// outlive a crash makes the call once the event is logged.
+    ///
     /// # Errors
     /// [`SharedError`] when no decision was taken, or the queue is full.
     pub fn decide(
@@ -199,6 +217,9 @@ impl SharedRouter {
         at_ms: u64,
         work: &mut Workspace,
     ) -> Result<(Choice, u64), SharedError> {
+        if self.capped {
+            return self.decide_capped(call, at_ms, work);
+        }
         let (choice, decided) = self.published.read(|router| {
             let choice = router.choose(call, work)?;
             let decided = router.decided(call, choice, at_ms, work);
@@ -207,10 +228,41 @@ impl SharedRouter {
         Ok((choice, self.send(Event::Decided(decided))?))
     }
 
-    /// Queues what became of a decision; its number.
+    /// Draws without the lock; under it, draws again if other arms are denied by now. What the
+    /// first draw was has no say in that, so that the propensity is exact.
+    fn decide_capped(
+        &self,
+        call: &Call<'_>,
+        at_ms: u64,
+        work: &mut Workspace,
+    ) -> Result<(Choice, u64), SharedError> {
+        let router = self.published.full();
+        let asks = router.asks(call);
+        let draw = |denials: &[Option<Denied>], work: &mut Workspace| {
+            let choice = router.choose_among(call, denials, work)?;
+            let decided = router.decided(call, choice, at_ms, work);
+            Ok::<_, DecideError>((choice, decided))
+        };
+        let before = self.queue().denials(&asks, at_ms);
+        let mut drawn = draw(&before, work);
+        let mut queue = self.queue();
+        let now = queue.denials(&asks, at_ms);
+        let denied = |denials: &[Option<Denied>]| denials.iter().map(Option::is_some).collect();
+        let (denied_before, denied_now): (Vec<bool>, Vec<bool>) = (denied(&before), denied(&now));
+        if denied_before != denied_now {
+            drawn = draw(&now, work);
+        }
+        let (choice, mut decided) = drawn?;
+        let spending = queue.spending.as_ref();
+        decided.held = spending.and_then(|spending| spending.held(&asks[choice.arm]));
+        let number = queue.push(Event::Decided(decided), self.queue_max)?;
+        Ok((choice, number))
+    }
+
+    /// Queues what became of a decision; its number. Under caps, its cost is settled at once.
     ///
     /// # Errors
-    /// [`SharedError::QueueFull`].
+    /// As [`send`](Self::send).
     pub fn report(&self, report: Report) -> Result<u64, SharedError> {
         self.send(Event::Reported(report))
     }
@@ -218,15 +270,9 @@ impl SharedRouter {
     /// Queues any event; its number. Once [`Learned::sequence`] is above it, it is applied.
     ///
     /// # Errors
-    /// [`SharedError::QueueFull`].
+    /// [`SharedError::QueueFull`]; and [`SharedError::Spending`] when the ledger cannot book it.
     pub fn send(&self, event: Event) -> Result<u64, SharedError> {
-        let mut queue = self.queue();
-        let waiting = queue.events.len();
-        if waiting >= self.queue_max {
-            return Err(SharedError::QueueFull { waiting });
-        }
-        queue.events.push(event);
-        Ok(queue.first + waiting as u64)
+        self.queue().push(event, self.queue_max)
     }
 
     /// Learns what waits, in order, and publishes the router as it is then.
@@ -280,6 +326,13 @@ impl SharedRouter {
         Ok(learned)
     }
 
+    /// What is spent and held under caps after all events that are queued; `None`: there is no
+    /// ledger.
+    #[must_use]
+    pub fn spending(&self) -> Option<Spending> {
+        self.queue().spending.clone()
+    }
+
     /// Events that wait to be learned.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -319,6 +372,25 @@ impl SharedRouter {
     }
 }
 
+impl Queue {
+    fn push(&mut self, event: Event, queue_max: usize) -> Result<u64, SharedError> {
+        let waiting = self.events.len();
+        if waiting >= queue_max {
+            return Err(SharedError::QueueFull { waiting });
+        }
+        if let Some(spending) = &mut self.spending {
+            spending.apply(&event)?;
+        }
+        self.events.push(event);
+        Ok(self.first + waiting as u64)
+    }
+
+    fn denials(&self, asks: &[Ask], at_ms: u64) -> Vec<Option<Denied>> {
+        let spending = self.spending.as_ref();
+        spending.map_or_else(Vec::new, |spending| spending.denials(asks, at_ms))
+    }
+}
+
 impl Learned {
     fn count(&mut self, number: u64, applied: Result<Applied, FeedbackError>) {
         let counts = &mut self.counts;
@@ -328,7 +400,9 @@ impl Learned {
             Ok(Applied::OpenedBefore | Applied::Duplicate | Applied::Unknown | Applied::Late) => {
                 &mut counts.ignored
             }
-            Ok(Applied::Noted | Applied::ArmsChanged) => &mut counts.other,
+            Ok(Applied::Noted | Applied::ArmsChanged | Applied::Released | Applied::CapSet) => {
+                &mut counts.other
+            }
             Err(error) => {
                 if self.refused.len() < REFUSALS_MAX {
                     self.refused.push((number, error));

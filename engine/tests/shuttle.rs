@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use plimsoll::{
-    ArmId, ArmSpec, Call, Context, CostPredictor, Event, Exploration, Feedback, Live, OpenLimits,
-    PerRequestFloor, Predictor, PredictorConfig, PredictorKind, Quality, Report, Router,
-    RouterParts, Rule, Seed, SharedRouter, Workspace,
+    ArmId, ArmSpec, Call, Cap, Context, CostPredictor, Event, Exploration, Feedback, Ledger, Live,
+    OpenLimits, PerRequestFloor, Predictor, PredictorConfig, PredictorKind, Quality, Report,
+    Router, RouterParts, Rule, Scope, ScopeKind, Seed, SharedRouter, Usd, Workspace,
 };
 use shuttle::sync::Mutex;
 use shuttle::thread;
@@ -206,6 +206,71 @@ fn failing_log() {
     assert_eq!(shared.router().state_hash(), states[3]);
 }
 
+/// Three ask for a cap that has room for two, one of which may be settled in between: admitted
+/// calls never hold and cost more than the cap, and the learner's ledger ends as the queue's.
+fn capped() {
+    let cap = Cap {
+        limit: Usd::from_pico(4_000_000),
+        window_ms: None,
+    };
+    let tenant = Scope::new(ScopeKind::Tenant, "acme");
+    let mut ledger = Ledger::default();
+    ledger.set_cap(tenant.clone(), cap).expect("a cap");
+    let live = Live::new(router(), OpenLimits::default()).with_ledger(ledger);
+    let shared = Arc::new(SharedRouter::new(live));
+    let room = {
+        let tenant = tenant.clone();
+        move |shared: &SharedRouter| {
+            let spending = shared.spending().expect("a ledger");
+            let account = spending.ledger().of(&tenant).expect("a cap");
+            assert!(account.spent + account.reserved <= cap.limit);
+            account
+        }
+    };
+    let ask = |key: &'static str, cost: Option<i128>| {
+        let (shared, room) = (Arc::clone(&shared), room.clone());
+        thread::spawn(move || {
+            let context = Context {
+                input_tokens: Some(1_000),
+                ..Context::default()
+            };
+            let call = Call {
+                tenant: Some("acme"),
+                output_tokens_max: Some(1_000),
+                ..Call::new(&context, key, Seed(1))
+            };
+            let decided = shared.decide(&call, 1, &mut Workspace::default());
+            room(&shared);
+            if let (Ok(_), Some(cost)) = (&decided, cost) {
+                for _ in 0..2 {
+                    let mut bill = Report::new(key, 2);
+                    bill.cost = Some(Usd::from_pico(cost));
+                    shared.report(bill).expect("room");
+                    room(&shared);
+                }
+            }
+            u64::from(decided.is_ok())
+        })
+    };
+    // A call costs 2,000,000 pico-dollars at most; the first gives half of that back.
+    let threads = [ask("a", Some(0)), ask("b", None), ask("c", None)];
+    let learner = {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || {
+            shared.learn().expect("learns");
+        })
+    };
+    let admitted: u64 = threads.into_iter().map(|t| t.join().expect("ends")).sum();
+    learner.join().expect("ends");
+    assert!((2..=3).contains(&admitted), "{admitted}");
+    let learned = shared.learn().expect("learns");
+    assert_eq!(learned.counts.refused, 0);
+    let booked = shared
+        .with_live(|live| live.spending().cloned())
+        .expect("whole");
+    assert_eq!(booked, shared.spending());
+}
+
 const SCHEDULES: usize = 3_000;
 
 #[test]
@@ -224,4 +289,10 @@ fn e16_feedback_by_id_counts_once_under_every_schedule() {
 fn e16_a_failing_log_neither_loses_nor_reorders() {
     shuttle::check_random(failing_log, SCHEDULES);
     shuttle::check_dfs(failing_log, Some(SCHEDULES * 4));
+}
+
+#[test]
+fn e16_reserved_and_spent_stay_under_the_cap_under_every_schedule() {
+    shuttle::check_random(capped, SCHEDULES);
+    shuttle::check_pct(capped, SCHEDULES, 3);
 }

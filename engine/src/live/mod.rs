@@ -5,11 +5,15 @@ mod stored;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Call;
 use crate::event::{Decided, Event, Report};
 use crate::feedback::Feedback;
+use crate::ledger::Ledger;
 use crate::money::Usd;
-use crate::router::{Known, Router};
-use crate::router_error::FeedbackError;
+use crate::policy::Workspace;
+use crate::router::{Choice, Known, Router};
+use crate::router_error::{DecideError, FeedbackError};
+use crate::spending::{SpendError, Spending};
 
 pub use open::{OPEN_MAX, OpenDecision, OpenLimits, TTL_MS};
 pub use stored::{LIVE_MAGIC, LIVE_VERSION};
@@ -52,6 +56,8 @@ pub struct Live {
     router: Router,
     open: OpenDecisions,
     counts: Counts,
+    /// Caps; `None`: there are none.
+    spending: Option<Spending>,
     /// Number of the next event.
     sequence: u64,
 }
@@ -76,6 +82,10 @@ pub enum Applied {
     Late,
     /// The arms changed.
     ArmsChanged,
+    /// What was held for a decision, if anything, is free again.
+    Released,
+    /// A cap was set.
+    CapSet,
 }
 
 /// How often each thing happened, since the state was made.
@@ -111,8 +121,49 @@ impl Live {
             router,
             open: OpenDecisions::new(limits),
             counts: Counts::default(),
+            spending: None,
             sequence: 0,
         }
+    }
+
+    /// The same under the caps of a ledger.
+    ///
+    /// Decide with [`decide`](Self::decide) then: it chooses no arm that a cap denies, and its
+    /// event holds the money. The report's cost settles it by decision id, once; a hold whose bill
+    /// does not come in time is charged in full.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Ledger) -> Self {
+        self.spending = Some(Spending::new(ledger));
+        self
+    }
+
+    /// Decides which arm answers, and the event of it. The call may be made once
+    /// [`apply`](Self::apply) has taken the event; until then nothing is held.
+    ///
+    /// # Errors
+    /// [`DecideError`] when no arm may answer, be it that caps deny them all.
+    pub fn decide(
+        &self,
+        call: &Call<'_>,
+        at_ms: u64,
+        work: &mut Workspace,
+    ) -> Result<(Choice, Decided), DecideError> {
+        let Some(spending) = &self.spending else {
+            let choice = self.router.choose(call, work)?;
+            return Ok((choice, self.router.decided(call, choice, at_ms, work)));
+        };
+        let asks = self.router.asks(call);
+        let denials = spending.denials(&asks, at_ms);
+        let choice = self.router.choose_among(call, &denials, work)?;
+        let mut decided = self.router.decided(call, choice, at_ms, work);
+        decided.held = spending.held(&asks[choice.arm]);
+        Ok((choice, decided))
+    }
+
+    /// What was spent and is held under caps; `None`: there is no ledger.
+    #[must_use]
+    pub fn spending(&self) -> Option<&Spending> {
+        self.spending.as_ref()
     }
 
     /// Applies one event. Equal states that apply equal events stay equal, bit for bit, refused
@@ -120,13 +171,19 @@ impl Live {
     ///
     /// # Errors
     /// [`FeedbackError`] when the event is invalid: it is numbered and counted, its time is taken
-    /// note of, and nothing else changes.
+    /// note of, and nothing else changes. Money that a report says was spent stays booked even
+    /// where there is nothing to learn from it.
     pub fn apply(&mut self, event: &Event) -> Result<Applied, FeedbackError> {
         self.sequence += 1;
         let applied = match event {
-            Event::Decided(decided) => self.decided(decided),
-            Event::Reported(report) => self.reported(report),
+            Event::Decided(decided) => self.decided(decided, event),
+            Event::Reported(report) => self.reported(report, event),
             Event::Feedback { .. } => self.router.apply(event).map(|()| Applied::Learned),
+            Event::Released { at_ms, .. } => {
+                self.counts.expired += self.open.advance(*at_ms);
+                self.book(event).map(|()| Applied::Released)
+            }
+            Event::CapSet { .. } => self.book(event).map(|()| Applied::CapSet),
             _ => self.router.apply(event).map(|()| Applied::ArmsChanged),
         };
         let counts = &mut self.counts;
@@ -137,15 +194,20 @@ impl Live {
             Ok(Applied::Duplicate) => &mut counts.duplicate,
             Ok(Applied::Unknown) => &mut counts.unknown,
             Ok(Applied::Late) => &mut counts.late,
-            Ok(Applied::Noted | Applied::ArmsChanged) => return applied,
+            Ok(Applied::Noted | Applied::ArmsChanged | Applied::Released | Applied::CapSet) => {
+                return applied;
+            }
             Err(_) => &mut counts.refused,
         };
         *count += 1;
         applied
     }
 
-    fn decided(&mut self, decided: &Decided) -> Result<Applied, FeedbackError> {
+    fn decided(&mut self, decided: &Decided, event: &Event) -> Result<Applied, FeedbackError> {
         self.counts.expired += self.open.advance(decided.at_ms);
+        if self.spending.is_some() || decided.held.is_some() {
+            self.book(event)?;
+        }
         self.router.index(&decided.arm)?;
         decided.context.validate().map_err(FeedbackError::Context)?;
         if !matches!(self.open.find(&decided.id), Found::Nothing) {
@@ -155,8 +217,11 @@ impl Live {
         Ok(Applied::Opened)
     }
 
-    fn reported(&mut self, report: &Report) -> Result<Applied, FeedbackError> {
+    fn reported(&mut self, report: &Report, event: &Event) -> Result<Applied, FeedbackError> {
         self.counts.expired += self.open.advance(report.at_ms);
+        if self.spending.is_some() {
+            self.book(event)?;
+        }
         let open = match self.open.find(&report.id) {
             Found::Open(open) => open,
             Found::Closed(Fate::Settled) => return Ok(Applied::Duplicate),
@@ -206,6 +271,12 @@ impl Live {
             self.open.note(&report.id, Some(feedback.arm), Some(bill));
         }
         Ok(Applied::Learned)
+    }
+
+    /// Books money where there is a ledger.
+    fn book(&mut self, event: &Event) -> Result<(), FeedbackError> {
+        let spending = self.spending.as_mut().ok_or(SpendError::NoLedger)?;
+        Ok(spending.apply(event)?)
     }
 
     /// The router: decide with it, read from it.

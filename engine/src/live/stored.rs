@@ -8,6 +8,7 @@ use crate::policy::{decode_state, encode_state};
 use crate::router::Router;
 use crate::sealed::{bytes, read, seal, unseal};
 use crate::snapshot::{PolicyLoader, SnapshotError};
+use crate::spending::Spending;
 
 /// First bytes of every stored [`Live`].
 pub const LIVE_MAGIC: [u8; 8] = *b"PLIMLIVE";
@@ -16,6 +17,8 @@ pub const LIVE_VERSION: u32 = 1;
 
 const ROUTER: &str = "router";
 const DECISIONS: &str = "decisions";
+/// Only where there are caps.
+const SPENDING: &str = "spending";
 
 /// Layout of the payload: every part serialises by itself.
 #[derive(Serialize, Deserialize)]
@@ -40,13 +43,17 @@ impl Live {
             name: name.to_owned(),
             bytes,
         };
+        let mut parts = vec![
+            part(ROUTER, self.router.snapshot()),
+            part(DECISIONS, encode_state(&self.open.stored())),
+        ];
+        if let Some(spending) = &self.spending {
+            parts.push(part(SPENDING, encode_state(&spending.stored())));
+        }
         let payload = encode_state(&Payload {
             sequence: self.sequence,
             counts: self.counts,
-            parts: vec![
-                part(ROUTER, self.router.snapshot()),
-                part(DECISIONS, encode_state(&self.open.stored())),
-            ],
+            parts,
         });
         seal(LIVE_MAGIC, LIVE_VERSION, &payload)
     }
@@ -69,7 +76,7 @@ impl Live {
     pub fn restore_with(bytes: &[u8], loader: &PolicyLoader<'_>) -> Result<Self, SnapshotError> {
         let (_, payload) = unseal(bytes, LIVE_MAGIC, LIVE_VERSION, SnapshotError::NotLive)?;
         let payload: Payload = read(payload)?;
-        let (mut router, mut open) = (None, None);
+        let (mut router, mut open, mut spending) = (None, None, None);
         for part in &payload.parts {
             match part.name.as_str() {
                 ROUTER if router.is_none() => {
@@ -77,6 +84,9 @@ impl Live {
                 }
                 DECISIONS if open.is_none() => {
                     open = Some(decisions(&part.bytes, payload.sequence)?);
+                }
+                SPENDING if spending.is_none() => {
+                    spending = Some(spending_of(&part.bytes)?);
                 }
                 // Left out, it would be lost at the next snapshot without a word.
                 name => {
@@ -98,6 +108,7 @@ impl Live {
             router,
             open,
             counts: payload.counts,
+            spending,
             sequence: payload.sequence,
         })
     }
@@ -114,6 +125,11 @@ fn decisions(bytes: &[u8], events: u64) -> Result<OpenDecisions, SnapshotError> 
         decode_state(DECISIONS, bytes).map_err(|error| invalid(error.to_string()))?;
     OpenDecisions::load(stored, events)
         .ok_or_else(|| invalid("its decisions do not fit together".into()))
+}
+
+fn spending_of(bytes: &[u8]) -> Result<Spending, SnapshotError> {
+    let stored = decode_state(SPENDING, bytes).map_err(|error| invalid(error.to_string()))?;
+    Spending::load(stored).ok_or_else(|| invalid("its holds do not add up".into()))
 }
 
 fn invalid(what: String) -> SnapshotError {

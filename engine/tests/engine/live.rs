@@ -342,6 +342,7 @@ fn e01_invalid_events_change_nothing_and_are_numbered() {
         arm: arm("arm-0"),
         propensity: plimsoll::Propensity::ONE,
         rule_chance: None,
+        held: None,
     });
     let reports = [wrong, negative, heavy].map(Event::Reported);
     for (i, event) in reports.iter().chain([&unusable]).enumerate() {

@@ -105,3 +105,32 @@ fn every_source_is_of_readable_size() {
         assert!(code.lines().count() < 700, "{path}");
     }
 }
+
+#[test]
+fn every_line_of_the_matrix_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = String::new();
+    let mut folders = vec![
+        root.join("src"),
+        root.join("tests"),
+        root.join("../store/tests"),
+    ];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of the project") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                text += &std::fs::read_to_string(&path).expect("readable");
+            }
+        }
+    }
+    let table = std::fs::read_to_string(root.join("tests/engine/main.rs")).expect("readable");
+    let engine = (1..=17).map(|n| ("E", n));
+    for (letter, number) in engine.chain((1..=10).map(|n| ("S", n))) {
+        let prefix = format!("fn {}{number:02}_", letter.to_lowercase());
+        assert!(text.contains(&prefix), "no test begins with `{prefix}`");
+        let line = format!("//! | {letter}{number:02} |");
+        assert_eq!(table.matches(&line).count(), 1, "{line}");
+    }
+}
