@@ -4,7 +4,8 @@ use plimsoll::{
     ArmPrior, BetaThompson, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
     GaussianThompson, KlUcb, KnnBandit, LinTs, LinUcb, LinearConfig, MeanConfig, Outcome, Policy,
     PolicyError, Predictor, PredictorBandit, PredictorConfig, PredictorKind, PredictorRule,
-    Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SquareCb, Ucb1, Workspace,
+    Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SharedLinear, SharedRule, SquareCb,
+    Ucb1, Workspace,
 };
 use proptest::prelude::*;
 
@@ -84,7 +85,13 @@ pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec
         Box::new(LinUcb::new(count, 4, 0.5, linear).expect("sound")),
         Box::new(LinUcb::new(count, 4, 0.5, low_rank).expect("sound")),
         Box::new(LinTs::new(count, 4, 0.5, linear).expect("sound")),
+        Box::new(shared(count, SharedRule::Ucb { alpha: 0.5 }, linear)),
+        Box::new(shared(count, SharedRule::Thompson { scale: 0.5 }, linear)),
     ]
+}
+
+fn shared(count: usize, rule: SharedRule, config: LinearConfig) -> SharedLinear {
+    SharedLinear::new(SharedLinear::hybrid(count), 4, rule, config).expect("sound")
 }
 
 fn costly() -> Reward {

@@ -68,8 +68,7 @@ impl Classic {
             Self::LinUcb(alpha, forgetting) => {
                 let config = LinearConfig {
                     forgetting,
-                    cost_weight: weight,
-                    cost_scale: scale,
+                    reward,
                     ..LinearConfig::default()
                 };
                 Box::new(LinUcb::new(k, d, alpha, config)?)
