@@ -35,7 +35,7 @@ fn quality(context: &Context, arm: usize) -> Result<Quality, plimsoll::UnitError
 /// One worker: decides, makes the call, reports what became of it.
 fn work(
     shared: &SharedRouter,
-    worker: u64,
+    worker: u32,
     requests: u64,
 ) -> Result<f64, Box<dyn Error + Send + Sync>> {
     // Scratch space of its own: in steady state a decision allocates nothing.
@@ -56,8 +56,16 @@ fn work(
     Ok(sum)
 }
 
-/// Mean quality, the state at the end, and every event in the order in which it was learned.
-fn run(workers: u64, requests: u64) -> Result<(f64, Vec<u8>, Vec<Event>), Box<dyn Error>> {
+/// What a run came to.
+struct Ran {
+    quality: f64,
+    /// The state at the end.
+    snapshot: Vec<u8>,
+    /// Every event, in the order in which it was learned.
+    journal: Vec<Event>,
+}
+
+fn run(workers: u32, requests: u32) -> Result<Ran, Box<dyn Error>> {
     let shared = SharedRouter::new(Live::new(build()?, OpenLimits::default()));
     let done = AtomicBool::new(false);
     let (sum, journal) = thread::scope(|scope| {
@@ -80,7 +88,7 @@ fn run(workers: u64, requests: u64) -> Result<(f64, Vec<u8>, Vec<Event>), Box<dy
         });
         let workers = (0..workers).map(|worker| {
             let shared = &shared;
-            scope.spawn(move || work(shared, worker, requests))
+            scope.spawn(move || work(shared, worker, u64::from(requests)))
         });
         let workers: Vec<_> = workers.collect();
         let sums = workers
@@ -92,13 +100,20 @@ fn run(workers: u64, requests: u64) -> Result<(f64, Vec<u8>, Vec<Event>), Box<dy
         done.store(true, Ordering::Release);
         (sum, learner.join().expect("the learner ends"))
     });
-    let mean = sum? / (workers * requests) as f64;
-    Ok((mean, shared.with_live(Live::snapshot)?, journal))
+    Ok(Ran {
+        quality: sum? / f64::from(workers * requests),
+        snapshot: shared.with_live(Live::snapshot)?,
+        journal,
+    })
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mean, snapshot, journal) = run(4, 2_000)?;
-    println!("mean quality {mean:.3} over 8000 requests on 4 threads");
+    let Ran {
+        quality,
+        snapshot,
+        journal,
+    } = run(4, 2_000)?;
+    println!("mean quality {quality:.3} over 8000 requests on 4 threads");
     println!(
         "{} events, {} bytes of state",
         journal.len(),
@@ -113,15 +128,15 @@ mod tests {
 
     #[test]
     fn workers_learn_together_and_the_journal_makes_the_same_state_again() {
-        let (mean, snapshot, journal) = run(4, 1_000).expect("runs");
+        let ran = run(4, 1_000).expect("runs");
         // Either arm alone is worth at most 0.7.
-        assert!(mean > 0.85, "{mean}");
-        assert_eq!(journal.len(), 8_000);
+        assert!(ran.quality > 0.85, "{}", ran.quality);
+        assert_eq!(ran.journal.len(), 8_000);
         let mut again = Live::new(build().expect("builds"), OpenLimits::default());
-        for event in &journal {
+        for event in &ran.journal {
             again.apply(event).expect("applies");
         }
         assert_eq!(again.counts().learned, 4_000);
-        assert_eq!(again.snapshot(), snapshot);
+        assert_eq!(again.snapshot(), ran.snapshot);
     }
 }

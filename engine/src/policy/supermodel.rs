@@ -75,7 +75,7 @@ pub(super) fn best_plan(best: Option<f64>, mut candidates: Vec<Candidate>, calls
 /// The best set so far.
 struct Search {
     known: f64,
-    /// Value, cost in quality, number of calls; `None`: no set yet.
+    /// Value, and its cost in quality; `None`: no set yet.
     best: Option<(f64, f64)>,
     set: Vec<Candidate>,
     quality: f64,
@@ -101,7 +101,7 @@ impl Search {
         let penalty: f64 = self.scratch.iter().map(|c| c.penalty).sum();
         let value = quality - penalty;
         let better = self.best.is_none_or(|(best, cost)| {
-            let shorter = penalty == cost && self.scratch.len() < self.set.len();
+            let shorter = penalty <= cost && self.scratch.len() < self.set.len();
             value > best + TIE || (value >= best - TIE && (penalty < cost || shorter))
         });
         if better {

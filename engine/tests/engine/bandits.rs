@@ -460,6 +460,47 @@ fn linear_arms_join(policy: &mut dyn Policy) {
     assert!(known(3).variance > known(1).variance, "{name}");
 }
 
+/// With a feature of its own for each arm, and none shared, the regressions are disjoint: the
+/// bound's choices are LinUCB's, and counted shares are within five standard errors of LinTS's.
+#[test]
+fn one_hot_shared_features_are_disjoint_models() {
+    let config = LinearConfig::default();
+    let one_hot: Vec<Vec<f64>> = (0..3)
+        .map(|arm| (0..3).map(|i| f64::from(u8::from(i == arm))).collect())
+        .collect();
+    let of = |rule| SharedLinear::new(one_hot.clone(), 4, rule, config).expect("sound");
+    let mut pairs: [(Box<dyn Policy>, Box<dyn Policy>, f64); 2] = [
+        (
+            Box::new(of(SharedRule::Ucb { alpha: 0.5 })),
+            Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound")),
+            0.0,
+        ),
+        (
+            Box::new(of(SharedRule::Thompson { scale: 0.5 })),
+            Box::new(LinTs::new(3, 4, 0.5, config).expect("sound")),
+            5.0,
+        ),
+    ];
+    let pairs_drawn = f64::from(plimsoll::SHARED_DRAW_PAIRS);
+    for (shared, disjoint, errors) in &mut pairs {
+        for (i, context) in contexts(60, 4, 5).iter().enumerate() {
+            let expect = disjoint.probabilities(context).expect("decides");
+            let got = shared.probabilities(context).expect("decides");
+            for (got, p) in got.iter().zip(expect) {
+                let error = (p * (1.0 - p) / pairs_drawn).sqrt();
+                let most = *errors * (error + 1.0 / pairs_drawn) + 1e-6;
+                assert!((got - p).abs() <= most, "{i} {got} {p}");
+            }
+            let outcome = Outcome {
+                quality: Some(quality(truth(context, i % 3))),
+                ..Outcome::of_arm(i % 3)
+            };
+            shared.update(context, &outcome).expect("learns");
+            disjoint.update(context, &outcome).expect("learns");
+        }
+    }
+}
+
 #[test]
 fn arms_join_running_means() {
     let prior = |like| ArmPrior {

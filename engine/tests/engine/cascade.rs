@@ -6,7 +6,7 @@ use plimsoll::{
     PredictorKind, Random, Reward, Router, Seed, TrainingRows, Usd, Workspace, cascade_cost,
 };
 
-use crate::common::{Numbers, arms};
+use crate::common::{Numbers, arms, plimsoll_float};
 
 /// Chance of a good answer per arm; each arm costs ten times the one before.
 const GOOD: [f64; 3] = [0.6, 0.75, 0.9];
@@ -20,7 +20,10 @@ const REWARD: Reward = Reward {
 
 fn predictor() -> Predictor {
     let contexts = vec![Context::default(); 1_000];
-    let labels = |i: usize| GOOD.map(|good| Some(f64::from(u8::from((i as f64) < 1_000.0 * good))));
+    let labels = |i: u32| {
+        let right = |good: f64| f64::from(i) < 1_000.0 * good;
+        GOOD.map(|good| Some(f64::from(u8::from(right(good)))))
+    };
     let quality: Vec<_> = (0..1_000).flat_map(labels).collect();
     let rows = TrainingRows {
         contexts: &contexts,
@@ -147,8 +150,8 @@ fn a_perfect_signal_is_worth_what_hand_computation_says() {
     let n = 20_000;
     for seed in 0..5 {
         let played = play(&router, n, seed, |good, _| f64::from(u8::from(good)));
-        let each = |sum: f64| sum / n as f64;
-        let (quality, calls) = (each(played.quality), each(played.calls as f64));
+        let each = |sum: f64| sum / plimsoll_float(n);
+        let (quality, calls) = (each(played.quality), each(plimsoll_float(played.calls)));
         // Six standard errors.
         assert!(
             (quality - 0.99).abs() < 6.0 * 0.0007,

@@ -3,7 +3,7 @@
 use plimsoll::{
     ArmSpec, Call, Cascade, CascadeConfig, Context, CostPredictor, DecideError, Explanation, Fixed,
     INTERVAL_LEVEL, Obstacle, PostHoc, Predictor, PredictorConfig, PredictorKind, Random, Reason,
-    Router, Seed, Workspace,
+    Router, Seed, Workspace, decode_state, encode_state,
 };
 
 use crate::common::{arm, arms, contexts, plain};
@@ -44,10 +44,12 @@ fn an_explanation_is_the_decision_and_its_numbers_are_the_routers() {
             assert!(told.cost_p95_usd >= told.expected_cost_usd);
             assert!(told.is_eligible() && told.obstacles.is_empty());
         }
-        // It is data first.
-        let json = serde_json::to_string(&explained).expect("serialises");
-        let again: Explanation = serde_json::from_str(&json).expect("reads");
+        // It is data first; JSON's last digit is the reader's.
+        let again: Explanation =
+            decode_state("explanation", &encode_state(&explained)).expect("reads");
         assert_eq!(again, explained);
+        let json = serde_json::to_string(&explained).expect("serialises");
+        assert!(serde_json::from_str::<Explanation>(&json).is_ok());
     }
 }
 
@@ -155,7 +157,13 @@ fn marks_that_are_disregarded_are_no_obstacle_but_are_told() {
     }
     let context = Context::default();
     let explained = explain(&router, &Call::new(&context, "r", Seed(1)));
-    assert!(explained.marked_down && explained.arms.iter().all(|arm| arm.is_eligible()));
+    assert!(
+        explained.marked_down
+            && explained
+                .arms
+                .iter()
+                .all(plimsoll::ArmExplanation::is_eligible)
+    );
     let text = explained.to_string();
     assert!(
         text.ends_with("it is marked down, as is every arm that could answer"),

@@ -10,6 +10,7 @@ mod cost;
 mod decisions;
 mod explain;
 mod journal;
+mod learning;
 mod ledger;
 mod live;
 mod numerics;

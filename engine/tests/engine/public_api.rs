@@ -47,10 +47,10 @@ fn exported(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for statement in code.split(';') {
         if let Some((_, list)) = statement.split_once("pub use ") {
-            let last = list.rsplit("::").next().unwrap_or(list);
+            let single = list.rsplit("::").next().unwrap_or(list);
             let list = list
                 .split_once('{')
-                .map_or(last, |(_, inner)| inner.trim_end_matches(['}', ' ']));
+                .map_or(single, |(_, inner)| inner.trim_end_matches(['}', ' ']));
             names.extend(
                 list.split(',')
                     .map(str::trim)
@@ -83,22 +83,15 @@ fn signatures(code: &str) -> Vec<String> {
         .any(|kind| rest[4..].starts_with(kind));
         let bytes = rest.as_bytes();
         for (i, byte) in bytes.iter().enumerate() {
+            let ends = matches!(byte, b'{' | b'}' | b';') || (*byte == b',' && is_field);
+            if ends && depth <= 0 {
+                end = i;
+                break;
+            }
             match byte {
                 b'(' | b'[' | b'<' => depth += 1,
                 b'>' if bytes[i - 1] == b'-' || bytes[i - 1] == b'=' => {}
                 b')' | b']' | b'>' => depth -= 1,
-                b'{' | b';' if depth <= 0 => {
-                    end = i;
-                    break;
-                }
-                b',' if depth <= 0 && is_field => {
-                    end = i;
-                    break;
-                }
-                b'}' if depth <= 0 => {
-                    end = i;
-                    break;
-                }
                 _ => {}
             }
         }

@@ -266,14 +266,13 @@ impl EngineLearner {
     }
 
     /// R4 within the objective's dollars per request.
-    fn budget(&self) -> Result<Rule, LearningError> {
-        let budget = self.policy.objective.budget_usd.unwrap_or_default();
-        let budget = Usd::from_f64(budget)
-            .map_err(|e| LearningError::engine(e.code(), &e, "give a smaller budget"))?;
+    fn budget(&self) -> Rule {
+        let budget = self.policy.objective.budget_usd.and_then(Usd::from_f64);
+        let budget = budget.unwrap_or_default();
         let listed = || self.list_cost.iter().copied();
         let low = listed().fold(f64::INFINITY, f64::min);
         let high = listed().fold(0.0, f64::max);
-        Ok(Rule::Budget(Budget::new(budget, low, high)))
+        Rule::Budget(Budget::new(budget, low, high))
     }
 
     fn best_so_far(&self, known: Known<'_>) -> usize {
@@ -308,7 +307,7 @@ impl EngineLearner {
                 return Ok((Rule::PerRequestFloor(rule), None));
             }
             RuleKind::NonInferiority => return Ok((self.non_inferiority(known)?, None)),
-            RuleKind::Budget => return Ok((self.budget()?, None)),
+            RuleKind::Budget => return Ok((self.budget(), None)),
             _ => {}
         }
         let dearest = (0..self.arms.len())

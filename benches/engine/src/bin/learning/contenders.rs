@@ -8,6 +8,9 @@ use plimsoll::{
 
 use crate::table::Table;
 
+/// `ParetoBandit`'s α for a cold start.
+const COLD_ALPHA: f64 = 0.05;
+
 type Made = Result<Box<dyn Policy>, Box<dyn std::error::Error>>;
 
 /// A classic bandit at one published setting.
@@ -131,8 +134,8 @@ impl Held {
             floor,
             cost_scale,
             lambda: 10.0,
-            gamma: 100.0,
-            share_max: 0.05,
+            gamma: 10_000.0,
+            share_max: 0.02,
             forgetting: 1.0,
             control: LambdaControl::relative(floor),
         }
@@ -179,7 +182,9 @@ pub(crate) fn budget(table: &Table, budget: f64, paced: bool, forgetting: f64) -
     let high = costs.iter().copied().fold(0.0, f64::max);
     let usd = Usd::from_f64(budget).ok_or("a budget in dollars")?;
     let mut rule = Budget::new(usd, low, high);
-    rule.alpha = 0.05;
+    rule.alpha = COLD_ALPHA;
+    // What cost counts beyond the budget would hide what pacing does.
+    rule.lambda_cost = 0.0;
     if !paced {
         rule.step = f64::MIN_POSITIVE;
         rule.burst = u32::MAX;

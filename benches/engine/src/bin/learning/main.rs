@@ -38,6 +38,9 @@ const TABLES: [&str; 5] = [
     "paretobandit_val",
 ];
 
+/// Budgets per request of Taberner-Miller 2026, experiment 1, in US dollars.
+const PARETO_BUDGETS: [f64; 7] = [2.9e-5, 8.3e-5, 2.3e-4, 6.6e-4, 1.9e-3, 5.3e-3, 1.5e-2];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("name the folder of rows")?;
@@ -80,7 +83,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if wanted("pareto") {
         budget::head("ParetoBandit's budgets: R4 on its three arms");
         for table in tables.iter().filter(|t| t.name == "paretobandit_val") {
-            println!("arms: {:?}", table.arms);
+            let flash = |arm: &usize| !table.arms[*arm].as_str().contains("flash");
+            let three: Vec<usize> = (0..table.arms.len()).filter(flash).collect();
+            budget::at(&table.of_arms(&three), &PARETO_BUDGETS, seeds)?;
         }
     }
     Ok(())

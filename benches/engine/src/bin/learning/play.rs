@@ -16,6 +16,8 @@ pub(crate) struct Trace {
     pub(crate) arm: Vec<usize>,
     pub(crate) quality: Vec<f64>,
     pub(crate) cost: Vec<f64>,
+    /// Quality less the request's difficulty, where it is kept.
+    pub(crate) adjusted: Vec<f64>,
 }
 
 impl Trace {
@@ -61,7 +63,7 @@ pub(crate) fn below(numbers: &mut Numbers, n: usize) -> usize {
     ((numbers.draw() * n as f64) as usize).min(n - 1)
 }
 
-/// Arms with list prices at which a call of mean length costs what the arm's calls cost on average.
+/// Arms without list prices: what their calls cost is on the price sheet.
 pub(crate) fn specs(table: &Table) -> Vec<ArmSpec> {
     table
         .arms
