@@ -189,57 +189,59 @@ impl SharedLinear {
         }
         seed
     }
+}
 
-    /// Counts how often each arm is best; arms of reward −∞ never are.
-    ///
-    /// `table` holds the rewards (K), then the whitened z of each arm.
-    fn thompson(&self, scale: f64, seed: u64, table: &[f64], out: &mut [f64], work: &mut Vec<f64>) {
-        let arms = out.len();
-        let (rewards, whitened) = table.split_at(arms);
-        let wide = whitened.len() / arms;
-        let y = |arm: usize| &whitened[arm * wide..(arm + 1) * wide];
-        work.clear();
-        work.resize(arms * arms + 2 * arms, 0.0);
-        let (root, more) = work.split_at_mut(arms * arms);
-        let may = |arm: usize| rewards[arm] > f64::NEG_INFINITY;
-        for a in (0..arms).filter(|a| may(*a)) {
-            for b in (0..=a).filter(|b| may(*b)) {
-                root[a * arms + b] = scale * scale * dot(y(a), y(b));
+/// Counts how often each arm is best; arms of reward −∞ never are.
+///
+/// `table` holds the rewards (K), then the whitened z of each arm.
+fn thompson(scale: f64, seed: u64, table: &[f64], out: &mut [f64], work: &mut Vec<f64>) {
+    let arms = out.len();
+    let (rewards, whitened) = table.split_at(arms);
+    let wide = whitened.len() / arms;
+    let y = |arm: usize| &whitened[arm * wide..(arm + 1) * wide];
+    work.clear();
+    work.resize(arms * arms + 2 * arms, 0.0);
+    let (root, more) = work.split_at_mut(arms * arms);
+    let may = |arm: usize| rewards[arm] > f64::NEG_INFINITY;
+    for a in (0..arms).filter(|a| may(*a)) {
+        for b in (0..=a).filter(|b| may(*b)) {
+            root[a * arms + b] = scale * scale * dot(y(a), y(b));
+        }
+    }
+    if exchangeable(rewards, root) {
+        return ranking::best(rewards, out).expect("an arm that may answer");
+    }
+    factorise(root, arms);
+    let (normals, shifts) = more.split_at_mut(arms);
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let each = 0.5 / f64::from(SHARED_DRAW_PAIRS);
+    out.fill(0.0);
+    for _ in 0..SHARED_DRAW_PAIRS {
+        for pair in normals.chunks_mut(2) {
+            let (first, second) = normal_pair(&mut random);
+            pair[0] = first;
+            if let Some(last) = pair.get_mut(1) {
+                *last = second;
             }
         }
-        if exchangeable(rewards, root) {
-            return ranking::best(rewards, out).expect("an arm that may answer");
+        for (a, shift) in shifts.iter_mut().enumerate() {
+            let row = &root[a * arms..=a * arms + a];
+            *shift = row.iter().zip(&*normals).map(|(l, n)| l * n).sum();
         }
-        factorise(root, arms);
-        let (normals, shifts) = more.split_at_mut(arms);
-        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let each = 0.5 / f64::from(SHARED_DRAW_PAIRS);
-        out.fill(0.0);
-        for _ in 0..SHARED_DRAW_PAIRS {
-            for pair in normals.chunks_mut(2) {
-                let (first, second) = normal_pair(&mut random);
-                pair[0] = first;
-                if let Some(last) = pair.get_mut(1) {
-                    *last = second;
-                }
-            }
-            for (a, shift) in shifts.iter_mut().enumerate() {
-                let row = &root[a * arms..=a * arms + a];
-                *shift = row.iter().zip(&*normals).map(|(l, n)| l * n).sum();
-            }
-            for sign in [1.0, -1.0] {
-                let score = |arm: usize| rewards[arm] + sign * shifts[arm];
-                let top = (0..arms).map(score).fold(f64::NEG_INFINITY, f64::max);
-                // Arms that are alike differ by rounding only: they share.
-                let near = top - 1e-9 * (1.0 + top.abs());
-                let ties = (0..arms).filter(|arm| score(*arm) >= near).count();
-                for arm in (0..arms).filter(|arm| score(*arm) >= near) {
-                    out[arm] += each / math::len(ties);
-                }
+        for sign in [1.0, -1.0] {
+            let score = |arm: usize| rewards[arm] + sign * shifts[arm];
+            let top = (0..arms).map(score).fold(f64::NEG_INFINITY, f64::max);
+            // Arms that are alike differ by rounding only: they share.
+            let near = top - 1e-9 * (1.0 + top.abs());
+            let ties = (0..arms).filter(|arm| score(*arm) >= near).count();
+            for arm in (0..arms).filter(|arm| score(*arm) >= near) {
+                out[arm] += each / math::len(ties);
             }
         }
-        let total: f64 = out.iter().sum();
-        out.iter_mut().for_each(|p| *p /= total);
+    }
+    let total: f64 = out.iter().sum();
+    for p in out {
+        *p /= total;
     }
 }
 
@@ -401,7 +403,7 @@ impl Policy for SharedLinear {
                 if table[..arms].iter().all(|r| *r == f64::NEG_INFINITY) {
                     return Err(PolicyError::NothingEligible);
                 }
-                self.thompson(scale, self.seed(request.context), table, out, floats);
+                thompson(scale, self.seed(request.context), table, out, floats);
                 Ok(())
             }
         }
