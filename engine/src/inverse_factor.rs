@@ -94,19 +94,24 @@ impl InverseFactor {
 
     /// |Wx|² = xᵀA⁻¹x; `x` is as [`single`] makes it, `scratch` is overwritten.
     pub(crate) fn quadratic(&self, x: &[f32], scratch: &mut Vec<f32>) -> f64 {
-        let y = self.multiply(x, scratch);
-        squared_length(y)
+        let (y, sums) = self.scratch(x, scratch);
+        squared_product(&self.entries, x, y, sums)
     }
 
     /// Wx, in the first part of `scratch`.
     pub(crate) fn multiply<'a>(&self, x: &[f32], scratch: &'a mut Vec<f32>) -> &'a mut [f32] {
+        let (y, sums) = self.scratch(x, scratch);
+        multiply(&self.entries, x, y, sums);
+        y
+    }
+
+    /// Room for Wx, and for the sums on the way.
+    fn scratch<'a>(&self, x: &[f32], scratch: &'a mut Vec<f32>) -> (&'a mut [f32], &'a mut [f32]) {
         debug_assert_eq!(x.len(), padded(self.dim));
         let len = x.len();
         // The contents do not matter: everything that is read was written before.
-        scratch.resize(len * (1 + LANES), 0.0);
-        let (y, sums) = scratch.split_at_mut(len);
-        multiply(&self.entries, x, y, sums);
-        y
+        scratch.resize(len + product_scratch(len), 0.0);
+        scratch.split_at_mut(len)
     }
 
     /// The factor of (keep·A + xxᵀ)⁻¹. Gives 1 + xᵀ(keep·A)⁻¹x, and writes (keep·A)⁻¹x to `gain`.
@@ -206,14 +211,42 @@ fn add_products(sums: &mut [f32; LANES], w: &[f32], x: &[f32; LANES]) {
 }
 
 /// y = ((s₀ + s₄) + (s₁ + s₅)) + ((s₂ + s₆) + (s₃ + s₇)) for each row's lanes s.
+///
+/// One level of the tree after the other over all rows, from one buffer into the next: so each
+/// level is a loop that compilers know how to vectorise.
 #[expect(
     clippy::inline_always,
     reason = "inlined into each instruction set's own function"
 )]
 #[inline(always)]
-fn fold_lanes(sums: &[f32], y: &mut [f32]) {
-    for (y, s) in y.iter_mut().zip(sums.as_chunks::<LANES>().0) {
-        *y = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+fn fold_lanes(sums: &[f32], halves: &mut [f32], y: &mut [f32]) {
+    let rows = y.len();
+    let (fours, twos) = halves.split_at_mut(4 * rows);
+    for (four, s) in fours
+        .as_chunks_mut::<4>()
+        .0
+        .iter_mut()
+        .zip(sums.as_chunks::<LANES>().0)
+    {
+        for lane in 0..4 {
+            four[lane] = s[lane] + s[lane + 4];
+        }
+    }
+    add_pairs(fours, twos);
+    add_pairs(twos, y);
+}
+
+/// Neighbours' sums; lengths are whole groups of four.
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
+#[inline(always)]
+fn add_pairs(from: &[f32], into: &mut [f32]) {
+    let into = into.as_chunks_mut::<4>().0;
+    for (sums, of) in into.iter_mut().zip(from.as_chunks::<8>().0) {
+        let (even, odd) = ([of[0], of[2], of[4], of[6]], [of[1], of[3], of[5], of[7]]);
+        *sums = std::array::from_fn(|i| even[i] + odd[i]);
     }
 }
 
@@ -222,6 +255,26 @@ fn fold_lanes(sums: &[f32], y: &mut [f32]) {
     "x86_64+avx+avx2"
 ))]
 fn multiply(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
+    triangle_product(entries, x, y, sums);
+}
+
+/// |Wx|².
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn squared_product(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) -> f64 {
+    triangle_product(entries, x, y, sums);
+    squared_length(y)
+}
+
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
+#[inline(always)]
+fn triangle_product(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
+    let (sums, halves) = sums.split_at_mut(y.len() * LANES);
     let x = x.as_chunks::<LANES>().0;
     let mut rest = entries.as_chunks::<TILE>().0;
     for (band, sums) in sums
@@ -235,12 +288,12 @@ fn multiply(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
         rest = after;
         band_products(tiles, &x[..=band], sums);
     }
-    fold_lanes(sums, y);
+    fold_lanes(sums, halves, y);
 }
 
 /// Numbers of scratch space that [`product`] needs for `rows` rows.
 pub(crate) const fn product_scratch(rows: usize) -> usize {
-    padded(rows) * LANES
+    padded(rows) * (LANES + LANES / 2 + LANES / 4)
 }
 
 /// y = Rx for a matrix in tiles, as many rows as y is long.
@@ -251,16 +304,18 @@ pub(crate) const fn product_scratch(rows: usize) -> usize {
 pub(crate) fn product(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
     let x = x.as_chunks::<LANES>().0;
     let bands = entries.as_chunks::<TILE>().0.chunks_exact(x.len());
+    let (sums, halves) = sums.split_at_mut(y.len() * LANES);
     for (tiles, sums) in bands.zip(sums.as_chunks_mut::<TILE>().0) {
         band_products(tiles, x, sums);
     }
-    fold_lanes(sums, y);
+    fold_lanes(sums, halves, y);
 }
 
-#[multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
-    "x86_64+avx+avx2"
-))]
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
+#[inline(always)]
 fn squared_length(y: &[f32]) -> f64 {
     let mut squares = [0.0_f64; LANES];
     for y in y.as_chunks::<LANES>().0 {

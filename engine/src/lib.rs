@@ -142,8 +142,8 @@ pub use policy::{
     KnnBandit, LIN_TS_SCALE, LIN_UCB_ALPHA, LINEAR_RIDGE, LinTs, LinUcb, LinearConfig,
     LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, NextStep, Outcome, Policy,
     PolicyError, PostHoc, PostHocRow, PredictorBandit, PredictorRule, Random, Request, Reward,
-    RuleParts, RulePolicy, SquareCb, UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace,
-    cascade_cost, decode_state, encode_state,
+    RuleParts, RulePolicy, SHARED_DRAW_PAIRS, SharedLinear, SharedRule, SquareCb, UCB_WIDTH,
+    UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state, encode_state,
 };
 pub use predictor::{
     CLUSTERS, CustomLoader, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN,

@@ -34,11 +34,21 @@ pub(crate) struct Cholesky {
 }
 
 /// Σ aᵢbᵢ with eight accumulators, so that the compiler can use vector registers.
+#[inline]
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let len = a.len().min(b.len());
+    if len < 8 {
+        // What is left of `inner_product`: choosing an instruction set costs more than this.
+        return 0.0 + a[..len].iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    }
+    long_dot(a, b)
+}
+
 #[multiversion(targets(
     "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
     "x86_64+avx+avx2"
 ))]
-pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn long_dot(a: &[f64], b: &[f64]) -> f64 {
     inner_product(a, b)
 }
 

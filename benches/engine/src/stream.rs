@@ -67,6 +67,40 @@ impl Stream {
         stream
     }
 
+    /// Draws a stream without a subspace: x uniform on the sphere and then 1, and
+    /// E\[r_a\] = ½ + ⅖ tanh(2·√d·w_aᵀx), |w_a| = 1: the worst case for a projection.
+    #[must_use]
+    pub fn isotropic(arms: usize, dimensions: usize, rows: usize, seed: u64) -> Self {
+        let mut numbers = Numbers::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let wide = dimensions - 1;
+        let mut direction = |_| {
+            let drawn: Vec<f64> = (0..wide).map(|_| normal(&mut numbers)).collect();
+            let length = drawn.iter().map(|x| x * x).sum::<f64>().sqrt();
+            drawn.iter().map(|x| x / length).collect::<Vec<f64>>()
+        };
+        let weights: Vec<Vec<f64>> = (0..arms).map(&mut direction).collect();
+        let contexts: Vec<Vec<f64>> = (0..rows).map(&mut direction).collect();
+        let mut stream = Self {
+            arms,
+            dimensions,
+            x: Vec::with_capacity(rows * dimensions),
+            expected: Vec::with_capacity(rows * arms),
+            rewards: Vec::with_capacity(rows * arms),
+        };
+        let scale = 2.0 * f64::from(u32::try_from(wide).unwrap_or(1)).sqrt();
+        for x in &contexts {
+            stream.x.extend(x.iter().map(|x| single(*x)));
+            stream.x.push(1.0);
+            for w in &weights {
+                let along: f64 = w.iter().zip(x).map(|(w, x)| w * x).sum();
+                let expected = 0.5 + 0.4 * (scale * along).tanh();
+                stream.expected.push(single(expected));
+                stream.rewards.push(u8::from(numbers.draw() < expected));
+            }
+        }
+        stream
+    }
+
     /// Rows.
     #[must_use]
     pub fn len(&self) -> usize {

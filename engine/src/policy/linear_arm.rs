@@ -105,6 +105,11 @@ impl LinearArm {
         self.factor.quadratic(x, scratch)
     }
 
+    /// Wx with |Wx|² = xᵀA⁻¹x, padded; `x` is as [`single`] makes it.
+    pub(super) fn whitened<'a>(&self, x: &[f32], scratch: &'a mut Vec<f32>) -> &'a [f32] {
+        self.factor.multiply(x, scratch)
+    }
+
     /// θ, shape (d).
     pub(super) fn theta(&self) -> &[f64] {
         &self.theta

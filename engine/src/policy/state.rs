@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Cascade, Fixed, LinTs, LinUcb, MeanBandit, Policy, PolicyError, PredictorBandit, Random,
-    RulePolicy,
+    RulePolicy, SharedLinear,
 };
 
 /// A state as bytes (CBOR): equal states give equal bytes.
@@ -34,6 +34,7 @@ pub(crate) fn built_in(name: &str, bytes: &[u8]) -> Option<Result<Box<dyn Policy
         Fixed::NAME => load(name, bytes, Fixed::is_sound),
         LinTs::NAME => load(name, bytes, LinTs::is_sound),
         LinUcb::NAME => load(name, bytes, LinUcb::is_sound),
+        SharedLinear::UCB | SharedLinear::THOMPSON => load(name, bytes, SharedLinear::is_sound),
         Random::NAME => load(name, bytes, Random::is_sound),
         name if MeanBandit::NAMES.contains(&name) => load(name, bytes, MeanBandit::is_sound),
         name if PredictorBandit::NAMES.contains(&name) => {

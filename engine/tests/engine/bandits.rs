@@ -4,7 +4,8 @@ use plimsoll::{
     ArmPrior, BetaThompson, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
     GaussianThompson, KlUcb, KnnBandit, LinTs, LinUcb, LinearConfig, MeanConfig, Outcome, Policy,
     PolicyError, Predictor, PredictorBandit, PredictorConfig, PredictorKind, PredictorRule,
-    Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SquareCb, Ucb1, Workspace,
+    Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SharedLinear, SharedRule, SquareCb,
+    Ucb1, Workspace,
 };
 use proptest::prelude::*;
 
@@ -84,7 +85,13 @@ pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec
         Box::new(LinUcb::new(count, 4, 0.5, linear).expect("sound")),
         Box::new(LinUcb::new(count, 4, 0.5, low_rank).expect("sound")),
         Box::new(LinTs::new(count, 4, 0.5, linear).expect("sound")),
+        Box::new(shared(count, SharedRule::Ucb { alpha: 0.5 }, linear)),
+        Box::new(shared(count, SharedRule::Thompson { scale: 0.5 }, linear)),
     ]
+}
+
+fn shared(count: usize, rule: SharedRule, config: LinearConfig) -> SharedLinear {
+    SharedLinear::new(SharedLinear::hybrid(count), 4, rule, config).expect("sound")
 }
 
 fn costly() -> Reward {
@@ -451,6 +458,47 @@ fn linear_arms_join(policy: &mut dyn Policy) {
     assert!((known(2).mean - 0.9).abs() < 0.15, "{name} {estimates:?}");
     assert!(known(2).variance > known(0).variance, "{name}");
     assert!(known(3).variance > known(1).variance, "{name}");
+}
+
+/// With a feature of its own for each arm, and none shared, the regressions are disjoint: the
+/// bound's choices are LinUCB's, and counted shares are within five standard errors of LinTS's.
+#[test]
+fn one_hot_shared_features_are_disjoint_models() {
+    let config = LinearConfig::default();
+    let one_hot: Vec<Vec<f64>> = (0..3)
+        .map(|arm| (0..3).map(|i| f64::from(u8::from(i == arm))).collect())
+        .collect();
+    let of = |rule| SharedLinear::new(one_hot.clone(), 4, rule, config).expect("sound");
+    let mut pairs: [(Box<dyn Policy>, Box<dyn Policy>, f64); 2] = [
+        (
+            Box::new(of(SharedRule::Ucb { alpha: 0.5 })),
+            Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound")),
+            0.0,
+        ),
+        (
+            Box::new(of(SharedRule::Thompson { scale: 0.5 })),
+            Box::new(LinTs::new(3, 4, 0.5, config).expect("sound")),
+            5.0,
+        ),
+    ];
+    let pairs_drawn = f64::from(plimsoll::SHARED_DRAW_PAIRS);
+    for (shared, disjoint, errors) in &mut pairs {
+        for (i, context) in contexts(60, 4, 5).iter().enumerate() {
+            let expect = disjoint.probabilities(context).expect("decides");
+            let got = shared.probabilities(context).expect("decides");
+            for (got, p) in got.iter().zip(expect) {
+                let error = (p * (1.0 - p) / pairs_drawn).sqrt();
+                let most = *errors * (error + 1.0 / pairs_drawn) + 1e-6;
+                assert!((got - p).abs() <= most, "{i} {got} {p}");
+            }
+            let outcome = Outcome {
+                quality: Some(quality(truth(context, i % 3))),
+                ..Outcome::of_arm(i % 3)
+            };
+            shared.update(context, &outcome).expect("learns");
+            disjoint.update(context, &outcome).expect("learns");
+        }
+    }
 }
 
 #[test]

@@ -259,8 +259,13 @@ fn through_router(policy: LinUcb, stream: &Stream, contexts: &[Context]) -> Resu
 fn regret() -> Result<()> {
     const SEEDS: u64 = 20;
     let d = 384;
-    for (k, rows) in [(5, 20_000), (20, 10_000)] {
-        println!("\nK = {k}, d = {d}, {rows} events, {SEEDS} seeds: regret per event\n");
+    let draws: [(&str, fn(usize, usize, usize, u64) -> Stream); 2] =
+        [("latent", Stream::draw), ("isotropic", Stream::isotropic)];
+    let sizes = [(5, 20_000), (20, 10_000)];
+    for ((k, rows), (what, draw)) in sizes.into_iter().flat_map(|s| draws.map(|d| (s, d))) {
+        println!(
+            "\n{what} contexts, K = {k}, d = {d}, {rows} events, {SEEDS} seeds: regret per event\n"
+        );
         println!(
             "| policy | mean | standard error | paired difference to full | its standard error |"
         );
@@ -272,7 +277,7 @@ fn regret() -> Result<()> {
             table.push((name, Vec::new()));
         }
         for seed in 0..SEEDS {
-            let stream = Stream::draw(k, d, rows, seed + 100);
+            let stream = draw(k, d, rows, seed + 100);
             for (at, rank) in ranks.into_iter().enumerate() {
                 table[at].1.push(regret_of(&stream, rank, seed)?);
             }
