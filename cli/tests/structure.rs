@@ -111,7 +111,9 @@ fn the_engine_has_no_io_no_runtime_and_no_polars() {
     for file in sources(&root().join("engine/src")) {
         let text = std::fs::read_to_string(&file).expect("read");
         // Examples in comments may show what a caller's own threads do.
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let code = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
         let text: String = code.collect::<Vec<_>>().join("\n");
         for banned in [
             "std::fs",
