@@ -171,7 +171,7 @@ impl Describer<'_> {
 /// Savings of a policy that costs five times as much: further the search for a bound does not go.
 const SAVED_LEAST: f64 = -4.0;
 
-fn is_asymptotic(method: Method) -> bool {
+pub(crate) fn is_asymptotic(method: Method) -> bool {
     matches!(method, Method::ClusterNormal | Method::ClusterBootstrap)
 }
 

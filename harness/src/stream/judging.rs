@@ -14,6 +14,7 @@ use super::sums::{
 use super::survey::{Sides, Survey};
 use super::totals::Totals;
 use super::trust::trust;
+use crate::described::is_asymptotic;
 use crate::error::EvidenceError;
 use crate::evaluation::{
     ArmValue, EstimatorRow, Evaluation, Interval, LoggedValue, OffPolicy, Savings, Segment,
@@ -260,6 +261,12 @@ pub(super) fn evaluation(
         fraction: total.savings(COST, BASE_COST, confidence),
         usd: total.ratio(|s| s[BASE_COST] - s[COST], |s| s[N], confidence),
     };
+    if !is_asymptotic(choice.method) {
+        // Weights this uneven make no sum normal: the sample's intervals were chosen for them.
+        widen(&mut all.policy.cost_usd, sample.policy.cost_usd);
+        widen(&mut all.savings.fraction, sample.savings.fraction);
+        widen(&mut all.savings.usd, sample.savings.usd);
+    }
     all.quality_change = total.quality_change(choice, confidence);
     all.floor.quality = floor_quality;
     all.floor.margin = floor.margin;
@@ -313,6 +320,12 @@ pub(super) fn evaluation(
     all.manifest.split.clone_from(&options.split_text);
     METHOD.clone_into(&mut all.manifest.interval_method);
     all
+}
+
+/// Lets an interval reach as far as another.
+fn widen(interval: &mut Interval, other: Interval) {
+    interval.low = interval.low.min(other.low);
+    interval.high = interval.high.max(other.high);
 }
 
 fn invoice_doubt(survey: &Survey, options: &ReplayOptions) -> Option<String> {

@@ -3,6 +3,7 @@
 use super::sums::{N, Sums, WEIGHT, WIDTH};
 use super::survey::Survey;
 use super::totals::Totals;
+use crate::described::is_asymptotic;
 use crate::evaluation::{
     ArmOverlap, Evaluation, Gate, Interval, IntervalChoice, MissingLabels, WeightSummary,
 };
@@ -64,6 +65,7 @@ pub(super) fn trust(
     all.trust.cluster_by.clone_from(&all.diagnostics.cluster_by);
     let sizes = sums.buckets.iter().map(|b| b[N]);
     all.trust.largest_cluster_share = sizes.fold(0.0, f64::max) / n;
+    let sampled = std::mem::take(&mut all.trust.intervals);
     all.trust.intervals = vec![
         IntervalChoice {
             quantity: "floor".to_owned(),
@@ -75,16 +77,37 @@ pub(super) fn trust(
             method: quality.method.name().to_owned(),
             reason: quality.reason.to_owned(),
         },
-        IntervalChoice {
+    ];
+    all.trust
+        .intervals
+        .extend(costs(quality, sampled, total.filled));
+}
+
+/// How the intervals of cost and savings were made: by sums over buckets where those are normal, or
+/// as the sample's, widened to hold what all rows say.
+fn costs(quality: Choice, sampled: Vec<IntervalChoice>, buckets: usize) -> Vec<IntervalChoice> {
+    if is_asymptotic(quality.method) {
+        return vec![IntervalChoice {
             quantity: "cost and savings".to_owned(),
             method: METHOD.to_owned(),
             reason: format!(
-                "sums over {} hashed buckets of whole sessions: at this size normal, and exact in \
-                 their dependence",
-                total.filled
+                "sums over {buckets} hashed buckets of whole sessions: at this size normal, and \
+                 exact in their dependence"
             ),
-        },
-    ];
+        }];
+    }
+    let of_costs = |choice: &IntervalChoice| matches!(choice.quantity.as_str(), "cost" | "savings");
+    sampled
+        .into_iter()
+        .filter(of_costs)
+        .map(|choice| IntervalChoice {
+            reason: format!(
+                "{}; of the sample, widened by what all rows say",
+                choice.reason
+            ),
+            ..choice
+        })
+        .collect()
 }
 
 fn overlap(sums: &Sums, arm: usize, n: f64, confidence: f64, model: &str) -> ArmOverlap {

@@ -583,6 +583,8 @@ fn o11_a_growing_log_of_served_answers_keeps_its_order() {
             checked(&part, &sealed).bound.low
         })
         .collect();
-    assert!(bounds.is_sorted(), "{bounds:?}");
+    // Bounds are found by bisection to 1e-6, on the safe side.
+    let kept = bounds.windows(2).all(|pair| pair[1] >= pair[0] - 1e-6);
+    assert!(kept, "{bounds:?}");
     assert!(bounds[0] < bounds[25], "{bounds:?}");
 }
