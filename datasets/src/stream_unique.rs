@@ -81,7 +81,6 @@ fn repeated_in(lists: &[Parted], part: usize) -> Vec<u64> {
     repeated
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "few bits are left")]
 const fn part_of(hash: u64) -> usize {
     (hash >> (64 - PART_BITS)) as usize
 }

@@ -469,15 +469,14 @@ fn one_hot_shared_features_are_disjoint_models() {
         .map(|arm| (0..3).map(|i| f64::from(u8::from(i == arm))).collect())
         .collect();
     let of = |rule| SharedLinear::new(one_hot.clone(), 4, rule, config).expect("sound");
-    let mut pairs: [(Box<dyn Policy>, Box<dyn Policy>, f64); 2] = [
+    let boxed = |policy: SharedLinear| -> Box<dyn Policy> { Box::new(policy) };
+    let disjoint_ucb: Box<dyn Policy> = Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound"));
+    let disjoint_ts: Box<dyn Policy> = Box::new(LinTs::new(3, 4, 0.5, config).expect("sound"));
+    let mut pairs = [
+        (boxed(of(SharedRule::Ucb { alpha: 0.5 })), disjoint_ucb, 0.0),
         (
-            Box::new(of(SharedRule::Ucb { alpha: 0.5 })),
-            Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound")),
-            0.0,
-        ),
-        (
-            Box::new(of(SharedRule::Thompson { scale: 0.5 })),
-            Box::new(LinTs::new(3, 4, 0.5, config).expect("sound")),
+            boxed(of(SharedRule::Thompson { scale: 0.5 })),
+            disjoint_ts,
             5.0,
         ),
     ];

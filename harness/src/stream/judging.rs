@@ -172,14 +172,13 @@ fn add(
                 quality: batch.quality[index],
                 cost: batch.cost_usd[index],
             };
-            let scores = match remembered {
-                Some(scores) => scores,
-                None => {
-                    let tokens = batch.input_tokens[index];
-                    scorer.scores(task, tokens, batch.prompt(index), scratch)?
-                }
+            let judged = if let Some(known) = remembered {
+                known
+            } else {
+                let tokens = batch.input_tokens[index];
+                scorer.scores(task, tokens, batch.prompt(index), scratch)?
             };
-            made.push((row, sums.terms(&row, &scores, target)));
+            made.push((row, sums.terms(&row, &judged, target)));
         }
         sums.add(&made);
     }

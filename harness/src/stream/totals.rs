@@ -10,6 +10,9 @@ use crate::intervals::{Choice, Facts, Purpose, Robust, Stream, Support, choose, 
 use crate::judge::FloorBound;
 use crate::promise::{Line, normal_quantile};
 
+/// A φ's value in a bucket's sums.
+type Summed<'f, const W: usize> = &'f dyn Fn(&[f64; W]) -> f64;
+
 /// Ratios of sums over independent buckets, with their standard errors.
 pub(super) struct Totals<'b, const W: usize> {
     buckets: &'b [[f64; W]],
@@ -86,7 +89,7 @@ impl<'b, const W: usize> Totals<'b, W> {
 
     /// Lower bound for the mean that several φ share, each given as its value in a bucket's sums
     /// and its least value. Buckets are hashed, so their order is random.
-    fn bet(&self, columns: &[(&dyn Fn(&[f64; W]) -> f64, f64)], alpha: f64) -> Option<f64> {
+    fn bet(&self, columns: &[(Summed<'_, W>, f64)], alpha: f64) -> Option<f64> {
         let filled = || self.buckets.iter().filter(|b| b[N] > 0.0);
         let largest = filled().map(|b| b[N]).fold(1.0, f64::max);
         let weights: Vec<f64> = filled().map(|b| b[N] / largest).collect();

@@ -257,10 +257,10 @@ fn through_router(policy: LinUcb, stream: &Stream, contexts: &[Context]) -> Resu
 
 /// Cumulative regret of full and low-rank LinUCB at d = 384 on the same streams.
 fn regret() -> Result<()> {
+    type Draw = fn(usize, usize, usize, u64) -> Stream;
     const SEEDS: u64 = 20;
     let d = 384;
-    let draws: [(&str, fn(usize, usize, usize, u64) -> Stream); 2] =
-        [("latent", Stream::draw), ("isotropic", Stream::isotropic)];
+    let draws: [(&str, Draw); 2] = [("latent", Stream::draw), ("isotropic", Stream::isotropic)];
     let sizes = [(5, 20_000), (20, 10_000)];
     for ((k, rows), (what, draw)) in sizes.into_iter().flat_map(|s| draws.map(|d| (s, d))) {
         println!(

@@ -118,7 +118,6 @@ pub(crate) fn linear(
 /// Settings of the average floor that a run may change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
-    pub(crate) floor: f64,
     /// Cost of the arm that the floor refers to.
     pub(crate) cost_scale: f64,
     pub(crate) lambda: f64,
@@ -131,7 +130,6 @@ pub(crate) struct Held {
 impl Held {
     pub(crate) fn new(floor: f64, cost_scale: f64) -> Self {
         Self {
-            floor,
             cost_scale,
             lambda: 10.0,
             gamma: 10_000.0,
