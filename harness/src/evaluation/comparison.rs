@@ -9,7 +9,7 @@ use super::{Evaluation, Interval};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
-    /// Layout version, [`SCHEMA_VERSION`](super::SCHEMA_VERSION).
+    /// Layout version, `SCHEMA_VERSION`.
     pub schema: u32,
     /// The policies' names as given, for instance their files' names, in the order given.
     pub names: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Difference {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explanation {
-    /// Layout version, [`SCHEMA_VERSION`](super::SCHEMA_VERSION).
+    /// Layout version, `SCHEMA_VERSION`.
     pub schema: u32,
     /// The request.
     pub request_id: String,
