@@ -18,6 +18,7 @@ use crate::candidate::Forecasts;
 use crate::error::EvidenceError;
 use crate::evaluation::{Evaluation, RowCounts};
 use crate::promise::Play;
+use crate::study::KNN_ROWS_MAX;
 use crate::table::{ArmChoice, OutcomeTable};
 
 /// The baseline that means what production did.
@@ -73,6 +74,8 @@ pub struct ReplayOptions {
     pub waived: Vec<String>,
     /// What the provider charged for the log's served rows.
     pub invoice_usd: Option<Usd>,
+    /// Most requests of a log on which nearest neighbours are tried without being asked for.
+    pub knn_rows_max: usize,
     /// The command, for the manifest.
     pub command: String,
 }
@@ -94,6 +97,7 @@ impl ReplayOptions {
             segments: Vec::new(),
             waived: Vec::new(),
             invoice_usd: None,
+            knn_rows_max: KNN_ROWS_MAX,
             command: String::new(),
         }
     }

@@ -9,6 +9,7 @@ mod trust;
 
 pub(crate) use diagnostics::diagnostics;
 pub(crate) use frontier::{frontier, metrics};
+pub(crate) use judges::judges;
 pub(crate) use off_policy::off_policy;
 pub(crate) use references::references;
 pub(crate) use trust::{LoggedRows, failed_gates, logged_doubts, trust};

@@ -96,6 +96,8 @@ pub fn replay_stream(
         split,
         invoice_usd: None,
         resamples: options.resamples.min(SAMPLE_RESAMPLES),
+        // They would take longer than all the rest.
+        knn_rows_max: 0,
         ..options.clone()
     };
     let input = ReplayInput {

@@ -22,7 +22,8 @@ use crate::table::{LoggedRows, OutcomeTable};
 pub const SIDE_MIN: usize = 20;
 /// Most requests to learn from: more add little to predictors of a few hundred features, and time.
 pub const TRAIN_ROWS_MAX: usize = 50_000;
-/// Most requests of a log on which nearest neighbours are tried: their time grows with the square.
+/// Most requests of a log on which nearest neighbours are tried without being asked for: their time
+/// grows with the square.
 pub const KNN_ROWS_MAX: usize = 20_000;
 /// Least training answers of each compared arm, where only served answers are known.
 const ARM_ROWS_MIN: u64 = 20;
@@ -132,14 +133,13 @@ impl<'a> Study<'a> {
         enough_of_each(table, &train)?;
         let costs = train.fit_costs(table, |_| true)?;
         test.expected_cost = expected_costs(&costs, &test.contexts);
-        for part in 0..FOLDS {
-            let outside = train.fit_costs(table, |i| usize::from(fold[i]) != part)?;
-            for (i, context) in train.contexts.iter().enumerate() {
-                if usize::from(fold[i]) == part {
-                    let row = expected_row(&outside, context, table.arms.len());
-                    train.expected_cost.row_mut(i).assign(&row);
-                }
-            }
+        let outside = (0..FOLDS)
+            .into_par_iter()
+            .map(|part| train.fit_costs(table, |i| usize::from(fold[i]) != part))
+            .collect::<Result<Vec<CostPredictor>, EvidenceError>>()?;
+        for (i, context) in train.contexts.iter().enumerate() {
+            let row = expected_row(&outside[usize::from(fold[i])], context, table.arms.len());
+            train.expected_cost.row_mut(i).assign(&row);
         }
         let best = best_single(&train);
         Ok(Self {
@@ -189,12 +189,6 @@ impl<'a> Study<'a> {
             }
         }
         hasher.finalize()
-    }
-
-    /// Whether nearest neighbours are tried without being asked for.
-    #[must_use]
-    pub fn tries_knn(&self) -> bool {
-        self.table.rows() <= KNN_ROWS_MAX
     }
 
     /// The request of an evaluated row.

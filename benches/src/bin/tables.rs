@@ -91,20 +91,9 @@ fn run(
         catalogue_digest: None,
     };
     let options = ReplayOptions {
-        policy,
-        policy_toml: String::new(),
-        baseline: None,
-        split: Split::parse("hash:0.7")?,
-        split_text: "hash:0.7".into(),
-        seed: Seed(seed),
         // Intervals are not read here.
         resamples: 50,
-        interval_confidence: 0.95,
-        show_text: false,
-        segments: vec![],
-        waived: vec![],
-        invoice_usd: None,
-        command: String::new(),
+        ..ReplayOptions::new(policy, Split::parse("hash:0.7")?, Seed(seed))
     };
     Ok(replay_with(&input, &options, forecasts, &|_| ())?.evaluation)
 }

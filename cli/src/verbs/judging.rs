@@ -30,19 +30,16 @@ pub(crate) fn options(
     let split_text = split_text(args);
     let split = Split::parse(&split_text).map_err(|error| no_split(&error))?;
     Ok(ReplayOptions {
-        policy: policy.config.clone(),
         policy_toml: policy.toml.clone(),
         baseline: (args.baseline != BEST_SINGLE).then(|| args.baseline.clone()),
-        split,
         split_text,
-        seed: Seed(context.settings.seed),
         resamples: context.settings.resamples as usize,
-        interval_confidence: INTERVAL_CONFIDENCE,
         show_text: args.show_text,
         segments: args.segments.clone(),
         waived: waived(&args.waived)?,
         invoice_usd: args.invoice_usd.as_deref().map(invoice).transpose()?,
         command,
+        ..ReplayOptions::new(policy.config.clone(), split, Seed(context.settings.seed))
     })
 }
 

@@ -13,7 +13,7 @@ use super::traffic::{rfc3339, shares, shifts};
 use super::tuning::needed;
 use crate::bootstrap::Bootstrap;
 use crate::error::EvidenceError;
-use crate::evaluation::ArmValue;
+use crate::evaluation::{ArmValue, score_of};
 use crate::judge::paired;
 use crate::promise::mean;
 use crate::replay::{INTERVAL_CONFIDENCE, RESAMPLES, ReplayInput};
@@ -273,17 +273,18 @@ impl Replayed<'_> {
             return (standing, [expired, self.doubts.clone()].concat());
         }
         let percent = certificate.confidence * 100.0;
+        let score = score_of(&certificate.judges);
         let mut reasons = Vec::new();
         if bound.high < 0.0 {
             reasons.push(format!(
-                "the line is broken on {} new requests: quality is {:.4} below it, and at least \
+                "the line is broken on {} new requests: {score} is {:.4} below it, and at least \
                  {:.4} at {percent:.0} % confidence",
                 self.fresh.counts.judged, -bound.margin, -bound.high
             ));
         }
         if !broken.is_empty() {
             reasons.push(format!(
-                "quality is below the line in {}",
+                "{score} is below the line in {}",
                 crate::sections::some_of(broken)
             ));
         }
@@ -297,13 +298,13 @@ impl Replayed<'_> {
         let holds = bound.low >= 0.0;
         reasons.push(if holds {
             format!(
-                "{} new requests prove the line by themselves: quality is {:.4} above it, and at \
+                "{} new requests prove the line by themselves: {score} is {:.4} above it, and at \
                  least {:.4} at {percent:.0} % confidence, however often they are looked at",
                 self.fresh.counts.judged, bound.margin, bound.low
             )
         } else {
             format!(
-                "{} new requests do not settle it: quality is {:.4} {} the line, but may be {:.4} \
+                "{} new requests do not settle it: {score} is {:.4} {} the line, but may be {:.4} \
                  below it at {percent:.0} % confidence",
                 self.fresh.counts.judged,
                 bound.margin.abs(),

@@ -19,6 +19,10 @@ pub struct Certificate {
     pub version: String,
     /// What is claimed, in one sentence.
     pub claim: String,
+    /// Who scored the answers, as far as the log says; empty: not recorded. A judge's score is not
+    /// quality until people have checked it.
+    #[serde(default)]
+    pub judges: Vec<String>,
     /// What is certified.
     pub policy: TestedPolicy,
     /// The line.

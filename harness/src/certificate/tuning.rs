@@ -22,7 +22,7 @@ use crate::bootstrap::Bootstrap;
 use crate::bounds::least_n;
 use crate::candidate::{Candidate, Forecasts, Pantry, Recipe, RuleChoice};
 use crate::error::EvidenceError;
-use crate::evaluation::ArmValue;
+use crate::evaluation::{ArmValue, score_of};
 use crate::judge::{Clusters, paired};
 use crate::logged;
 use crate::promise::{Line, mean, normal_quantile};
@@ -31,7 +31,7 @@ use crate::replay::{
     training_rows,
 };
 use crate::sections;
-use crate::study::{SIDE_MIN, Study};
+use crate::study::{KNN_ROWS_MAX, SIDE_MIN, Study};
 use crate::table::OutcomeTable;
 use crate::trust::UNLABELLED_SHARE_MAX;
 use crate::tune::play;
@@ -182,7 +182,7 @@ impl<'a> Tuner<'_, 'a> {
         let section = &self.options.policy.predictor;
         let recipes = match section.kind.kind() {
             Some(kind) => vec![Recipe::of(kind, section)],
-            None => Recipe::auto(section, study.tries_knn()),
+            None => Recipe::auto(section, study.table.rows() <= KNN_ROWS_MAX),
         };
         let variances = self.options.rules.contains(&RuleKind::PerRequestFloor);
         let rule = if variances {
@@ -307,6 +307,7 @@ impl<'a> Tuner<'_, 'a> {
         );
         let line = self.line(ready, rows);
         let name = sequence[last].policy.clone();
+        let judges = sections::judges(ready.study);
         let columns = self.demands.all_columns();
         let table = self.table;
         // Requests set aside were looked at, too: a label that turns up later is no new evidence.
@@ -318,7 +319,8 @@ impl<'a> Tuner<'_, 'a> {
         Certificate {
             schema: CERTIFICATE_SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            claim: self.claim(&line, &name.name),
+            claim: self.claim(&line, &name.name, score_of(&judges)),
+            judges,
             policy: name,
             line,
             confidence: self.confidence(),
@@ -358,7 +360,7 @@ impl<'a> Tuner<'_, 'a> {
         }
     }
 
-    fn claim(&self, line: &PolicyLine, name: &str) -> String {
+    fn claim(&self, line: &PolicyLine, name: &str, score: &str) -> String {
         let what = match (&line.relative_to, line.retain) {
             (Some(arm), Some(retain)) => format!(
                 "at least {:.1} % of what `{arm}` reaches on the same requests",
@@ -367,7 +369,7 @@ impl<'a> Tuner<'_, 'a> {
             _ => format!("at least {}", line.quality),
         };
         format!(
-            "At {:.0} % confidence the mean quality of `{name}` is {what}, on traffic like this \
+            "At {:.0} % confidence the mean {score} of `{name}` is {what}, on traffic like this \
              log's",
             self.confidence() * 100.0
         )

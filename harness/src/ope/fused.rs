@@ -1,5 +1,6 @@
 //! Seven estimators with their variances in one pass over columns in memory.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::{Estimate, OpeError};
@@ -183,7 +184,7 @@ impl<A: Copy + Into<usize> + Sync> Columns<'_, A> {
                 tile.clear();
             }
             sums.fault |= self.load::<K>(start..end, &mut tile);
-            tile.add_to(&mut sums, settings);
+            add_tile(&tile, &mut sums, settings);
             start = end;
         }
         sums
@@ -274,6 +275,14 @@ impl<A: Copy + Into<usize> + Sync> Columns<'_, A> {
     }
 }
 
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn add_tile(tile: &Tile, sums: &mut Sums, settings: FusedSettings) {
+    tile.add_to(sums, settings);
+}
+
 impl Tile {
     fn clear(&mut self) {
         self.weight.fill(0.0);
@@ -282,7 +291,11 @@ impl Tile {
         self.direct.fill(0.0);
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "inlined into each instruction set's own function"
+    )]
+    #[inline(always)]
     fn add_to(&self, sums: &mut Sums, settings: FusedSettings) {
         let FusedSettings { clip, tau, lambda } = settings;
         self.add_weights(sums);
@@ -297,7 +310,11 @@ impl Tile {
         });
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "inlined into each instruction set's own function"
+    )]
+    #[inline(always)]
     fn add_weights(&self, sums: &mut Sums) {
         let mut lanes = [[0.0_f64; LANES]; 5];
         for i in (0..TILE).step_by(LANES) {
@@ -323,7 +340,11 @@ impl Tile {
         sums.cross += cross;
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "inlined into each instruction set's own function"
+    )]
+    #[inline(always)]
     fn add_terms(&self, sums: &mut [f64; 2], term: impl Fn(f32, f32, f32, f32) -> f32) {
         let mut lanes = [[0.0_f64; LANES]; 2];
         for i in (0..TILE).step_by(LANES) {
@@ -349,14 +370,22 @@ impl Tile {
     }
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
+#[inline(always)]
 fn shrunk(w: f32, lambda: f32) -> f32 {
     // w/(w²/λ + 1), so that λ = ∞ gives w; λ = 0 gives 0/0 for w = 0, where 0 is right.
     let shrunk = w / (w * w / lambda + 1.0);
     if w > 0.0 { shrunk } else { 0.0 }
 }
 
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
+#[inline(always)]
 fn total(lanes: [f64; LANES]) -> f64 {
     ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3]))
         + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))

@@ -1,5 +1,6 @@
 //! The Poisson bootstrap: one pass, and the same weights for any split of the clusters.
 
+use multiversion::multiversion;
 use rayon::prelude::*;
 
 /// Resamples whose weights are drawn together: a unit of parallel work.
@@ -118,6 +119,10 @@ impl Scaled {
     }
 }
 
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
 fn unit_sums(unit: usize, keys: &[Key], columns: &[Scaled]) -> Vec<[f64; LANES]> {
     let constants = constants(unit);
     let mut sums = vec![[0.0; LANES]; columns.len()];
@@ -202,7 +207,8 @@ fn draw(key: Key, constants: &[Key; WORDS], weights: &mut [i16; LANES]) {
 }
 
 /// Both halves of a product of 128 bits, folded: the step of wyrand (Wang Yi 2019).
-#[inline]
+#[expect(clippy::inline_always, reason = "as `draw`, whose inner step it is")]
+#[inline(always)]
 fn scatter(key: Key, constant: Key) -> u64 {
     let product = u128::from(key[0] ^ constant[0]) * u128::from(key[1] ^ constant[1]);
     #[expect(

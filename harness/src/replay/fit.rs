@@ -56,9 +56,10 @@ pub(crate) fn fit<'a>(
         _ => RuleChoice::AverageFloor,
     };
     let section = &options.policy.predictor;
+    let tries_knn = table.rows() <= options.knn_rows_max;
     let recipes = match section.kind.kind() {
         Some(kind) => vec![Recipe::of(kind, section)],
-        None => Recipe::auto(section, study.tries_knn()),
+        None => Recipe::auto(section, tries_knn),
     };
     let per_row = line.per_request(&study.train.quality);
     let mut pantry = Pantry::new(&study, section.calibration, rule, forecasts);
@@ -72,7 +73,7 @@ pub(crate) fn fit<'a>(
         })
     };
     let tasks = has_tasks.then(|| place(Recipe::tasks(section)));
-    let knn = study.tries_knn().then(|| place(Recipe::knn(section)));
+    let knn = tries_knn.then(|| place(Recipe::knn(section)));
     let (total, done) = (wanted.len(), Mutex::new(0));
     progress(Stage::Predictors { done: 0, total });
     let predictors = pantry.candidates(&wanted, |candidate| {

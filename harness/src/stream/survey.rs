@@ -14,9 +14,8 @@ use crate::replay::ReplayOptions;
 use crate::study::TRAIN_ROWS_MAX;
 
 /// Training requests of the sample of a log without prompts, whose few features need no more;
-/// with prompts, [`TRAIN_ROWS_MAX`]. With the evaluated ones too many for nearest neighbours, whose
-/// time grows with the square.
-const PLAIN_TRAIN_MAX: usize = 16_000;
+/// with prompts, [`TRAIN_ROWS_MAX`].
+const PLAIN_TRAIN_MAX: usize = 10_000;
 /// Evaluated requests of the sample: for references and frontier, which need all answers at once.
 const SAMPLE_EVALUATED_MAX: usize = 6_000;
 /// Logs with at most so many evaluated rows keep them between the passes, 52 bytes each.

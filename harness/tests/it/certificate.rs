@@ -92,6 +92,31 @@ fn checked(log: &OutcomeLog, sealed: &(Certificate, Vec<u8>)) -> Check {
     check(&input(log), &sealed.0, &sealed.1, &CheckOptions::default()).expect("checked")
 }
 
+/// ROBUSTNESS.md O08: a score that people have not checked is not called quality.
+#[test]
+fn o08_a_judges_score_is_not_certified_as_quality() {
+    let judged = |n, seed, world| {
+        let mut log = log(n, seed, world);
+        for request in &mut log.requests {
+            request.extra.insert("judge".to_owned(), "v1".to_owned());
+        }
+        log
+    };
+    let later = World {
+        start: FIRST.start + 28 * DAY,
+        name: "later",
+        ..FIRST
+    };
+    let sealed = certified(&judged(3000, 1, &FIRST), &floor(0.94)).seal("policy", Files::default());
+    assert_eq!(sealed.0.judges, ["v1"]);
+    let check = checked(&judged(1500, 2, &later), &sealed);
+    let said = [vec![check.claim], check.reasons].concat();
+    for text in said.iter().filter(|text| text.contains("quality")) {
+        assert!(text.contains("judged quality"), "{text}");
+    }
+    assert!(said.iter().any(|text| text.contains("judged quality")));
+}
+
 #[test]
 fn a_policy_is_certified_on_rows_that_had_no_part_in_finding_it() {
     let log = log(3000, 1, &FIRST);
