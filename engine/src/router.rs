@@ -72,8 +72,8 @@ pub struct Router {
 pub(crate) struct Known {
     /// What the call was expected to cost, in US dollars, or did cost; `None`: unpriced.
     pub(crate) cost_expected: Option<f64>,
-    /// See [`Outcome::rule_chance`].
-    pub(crate) rule_chance: Option<f64>,
+    /// See [`Outcome::policy_chance`].
+    pub(crate) policy_chance: Option<f64>,
 }
 
 /// The arm that answers, by its index.
@@ -293,7 +293,7 @@ impl Router {
             std::mem::take(&mut work.costs),
         );
         let request = request(call, &eligible, &costs);
-        let rule_chance = self.policy.rule_chance(&request, work, choice.arm);
+        let policy_chance = self.policy.policy_chance(&request, work, choice.arm);
         (work.eligible, work.costs) = (eligible, costs);
         Decided {
             id: call.key.to_owned(),
@@ -301,7 +301,7 @@ impl Router {
             context: call.context.clone(),
             arm: self.names[choice.arm].clone(),
             propensity: choice.propensity,
-            rule_chance,
+            policy_chance,
             held: None,
         }
     }
@@ -474,7 +474,7 @@ impl Router {
         let arm = self.index(&feedback.arm)?;
         let known = Known {
             cost_expected: self.cost.expected(context, arm),
-            rule_chance: self.rule_chance(context, arm),
+            policy_chance: self.policy_chance(context, arm),
         };
         self.learn(context, feedback, known)
     }
@@ -497,7 +497,7 @@ impl Router {
             cost_expected: known.cost_expected,
             weight: feedback.weight,
             propensity: feedback.propensity,
-            rule_chance: known.rule_chance,
+            policy_chance: known.policy_chance,
         };
         // The policy checks the context and the weight before anything changes.
         self.policy.update(context, &outcome)?;
@@ -592,14 +592,14 @@ impl Router {
         found.ok_or_else(|| FeedbackError::UnknownArm { arm: arm.clone() })
     }
 
-    /// See [`Policy::rule_chance`].
-    fn rule_chance(&self, context: &Context, arm: usize) -> Option<f64> {
+    /// See [`Policy::policy_chance`].
+    fn policy_chance(&self, context: &Context, arm: usize) -> Option<f64> {
         let mut work = Workspace::default();
         let call = Call::new(context, "", Seed(0));
         self.survey(&call, &mut work).ok()?;
         let (eligible, costs) = (work.eligible.clone(), work.costs.clone());
         let request = request(&call, &eligible, &costs);
-        self.policy.rule_chance(&request, &mut work, arm)
+        self.policy.policy_chance(&request, &mut work, arm)
     }
 }
 

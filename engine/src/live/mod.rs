@@ -251,7 +251,7 @@ impl Live {
                 self.router.cost().expected(&open.context, arm)
             }),
             // The rule chose the sampled arm; of another it says nothing.
-            rule_chance: open.rule_chance.filter(|_| !by_another),
+            policy_chance: open.policy_chance.filter(|_| !by_another),
         };
         let feedback = Feedback {
             arm,
