@@ -119,8 +119,8 @@ pub use event::{Decided, Event, Report};
 pub use explain::{ArmExplanation, Explanation, INTERVAL_LEVEL, Obstacle, QualityInterval};
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
-    CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
-    TextFeaturesConfig,
+    CUES, FeatureError, FeatureMap, FeatureMapConfig, FeatureSpace, HASH_BUCKETS, RawContext,
+    TextFeatures, TextFeaturesConfig,
 };
 pub use feedback::Feedback;
 pub use journal::{

@@ -11,7 +11,7 @@ use crate::decision::Decision;
 use crate::distribution::{Distribution, sample};
 use crate::event::Decided;
 use crate::exploration::Exploration;
-use crate::features::{FeatureMap, RawContext};
+use crate::features::{FeatureMap, FeatureSpace, RawContext};
 use crate::feedback::Feedback;
 use crate::ledger::Denied;
 use crate::math;
@@ -188,20 +188,27 @@ impl Router {
     pub fn context(&self, raw: &RawContext<'_>) -> Result<Context, ContextError> {
         if let Some(map) = &self.features {
             return map.map(raw);
-        }
-        let context = Context {
-            features: raw
-                .embedding
-                .unwrap_or(&[])
-                .iter()
-                .map(|x| f64::from(*x))
-                .collect(),
-            task: raw.task.map(str::to_owned),
-            input_tokens: raw.input_tokens,
-            ..Context::default()
-        };
-        context.validate()?;
+        let mut context = Context::default();
+        self.context_into(raw, &mut FeatureSpace::default(), &mut context)?;
         Ok(context)
+    }
+
+    /// As [`context`](Self::context), in space that is reused: see [`FeatureMap::map_into`].
+    ///
+    /// # Errors
+    /// As [`context`](Self::context); `out` is then of no use.
+    pub fn context_into(
+        &self,
+        raw: &RawContext<'_>,
+        space: &mut FeatureSpace,
+        out: &mut Context,
+    ) -> Result<(), ContextError> {
+        }
+        out.describe(raw);
+        let values = raw.embedding.unwrap_or(&[]);
+        out.features.clear();
+        out.features.extend(values.iter().map(|x| f64::from(*x)));
+        out.validate()
     }
 
     /// Decides which arm answers. Randomness is a function of `request_key` and `seed` only.
