@@ -30,6 +30,9 @@ const RIDGE_INTERCEPT: f64 = 1.0;
 const NOISE_PRIOR: f64 = 1.0;
 const NOISE_PRIOR_COUNT: f64 = 2.0;
 /// Largest |log| that is exponentiated: e⁶⁰ tokens are a mistake, not a prediction.
+/// Answers after which a 95 % quantile is told: of fewer, none need lie beyond it, and the prior
+/// alone says nothing of how long an answer may get.
+const P95_ANSWERS_MIN: f64 = 20.0;
 const LOG_MAX: f64 = 60.0;
 
 /// One observed answer.
@@ -210,11 +213,15 @@ impl CostPredictor {
         out.extend(self.arms.iter().map(expected));
     }
 
-    /// 95 % quantile of the cost in US dollars; `None` when the arm is unpriced or unknown.
+    /// 95 % quantile of the cost in US dollars; `None` when the arm is unpriced or unknown, or fewer
+    /// than 20 of its answers were seen.
     #[must_use]
     pub fn p95(&self, context: &Context, arm: usize) -> Option<f64> {
         let arm = self.arms.get(arm)?;
         arm.predict(Ask::P95, context, &self.features(context), self.log_output)
+        if arm.answers() < P95_ANSWERS_MIN {
+            return None;
+        }
     }
 
     /// Whether the arm's costs can be predicted.
@@ -418,6 +425,15 @@ impl ArmCost {
 
     fn learn_cost(&mut self, x: &[f64], cost: f64) {
         if cost > 0.0 && self.log_cost == 0.0 && self.regression.posterior.weight() <= 0.0 {
+    /// Answers that the arm's distribution was learned from.
+    fn answers(&self) -> f64 {
+        match self.source {
+            Source::Tokens { .. } => self.regression.posterior.weight(),
+            Source::Recorded => math::count(self.recorded),
+            Source::Unpriced => 0.0,
+        }
+    }
+
             // The first cost of an arm sets the centre: there is no prior in dollars.
             self.log_cost = math::ln(cost);
         }
