@@ -320,6 +320,8 @@ pub struct Workspace {
     pub(crate) predict: PredictScratch,
     /// For rules.
     pub(crate) rule: RuleScratch,
+    /// For cascades.
+    pub(crate) search: supermodel::Search,
     /// Features of the predictor of cost.
     pub(crate) cost_features: Vec<f64>,
 }
