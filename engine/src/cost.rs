@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::math;
 use crate::money::{Price, Usd};
 use crate::predictor::{Posterior, Precision};
+use crate::sealed::COUNT_MAX;
 
 /// Output tokens expected before any was seen.
 pub const OUTPUT_TOKENS_PRIOR: f64 = 256.0;
@@ -29,10 +30,10 @@ const RIDGE_INTERCEPT: f64 = 1.0;
 /// Noise variance of log tokens before any row, and the rows it counts for.
 const NOISE_PRIOR: f64 = 1.0;
 const NOISE_PRIOR_COUNT: f64 = 2.0;
-/// Largest |log| that is exponentiated: e⁶⁰ tokens are a mistake, not a prediction.
 /// Answers after which a 95 % quantile is told: of fewer, none need lie beyond it, and the prior
 /// alone says nothing of how long an answer may get.
 const P95_ANSWERS_MIN: f64 = 20.0;
+/// Largest |log| that is exponentiated: e⁶⁰ tokens are a mistake, not a prediction.
 const LOG_MAX: f64 = 60.0;
 
 /// One observed answer.
@@ -218,10 +219,10 @@ impl CostPredictor {
     #[must_use]
     pub fn p95(&self, context: &Context, arm: usize) -> Option<f64> {
         let arm = self.arms.get(arm)?;
-        arm.predict(Ask::P95, context, &self.features(context), self.log_output)
         if arm.answers() < P95_ANSWERS_MIN {
             return None;
         }
+        arm.predict(Ask::P95, context, &self.features(context), self.log_output)
     }
 
     /// Whether the arm's costs can be predicted.
@@ -395,6 +396,7 @@ impl CostPredictor {
                 a.regression.is_sound(dim)
                     && (0.0..=1.0).contains(&a.zero_share)
                     && (0.0..=f64::MAX).contains(&a.input_tokens)
+                    && a.recorded <= COUNT_MAX
                     && a.log_cost.is_finite()
             })
     }
@@ -423,8 +425,6 @@ impl ArmCost {
         Some(cost).filter(|cost| cost.is_finite())
     }
 
-    fn learn_cost(&mut self, x: &[f64], cost: f64) {
-        if cost > 0.0 && self.log_cost == 0.0 && self.regression.posterior.weight() <= 0.0 {
     /// Answers that the arm's distribution was learned from.
     fn answers(&self) -> f64 {
         match self.source {
@@ -434,6 +434,8 @@ impl ArmCost {
         }
     }
 
+    fn learn_cost(&mut self, x: &[f64], cost: f64) {
+        if cost > 0.0 && self.log_cost == 0.0 && self.regression.posterior.weight() <= 0.0 {
             // The first cost of an arm sets the centre: there is no prior in dollars.
             self.log_cost = math::ln(cost);
         }

@@ -146,9 +146,10 @@ pub use policy::{
     UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state, encode_state,
 };
 pub use predictor::{
-    CLUSTERS, CustomLoader, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN,
-    PRIOR_STRENGTH, Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind,
-    QualityPredictor, RIDGE, ROWS_MAX, SHRINK, TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
+    CLUSTERS, CustomLoader, DIMENSIONS_MAX, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS,
+    PRIOR_MEAN, PRIOR_STRENGTH, Prediction, Predictor, PredictorConfig, PredictorError,
+    PredictorKind, QualityPredictor, RIDGE, ROWS_MAX, SHRINK, TrainingRows, VARIANCE_INFLATION_MAX,
+    WEIGHT_MAX,
 };
 pub use recovery::{
     Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,

@@ -23,6 +23,7 @@ use crate::predictor::Predictor;
 use crate::random::unit_interval_of;
 use crate::router_error::{DecideError, FeedbackError, RouterError};
 use crate::rule::{ArmScore, LambdaControl, Rule};
+use crate::sealed::COUNT_MAX;
 use crate::spending::heed_caps;
 use crate::units::{ArmId, Propensity, Seed};
 
@@ -174,6 +175,7 @@ impl Router {
     /// Whether a restored router can be used without running out of bounds.
     pub(crate) fn is_sound(&self) -> bool {
         self.check().is_ok()
+            && self.epoch <= COUNT_MAX
             && self.down_until_ms.len() == self.arms.len()
             && self.cost.is_sound(self.arms.len())
             && self.features.as_deref().is_none_or(FeatureMap::is_sound)
@@ -186,8 +188,6 @@ impl Router {
     /// # Errors
     /// [`ContextError`] when the embedding does not fit or holds an unusable value.
     pub fn context(&self, raw: &RawContext<'_>) -> Result<Context, ContextError> {
-        if let Some(map) = &self.features {
-            return map.map(raw);
         let mut context = Context::default();
         self.context_into(raw, &mut FeatureSpace::default(), &mut context)?;
         Ok(context)
@@ -203,6 +203,8 @@ impl Router {
         space: &mut FeatureSpace,
         out: &mut Context,
     ) -> Result<(), ContextError> {
+        if let Some(map) = &self.features {
+            return map.map_into(raw, space, out);
         }
         out.describe(raw);
         let values = raw.embedding.unwrap_or(&[]);

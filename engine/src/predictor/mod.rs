@@ -33,6 +33,8 @@ use crate::units::Quality;
 
 use arrival::Belief;
 
+/// Most features of a context: a few bytes of a snapshot cannot ask for more memory than this.
+pub const DIMENSIONS_MAX: usize = 1 << 20;
 /// Largest weight of one outcome.
 pub const WEIGHT_MAX: f64 = 1e12;
 
@@ -110,6 +112,7 @@ impl Predictor {
     pub fn fit(config: &PredictorConfig, rows: &TrainingRows<'_>) -> Result<Self, PredictorError> {
         config.validate()?;
         let dimensions = rows.check()?;
+        check_dimensions(dimensions)?;
         let inner = match config.kind {
             PredictorKind::Beta => Inner::Beta(beta::Beta::fit(config, rows)),
             PredictorKind::Tasks => Inner::Tasks(tasks::Tasks::fit(config, rows)),
@@ -166,6 +169,7 @@ impl Predictor {
         if predictor.arms() == 0 {
             return Err(PredictorError::NoArms);
         }
+        check_dimensions(predictor.dimensions())?;
         Ok(Self {
             config: PredictorConfig::new(PredictorKind::Custom),
             dimensions: predictor.dimensions(),
@@ -211,6 +215,7 @@ impl Predictor {
         if arms == 0 {
             return Err(PredictorError::NoArms);
         }
+        check_dimensions(dimensions)?;
         let inner = match config.kind {
             PredictorKind::Beta => Inner::Beta(beta::Beta::prior(arms)),
             PredictorKind::Tasks => Inner::Tasks(tasks::Tasks::prior(arms)),
@@ -517,6 +522,7 @@ impl Predictor {
     pub(crate) fn is_sound(&self) -> bool {
         let (arms, dim) = (self.outcomes.len(), self.dimensions);
         arms > 0
+            && dim <= DIMENSIONS_MAX
             && self.config.validate().is_ok()
             && match &self.inner {
                 Inner::Beta(beta) => beta.is_sound(arms),
@@ -540,12 +546,6 @@ impl Predictor {
     }
 }
 
-fn not_fitted() -> PredictorError {
-    PredictorError::Custom {
-        predictor: PredictorKind::Custom.name().to_owned(),
-        what: "be fitted here: hand it over with `Predictor::custom`",
-    }
-}
 /// Whether contexts may have that many features.
 fn check_dimensions(got: usize) -> Result<(), PredictorError> {
     if got <= DIMENSIONS_MAX {
@@ -558,6 +558,12 @@ fn check_dimensions(got: usize) -> Result<(), PredictorError> {
     })
 }
 
+fn not_fitted() -> PredictorError {
+    PredictorError::Custom {
+        predictor: PredictorKind::Custom.name().to_owned(),
+        what: "be fitted here: hand it over with `Predictor::custom`",
+    }
+}
 
 /// The share of `weight` that makes it at most `outcomes`.
 fn share(outcomes: f64, weight: f64) -> f64 {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::linalg::{Cholesky, Symmetric, axpy, dot};
+use crate::sealed::COUNT_MAX;
 
 /// Rank-1 updates between two factorisations from the Gram matrix when nothing is forgotten.
 const REFACTOR_EVERY: u64 = 4_096;
@@ -101,7 +102,7 @@ impl Precision {
     }
 
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
-        self.gram.is_sound(dim) && self.factor.is_sound(dim)
+        self.gram.is_sound(dim) && self.factor.is_sound(dim) && self.stale <= COUNT_MAX
     }
 }
 
