@@ -56,8 +56,8 @@ pub fn events(data: &[u8]) -> bool {
     };
     let recovered = recover(&[generation], &|_, _| None).expect("a whole journal");
     assert_eq!(recovered.live.snapshot(), live.snapshot());
-    serve(&mut live);
-    put_to_work(&mut live.router().clone());
+    serve(&mut live, false);
+    put_to_work(&mut live.router().clone(), false);
     !events.is_empty()
 }
 

@@ -25,7 +25,7 @@ pub fn router(data: &[u8]) -> bool {
     };
     match bounded(bytes.len(), || Router::restore(&bytes)) {
         Ok(mut router) => {
-            put_to_work(&mut router);
+            put_to_work(&mut router, true);
             true
         }
         Err(error) => {

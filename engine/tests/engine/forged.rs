@@ -78,6 +78,7 @@ fn lin_ucb(rank: Option<usize>) -> Router {
 fn s10_forged_routers_are_refused() {
     let (beta, knn) = (plain(PredictorKind::Beta), plain(PredictorKind::Knn));
     let most = Value::from(u64::MAX);
+    let (linear, low_rank) = (lin_ucb(None), lin_ucb(Some(2)));
     for (router, path) in [
         // Counts that would run over.
         (&beta, &["epoch"][..]),
@@ -89,6 +90,10 @@ fn s10_forged_routers_are_refused() {
         // Few bytes that ask for much memory.
         (&beta, &["state", "predictor", "dimensions"]),
         (&knn, &["state", "predictor", "dimensions"]),
+        (&linear, &["state", "linear", "arms", "0", "outcomes"]),
+        (&linear, &["state", "linear", "dimensions"]),
+        (&low_rank, &["state", "linear", "projection", "rank"]),
+        (&low_rank, &["state", "linear", "projection", "dimensions"]),
     ] {
         let bytes = router.snapshot();
         let same = forge(
@@ -128,6 +133,30 @@ fn s10_forged_services_are_refused() {
             matches!(restored, Err(SnapshotError::Invalid { .. })),
             "{path:?}"
         );
+    }
+}
+
+/// A factor whose squares do not fit would make the first outcome the last that can be stored.
+#[test]
+fn s10_forged_numbers_too_large_to_compute_with_are_refused() {
+    for (kind, name) in [
+        (PredictorKind::Logistic, "Logistic"),
+        (PredictorKind::Linear, "Linear"),
+    ] {
+        let bytes = plain(kind).snapshot();
+        let factor: &[&str] = if kind == PredictorKind::Logistic {
+            &["arms", "0", "precision", "factor", "entries", "0"]
+        } else {
+            &["precisions", "0", "factor", "entries", "0"]
+        };
+        let path = [&["state", "predictor", "inner", name], factor].concat();
+        let restored = Router::restore(&forge(&bytes, &path, &Value::Float(6e163)));
+        assert!(
+            matches!(restored, Err(SnapshotError::Invalid { .. })),
+            "{kind}"
+        );
+        let large = Router::restore(&forge(&bytes, &path, &Value::Float(6e60)));
+        assert!(large.is_ok(), "{kind}: large is not too large");
     }
 }
 
