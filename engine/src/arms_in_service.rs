@@ -180,7 +180,7 @@ impl Router {
             cost_expected: None,
             weight: strength / crate::math::len(rows.len()),
             propensity: None,
-            rule_chance: None,
+            policy_chance: None,
         };
         let mut outcomes = Vec::with_capacity(rows.len());
         for (context, quality) in rows {
@@ -194,7 +194,10 @@ impl Router {
 }
 
 fn log_price(spec: &ArmSpec) -> Option<f64> {
-    let pico = spec.input?.pico_per_token() + spec.output?.pico_per_token();
+    let pico = spec
+        .input?
+        .pico_per_token()
+        .saturating_add(spec.output?.pico_per_token());
     // A free arm is as far from the others as one at a millionth of a pico-dollar.
     Some(crate::math::ln(crate::math::count(pico).max(1e-6)))
 }

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::math;
 use crate::money::{Price, Usd};
 use crate::predictor::{Posterior, Precision};
+use crate::sealed::COUNT_MAX;
 
 /// Output tokens expected before any was seen.
 pub const OUTPUT_TOKENS_PRIOR: f64 = 256.0;
@@ -29,6 +30,9 @@ const RIDGE_INTERCEPT: f64 = 1.0;
 /// Noise variance of log tokens before any row, and the rows it counts for.
 const NOISE_PRIOR: f64 = 1.0;
 const NOISE_PRIOR_COUNT: f64 = 2.0;
+/// Answers after which a 95 % quantile is told: of fewer, none need lie beyond it, and the prior
+/// alone says nothing of how long an answer may get.
+const P95_ANSWERS_MIN: f64 = 20.0;
 /// Largest |log| that is exponentiated: e⁶⁰ tokens are a mistake, not a prediction.
 const LOG_MAX: f64 = 60.0;
 
@@ -210,10 +214,14 @@ impl CostPredictor {
         out.extend(self.arms.iter().map(expected));
     }
 
-    /// 95 % quantile of the cost in US dollars; `None` when the arm is unpriced or unknown.
+    /// 95 % quantile of the cost in US dollars; `None` when the arm is unpriced or unknown, or fewer
+    /// than 20 of its answers were seen.
     #[must_use]
     pub fn p95(&self, context: &Context, arm: usize) -> Option<f64> {
         let arm = self.arms.get(arm)?;
+        if arm.answers() < P95_ANSWERS_MIN {
+            return None;
+        }
         arm.predict(Ask::P95, context, &self.features(context), self.log_output)
     }
 
@@ -388,6 +396,7 @@ impl CostPredictor {
                 a.regression.is_sound(dim)
                     && (0.0..=1.0).contains(&a.zero_share)
                     && (0.0..=f64::MAX).contains(&a.input_tokens)
+                    && a.recorded <= COUNT_MAX
                     && a.log_cost.is_finite()
             })
     }
@@ -414,6 +423,15 @@ impl ArmCost {
             }
         };
         Some(cost).filter(|cost| cost.is_finite())
+    }
+
+    /// Answers that the arm's distribution was learned from.
+    fn answers(&self) -> f64 {
+        match self.source {
+            Source::Tokens { .. } => self.regression.posterior.weight(),
+            Source::Recorded => math::count(self.recorded),
+            Source::Unpriced => 0.0,
+        }
     }
 
     fn learn_cost(&mut self, x: &[f64], cost: f64) {

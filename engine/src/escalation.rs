@@ -49,10 +49,14 @@ impl Router {
             }
             Err(error) => return Err(error),
         }
-        let (eligible, costs) = (work.eligible.clone(), work.costs.clone());
+        let (eligible, costs) = (
+            std::mem::take(&mut work.eligible),
+            std::mem::take(&mut work.costs),
+        );
         let request = request(&call, &eligible, &costs);
         let draw = unit_interval_of(call.key, call.seed);
         let next = cascade.next(&request, run, draw, work);
+        (work.eligible, work.costs) = (eligible, costs);
         next.map_err(|error| self.refusal(error))
     }
 }

@@ -84,10 +84,11 @@ pub struct Decided {
     pub arm: ArmId,
     /// Exact probability with which it was drawn.
     pub propensity: Propensity,
-    /// Probability with which the policy's rule alone would have chosen it; `None`: the policy
-    /// makes no such difference.
-    #[serde(default)]
-    pub rule_chance: Option<f64>,
+    /// Probability with which the policy as it was then would choose it, see
+    /// [`Policy::policy_chance`](crate::Policy::policy_chance); `None`: the policy does not learn
+    /// from it. Stored under its first name.
+    #[serde(default, rename = "rule_chance")]
+    pub policy_chance: Option<f64>,
     /// What is held for its call; `None`: no cap covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,

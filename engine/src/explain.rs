@@ -65,7 +65,8 @@ pub struct ArmExplanation {
     pub quality: Option<QualityInterval>,
     /// Expected cost in US dollars, what a warm prompt cache saves taken off; `None`: unpriced.
     pub expected_cost_usd: Option<f64>,
-    /// Cost in US dollars that 95 % of calls do not exceed, nothing taken off; `None`: unpriced.
+    /// Cost in US dollars that 95 % of calls do not exceed, nothing taken off; `None`: unpriced, or
+    /// too few answers were seen, see [`CostPredictor::p95`](crate::CostPredictor::p95).
     pub cost_p95_usd: Option<f64>,
     /// Why it may not answer; empty: it may.
     pub obstacles: Vec<Obstacle>,

@@ -14,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Usd;
+use crate::sealed::COUNT_MAX;
 
 /// Default of [`Ledger::new`]: a hold that is not settled for ten minutes is charged in full.
 pub const HOLD_MS: u64 = 600_000;
@@ -483,11 +484,13 @@ impl Ledger {
             let amount = check_amount("amount", hold.amount).is_ok();
             amount && hold.scopes.iter().all(|s| self.accounts.contains_key(s))
         };
-        all().all(|(id, hold)| *id < self.made && known(hold))
+        self.made <= COUNT_MAX
+            && all().all(|(id, hold)| *id < self.made && known(hold))
             && self.holds.values().is_sorted_by_key(|hold| hold.expires_ms)
             && self.defaults.values().all(|cap| check_cap(cap).is_ok())
             && self.accounts.iter().all(|(scope, account)| {
                 check_cap(&account.cap).is_ok()
+                    && account.overruns <= COUNT_MAX
                     && (Usd::ZERO..=SUM_MAX).contains(&account.spent)
                     && (Usd::ZERO..=SUM_MAX).contains(&account.overrun)
                     && account.reserved == held.get(scope).copied().unwrap_or_default()

@@ -119,8 +119,8 @@ pub use event::{Decided, Event, Report};
 pub use explain::{ArmExplanation, Explanation, INTERVAL_LEVEL, Obstacle, QualityInterval};
 pub use exploration::{Exploration, ExplorationError, ExplorationKind};
 pub use features::{
-    CUES, FeatureError, FeatureMap, FeatureMapConfig, HASH_BUCKETS, RawContext, TextFeatures,
-    TextFeaturesConfig,
+    CUES, FeatureError, FeatureMap, FeatureMapConfig, FeatureSpace, HASH_BUCKETS, RawContext,
+    TextFeatures, TextFeaturesConfig,
 };
 pub use feedback::Feedback;
 pub use journal::{
@@ -146,9 +146,10 @@ pub use policy::{
     UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state, encode_state,
 };
 pub use predictor::{
-    CLUSTERS, CustomLoader, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS, PRIOR_MEAN,
-    PRIOR_STRENGTH, Prediction, Predictor, PredictorConfig, PredictorError, PredictorKind,
-    QualityPredictor, RIDGE, ROWS_MAX, SHRINK, TrainingRows, VARIANCE_INFLATION_MAX, WEIGHT_MAX,
+    CLUSTERS, CustomLoader, DIMENSIONS_MAX, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS,
+    PRIOR_MEAN, PRIOR_STRENGTH, Prediction, Predictor, PredictorConfig, PredictorError,
+    PredictorKind, QualityPredictor, RIDGE, ROWS_MAX, SHRINK, TrainingRows, VARIANCE_INFLATION_MAX,
+    WEIGHT_MAX,
 };
 pub use recovery::{
     Generation, JournalReport, Recovered, Recovery, RecoveryError, RecoveryReport, recover,

@@ -33,6 +33,14 @@ pub(crate) struct Cholesky {
     entries: Vec<f64>,
 }
 
+/// Largest entry of a restored state: learning does not get there, and products still fit.
+const ENTRY_ABS_MAX: f64 = 1e100;
+
+/// Whether restored numbers can be computed with.
+pub(crate) fn are_usable(entries: &[f64]) -> bool {
+    entries.iter().all(|x| x.abs() <= ENTRY_ABS_MAX)
+}
+
 /// Σ aᵢbᵢ with eight accumulators, so that the compiler can use vector registers.
 #[inline]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -174,9 +182,7 @@ impl Symmetric {
 
     /// Whether the storage fits the dimension and every entry is finite.
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
-        self.dim == dim
-            && self.entries.len() == packed_len(dim)
-            && self.entries.iter().all(|x| x.is_finite())
+        self.dim == dim && self.entries.len() == packed_len(dim) && are_usable(&self.entries)
     }
 
     fn row_mut(&mut self, k: usize) -> &mut [f64] {
@@ -302,7 +308,7 @@ impl Cholesky {
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
         self.dim == dim
             && self.entries.len() == packed_len(dim)
-            && self.entries.iter().all(|x| x.is_finite())
+            && are_usable(&self.entries)
             && (0..dim).all(|k| self.entries[start(dim, k)] > 0.0)
     }
 

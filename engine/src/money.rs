@@ -132,10 +132,10 @@ impl Price {
         self.0
     }
 
-    /// What `tokens` tokens cost, exactly.
+    /// What `tokens` tokens cost, exactly; beyond the largest amount there is, that amount.
     #[must_use]
     pub fn of(self, tokens: u64) -> Usd {
-        Usd(i128::from(self.0) * i128::from(tokens))
+        Usd(i128::from(self.0).saturating_mul(i128::from(tokens)))
     }
 }
 
@@ -234,9 +234,9 @@ fn parse_decimal(text: &str, places: u32, round: bool) -> Result<i128, MoneyErro
 
 /// `value / divisor` for `value ≥ 0`, ties to the even neighbour.
 fn divide_half_even(value: i128, divisor: i128) -> i128 {
-    let quotient = value / divisor;
-    let twice = (value % divisor) * 2;
-    let up = twice > divisor || (twice == divisor && quotient % 2 == 1);
+    let (quotient, below) = (value / divisor, value % divisor);
+    let above = divisor - below;
+    let up = below > above || (below == above && quotient % 2 == 1);
     quotient + i128::from(up)
 }
 

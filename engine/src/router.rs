@@ -11,7 +11,7 @@ use crate::decision::Decision;
 use crate::distribution::{Distribution, sample};
 use crate::event::Decided;
 use crate::exploration::Exploration;
-use crate::features::{FeatureMap, RawContext};
+use crate::features::{FeatureMap, FeatureSpace, RawContext};
 use crate::feedback::Feedback;
 use crate::ledger::Denied;
 use crate::math;
@@ -23,6 +23,7 @@ use crate::predictor::Predictor;
 use crate::random::unit_interval_of;
 use crate::router_error::{DecideError, FeedbackError, RouterError};
 use crate::rule::{ArmScore, LambdaControl, Rule};
+use crate::sealed::COUNT_MAX;
 use crate::spending::heed_caps;
 use crate::units::{ArmId, Propensity, Seed};
 
@@ -72,8 +73,8 @@ pub struct Router {
 pub(crate) struct Known {
     /// What the call was expected to cost, in US dollars, or did cost; `None`: unpriced.
     pub(crate) cost_expected: Option<f64>,
-    /// See [`Outcome::rule_chance`].
-    pub(crate) rule_chance: Option<f64>,
+    /// See [`Outcome::policy_chance`].
+    pub(crate) policy_chance: Option<f64>,
 }
 
 /// The arm that answers, by its index.
@@ -174,6 +175,7 @@ impl Router {
     /// Whether a restored router can be used without running out of bounds.
     pub(crate) fn is_sound(&self) -> bool {
         self.check().is_ok()
+            && self.epoch <= COUNT_MAX
             && self.down_until_ms.len() == self.arms.len()
             && self.cost.is_sound(self.arms.len())
             && self.features.as_deref().is_none_or(FeatureMap::is_sound)
@@ -186,22 +188,29 @@ impl Router {
     /// # Errors
     /// [`ContextError`] when the embedding does not fit or holds an unusable value.
     pub fn context(&self, raw: &RawContext<'_>) -> Result<Context, ContextError> {
-        if let Some(map) = &self.features {
-            return map.map(raw);
-        }
-        let context = Context {
-            features: raw
-                .embedding
-                .unwrap_or(&[])
-                .iter()
-                .map(|x| f64::from(*x))
-                .collect(),
-            task: raw.task.map(str::to_owned),
-            input_tokens: raw.input_tokens,
-            ..Context::default()
-        };
-        context.validate()?;
+        let mut context = Context::default();
+        self.context_into(raw, &mut FeatureSpace::default(), &mut context)?;
         Ok(context)
+    }
+
+    /// As [`context`](Self::context), in space that is reused: see [`FeatureMap::map_into`].
+    ///
+    /// # Errors
+    /// As [`context`](Self::context); `out` is then of no use.
+    pub fn context_into(
+        &self,
+        raw: &RawContext<'_>,
+        space: &mut FeatureSpace,
+        out: &mut Context,
+    ) -> Result<(), ContextError> {
+        if let Some(map) = &self.features {
+            return map.map_into(raw, space, out);
+        }
+        out.describe(raw);
+        let values = raw.embedding.unwrap_or(&[]);
+        out.features.clear();
+        out.features.extend(values.iter().map(|x| f64::from(*x)));
+        out.validate()
     }
 
     /// Decides which arm answers. Randomness is a function of `request_key` and `seed` only.
@@ -293,7 +302,7 @@ impl Router {
             std::mem::take(&mut work.costs),
         );
         let request = request(call, &eligible, &costs);
-        let rule_chance = self.policy.rule_chance(&request, work, choice.arm);
+        let policy_chance = self.policy.policy_chance(&request, work, choice.arm);
         (work.eligible, work.costs) = (eligible, costs);
         Decided {
             id: call.key.to_owned(),
@@ -301,7 +310,7 @@ impl Router {
             context: call.context.clone(),
             arm: self.names[choice.arm].clone(),
             propensity: choice.propensity,
-            rule_chance,
+            policy_chance,
             held: None,
         }
     }
@@ -474,7 +483,7 @@ impl Router {
         let arm = self.index(&feedback.arm)?;
         let known = Known {
             cost_expected: self.cost.expected(context, arm),
-            rule_chance: self.rule_chance(context, arm),
+            policy_chance: self.policy_chance(context, arm),
         };
         self.learn(context, feedback, known)
     }
@@ -497,7 +506,7 @@ impl Router {
             cost_expected: known.cost_expected,
             weight: feedback.weight,
             propensity: feedback.propensity,
-            rule_chance: known.rule_chance,
+            policy_chance: known.policy_chance,
         };
         // The policy checks the context and the weight before anything changes.
         self.policy.update(context, &outcome)?;
@@ -592,14 +601,14 @@ impl Router {
         found.ok_or_else(|| FeedbackError::UnknownArm { arm: arm.clone() })
     }
 
-    /// See [`Policy::rule_chance`].
-    fn rule_chance(&self, context: &Context, arm: usize) -> Option<f64> {
+    /// See [`Policy::policy_chance`].
+    fn policy_chance(&self, context: &Context, arm: usize) -> Option<f64> {
         let mut work = Workspace::default();
         let call = Call::new(context, "", Seed(0));
         self.survey(&call, &mut work).ok()?;
         let (eligible, costs) = (work.eligible.clone(), work.costs.clone());
         let request = request(&call, &eligible, &costs);
-        self.policy.rule_chance(&request, &mut work, arm)
+        self.policy.policy_chance(&request, &mut work, arm)
     }
 }
 

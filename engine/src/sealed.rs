@@ -12,6 +12,9 @@ const HEADER: usize = 52;
 /// Where the checksum begins.
 const CHECKSUM: usize = 20;
 
+/// What no count reaches by counting: a stored count above it is forged, and could run over.
+pub(crate) const COUNT_MAX: u64 = 1 << 62;
+
 /// `payload` behind a header.
 pub(crate) fn seal(magic: [u8; 8], version: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + payload.len());

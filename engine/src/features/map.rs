@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::cues::{CUES, CueCounts};
-use super::text::{HASH_BUCKETS, TextFeatures, TextFeaturesConfig, normalise, project};
+use super::text::{Counts, HASH_BUCKETS, TextFeatures, TextFeaturesConfig, normalise, project};
 use crate::context::{Context, ContextError};
 use crate::math;
 
@@ -133,6 +133,12 @@ pub struct FeatureMap {
     embedding: Vec<Column>,
 }
 
+/// Room to count n-grams in: reuse one per thread, see [`FeatureMap::map_into`].
+#[derive(Clone, Debug, Default)]
+pub struct FeatureSpace {
+    counts: Counts,
+}
+
 /// Running mean and squared deviations (Welford).
 #[derive(Clone, Copy, Default)]
 struct Moments {
@@ -251,8 +257,27 @@ impl FeatureMap {
     /// [`ContextError`] when the embedding has another length than in training or holds a value
     /// that is not finite.
     pub fn map(&self, raw: &RawContext<'_>) -> Result<Context, ContextError> {
-        let mut features = Vec::with_capacity(self.dimensions());
-        self.push_text(raw.text, &mut features);
+        let mut context = Context::default();
+        self.map_into(raw, &mut FeatureSpace::default(), &mut context)?;
+        Ok(context)
+    }
+
+    /// Replaces `out` by the context of one request. Where `space` and `out` are reused, nothing is
+    /// allocated once both have met a request as large.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map); `out` is then of no use.
+    pub fn map_into(
+        &self,
+        raw: &RawContext<'_>,
+        space: &mut FeatureSpace,
+        out: &mut Context,
+    ) -> Result<(), ContextError> {
+        out.describe(raw);
+        let features = &mut out.features;
+        features.clear();
+        features.reserve(self.dimensions());
+        self.push_text(raw.text, space, features);
         features.extend(
             self.tasks
                 .iter()
@@ -263,18 +288,11 @@ impl FeatureMap {
                 column.standardise(math::ln(1.0 + math::count(count))) * CUE_SCALE
             }));
         }
-        self.push_embedding(raw.embedding, &mut features)?;
-        let context = Context {
-            features,
-            task: raw.task.map(str::to_owned),
-            input_tokens: raw.input_tokens,
-            ..Context::default()
-        };
-        context.validate()?;
-        Ok(context)
+        self.push_embedding(raw.embedding, features)?;
+        out.validate()
     }
 
-    fn push_text(&self, text: Option<&str>, features: &mut Vec<f64>) {
+    fn push_text(&self, text: Option<&str>, space: &mut FeatureSpace, features: &mut Vec<f64>) {
         if self.idf.is_empty() {
             return;
         }
@@ -284,19 +302,16 @@ impl FeatureMap {
             return;
         };
         features.resize(dimensions, 0.0);
-        for (bucket, weight) in self.text.extract_sparse(content) {
-            let (at, sign) = project(bucket, dimensions);
-            features[at] += sign * f64::from(weight) * f64::from(self.idf[bucket as usize]);
-        }
+        self.text
+            .sparse(content, &mut space.counts, |bucket, weight| {
+                let (at, sign) = project(bucket, dimensions);
+                features[at] += sign * f64::from(weight) * f64::from(self.idf[bucket as usize]);
+            });
         normalise(features);
-        let mut cues = Vec::with_capacity(self.cues.len());
-        CueCounts::of(content).push(&mut cues);
-        features.extend(
-            self.cues
-                .iter()
-                .zip(cues)
-                .map(|(column, x)| column.standardise(x) * CUE_SCALE),
-        );
+        CueCounts::of(content).push(features);
+        for (column, x) in self.cues.iter().zip(&mut features[dimensions..]) {
+            *x = column.standardise(*x) * CUE_SCALE;
+        }
     }
 
     fn push_embedding(
@@ -342,6 +357,19 @@ impl FeatureMap {
             && columns_finite(&self.cues)
             && columns_finite(&self.embedding)
             && columns_finite(self.tokens.as_slice())
+    }
+}
+
+impl Context {
+    /// Takes over what is no feature; whatever the caller asked of the arms is forgotten.
+    pub(crate) fn describe(&mut self, raw: &RawContext<'_>) {
+        match (&mut self.task, raw.task) {
+            (Some(own), Some(task)) => task.clone_into(own),
+            (own, task) => *own = task.map(str::to_owned),
+        }
+        self.input_tokens = raw.input_tokens;
+        self.required.clear();
+        self.eligible = None;
     }
 }
 
@@ -415,6 +443,19 @@ mod tests {
         assert_eq!(unknown.features[at..at + 2], [0.0, 0.0]);
         let nothing = map.map(&RawContext::default()).expect("maps");
         assert!(nothing.features.iter().all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn what_is_reused_has_no_say() {
+        let rows = [raw("write a poem", "art"), raw("solve x + 1 = 2", "math")];
+        let map = FeatureMap::fit(FeatureMapConfig::default(), rows).expect("fits");
+        let long = "many words, ".repeat(500);
+        let (mut space, mut reused) = (FeatureSpace::default(), Context::default());
+        for row in [raw(&long, "art"), raw("x", "math"), RawContext::default()] {
+            reused.required = vec!["tools".to_owned()];
+            map.map_into(&row, &mut space, &mut reused).expect("maps");
+            assert_eq!(Ok(&reused), map.map(&row).as_ref());
+        }
     }
 
     #[test]

@@ -5,5 +5,5 @@ mod map;
 mod text;
 
 pub use cues::CUES;
-pub use map::{FeatureError, FeatureMap, FeatureMapConfig, RawContext};
+pub use map::{FeatureError, FeatureMap, FeatureMapConfig, FeatureSpace, RawContext};
 pub use text::{HASH_BUCKETS, TextFeatures, TextFeaturesConfig};

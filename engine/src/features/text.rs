@@ -98,7 +98,7 @@ impl TextFeatures {
     pub fn extract(&self, text: &str, out: &mut Vec<f64>) {
         out.clear();
         out.resize(self.config.dimensions, 0.0);
-        self.grams(text, |bucket, weight| {
+        self.grams(text, &mut Counts::default(), |bucket, weight| {
             let (at, sign) = project(bucket, self.config.dimensions);
             out[at] += sign * weight;
         });
@@ -112,20 +112,27 @@ impl TextFeatures {
     #[must_use]
     pub fn extract_sparse(&self, text: &str) -> Vec<(u32, f32)> {
         let mut out = Vec::new();
+        self.sparse(text, &mut Counts::default(), |bucket, weight| {
+            out.push((bucket, weight));
+        });
+        out
+    }
+
+    /// Calls `each` once per distinct bucket, with its weight.
+    pub(super) fn sparse(&self, text: &str, counts: &mut Counts, mut each: impl FnMut(u32, f32)) {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "√ of a count needs no more digits"
         )]
-        self.grams(text, |bucket, weight| out.push((bucket, weight as f32)));
-        out
+        self.grams(text, counts, |bucket, weight| each(bucket, weight as f32));
     }
 
     /// Calls `each` once per distinct bucket.
-    fn grams(&self, text: &str, mut each: impl FnMut(u32, f64)) {
-        let mut counts = Counts::new(text.len().min(self.config.bytes_max));
+    fn grams(&self, text: &str, counts: &mut Counts, mut each: impl FnMut(u32, f64)) {
+        counts.clear(text.len().min(self.config.bytes_max));
         let (head, tail) = ends(text, self.config.bytes_max);
-        count_grams(head, &mut counts);
-        count_grams(tail, &mut counts);
+        count_grams(head, counts);
+        count_grams(tail, counts);
         for &slot in &counts.seen {
             let (bucket, count) = unpack(counts.slots[slot as usize]);
             each(bucket, f64::from(count).sqrt());
@@ -173,7 +180,8 @@ fn ends(text: &str, bytes_max: usize) -> (&str, &str) {
 ///
 /// An open-addressing table as small as the text allows: clearing a slot for each of the 2¹⁶
 /// buckets would cost more than reading a short prompt. At full size no two buckets collide.
-struct Counts {
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
     /// Count in the upper half, bucket in the lower; zero: empty.
     slots: Vec<u32>,
     seen: Vec<u32>,
@@ -190,15 +198,16 @@ const fn unpack(slot: u32) -> (u32, u32) {
 }
 
 impl Counts {
-    fn new(bytes: usize) -> Self {
+    /// Makes it empty, and as large as a text of `bytes` bytes wants it.
+    fn clear(&mut self, bytes: usize) {
         let slots = (bytes * SLOTS_PER_BYTE + 64)
             .next_power_of_two()
             .min(HASH_BUCKETS);
-        Self {
-            slots: vec![0; slots],
-            seen: Vec::with_capacity(slots / 2),
-            mask: slots - 1,
-        }
+        self.slots.clear();
+        self.slots.resize(slots, 0);
+        self.seen.clear();
+        self.seen.reserve(slots / 2);
+        self.mask = slots - 1;
     }
 
     fn add(&mut self, hash: u64, mix: u64) {

@@ -13,6 +13,7 @@ use crate::money::Usd;
 use crate::policy::Workspace;
 use crate::router::{Choice, Known, Router};
 use crate::router_error::{DecideError, FeedbackError};
+use crate::sealed::COUNT_MAX;
 use crate::spending::{SpendError, Spending};
 
 pub use open::{OPEN_MAX, OpenDecision, OpenLimits, TTL_MS};
@@ -111,6 +112,16 @@ pub struct Counts {
     pub evicted: u64,
     /// Events refused as invalid.
     pub refused: u64,
+}
+
+impl Counts {
+    fn is_sound(&self) -> bool {
+        let decisions = [self.opened, self.opened_before, self.expired, self.evicted];
+        let reports = [self.learned, self.duplicate, self.unknown, self.late];
+        let others = [self.served_by_another, self.refused];
+        let mut all = decisions.iter().chain(&reports).chain(&others);
+        all.all(|count| *count <= COUNT_MAX)
+    }
 }
 
 impl Live {
@@ -251,7 +262,7 @@ impl Live {
                 self.router.cost().expected(&open.context, arm)
             }),
             // The rule chose the sampled arm; of another it says nothing.
-            rule_chance: open.rule_chance.filter(|_| !by_another),
+            policy_chance: open.policy_chance.filter(|_| !by_another),
         };
         let feedback = Feedback {
             arm,

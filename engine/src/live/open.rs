@@ -45,7 +45,8 @@ pub struct OpenDecision {
     pub(super) context: Context,
     pub(super) sampled: ArmId,
     pub(super) propensity: Propensity,
-    pub(super) rule_chance: Option<f64>,
+    #[serde(rename = "rule_chance")]
+    pub(super) policy_chance: Option<f64>,
     /// The arm that answered; `None`: nothing was reported yet.
     pub(super) served: Option<ArmId>,
     pub(super) cost: Option<Usd>,
@@ -213,7 +214,7 @@ impl OpenDecisions {
             context: decided.context.clone(),
             sampled: decided.arm.clone(),
             propensity: decided.propensity,
-            rule_chance: decided.rule_chance,
+            policy_chance: decided.policy_chance,
             served: None,
             cost: None,
             output_tokens: None,
@@ -286,7 +287,7 @@ impl OpenDecisions {
         for open in stored.open {
             let age = open.age();
             let later = all.by_age.last_key_value().is_none_or(|last| *last.0 < age);
-            let usable = open.context.validate().is_ok() && open.rule_chance.is_none_or(is_share);
+            let usable = open.context.validate().is_ok() && open.policy_chance.is_none_or(is_share);
             let new = all.by_id.insert(open.id.clone(), age).is_none();
             if !(later && usable && new && open.sequence <= events) {
                 return None;

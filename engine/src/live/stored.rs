@@ -6,7 +6,7 @@ use super::open::{OpenDecisions, Stored};
 use super::{Counts, Live};
 use crate::policy::{decode_state, encode_state};
 use crate::router::Router;
-use crate::sealed::{bytes, read, seal, unseal};
+use crate::sealed::{COUNT_MAX, bytes, read, seal, unseal};
 use crate::snapshot::{PolicyLoader, SnapshotError};
 use crate::spending::Spending;
 
@@ -76,6 +76,9 @@ impl Live {
     pub fn restore_with(bytes: &[u8], loader: &PolicyLoader<'_>) -> Result<Self, SnapshotError> {
         let (_, payload) = unseal(bytes, LIVE_MAGIC, LIVE_VERSION, SnapshotError::NotLive)?;
         let payload: Payload = read(payload)?;
+        if payload.sequence > COUNT_MAX || !payload.counts.is_sound() {
+            return Err(invalid("its counts are too large".to_owned()));
+        }
         let (mut router, mut open, mut spending) = (None, None, None);
         for part in &payload.parts {
             match part.name.as_str() {

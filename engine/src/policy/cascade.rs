@@ -8,7 +8,7 @@ use super::post_hoc::PostHoc;
 use super::reward::{Reward, within};
 use super::shared_state::Forked;
 use super::state::sound;
-use super::supermodel::{Candidate, Plan, best_plan};
+use super::supermodel::{Candidate, Search};
 use super::{
     ArmPrior, Drawn, Estimate, Outcome, Policy, PolicyError, Request, Workspace, check_arm,
     decode_state, encode_state,
@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::decision::Reason;
 use crate::distribution::sample;
 use crate::money::Usd;
-use crate::predictor::{CustomLoader, Prediction, Predictor};
+use crate::predictor::{CustomLoader, Detail, Prediction, Predictor};
 use crate::units::{ArmId, Propensity};
 
 /// Default of [`CascadeConfig::epsilon`]: nothing is tried that the rule would not do.
@@ -271,13 +271,16 @@ impl Cascade {
         draw: f64,
         work: &mut Workspace,
     ) -> Result<NextStep, PolicyError> {
-        let mut out = vec![0.0; self.arms() + 1];
-        let answer = self.steps(request, run, work, &mut out)?;
-        let chosen = sample(&out, draw);
-        let propensity = Propensity::new(out[chosen].min(1.0))
+        let (mut out, stop) = (std::mem::take(&mut work.floats), self.arms());
+        let answer = self.steps(request, run, work, &mut out);
+        let chosen = answer.as_ref().map_or(stop, |_| sample(&out, draw));
+        let probability = out.get(chosen).copied().unwrap_or_default();
+        work.floats = out;
+        let answer = answer?;
+        let propensity = Propensity::new(probability.min(1.0))
             .expect("a step that was drawn has a positive probability");
         Ok(match answer {
-            Some((arm, quality)) if chosen == self.arms() => NextStep::Stop {
+            Some((arm, quality)) if chosen == stop => NextStep::Stop {
                 arm,
                 quality,
                 propensity,
@@ -289,37 +292,46 @@ impl Cascade {
         })
     }
 
-    /// Probability of each step, shape (K + 1), the last of which is to stop; the best answer so
-    /// far and its expected quality.
+    /// Replaces `out` by the probability of each step, shape (K + 1), the last of which is to stop;
+    /// the best answer so far and its expected quality.
     fn steps(
         &self,
         request: &Request<'_>,
         run: &[CascadeStep],
         work: &mut Workspace,
-        out: &mut [f64],
+        out: &mut Vec<f64>,
     ) -> Result<Option<(usize, f64)>, PolicyError> {
+        let stop = self.arms();
+        out.clear();
+        out.resize(stop + 1, 0.0);
         self.check_run(run)?;
-        self.predictor
-            .predict(request.context, &mut work.predictions)?;
+        self.predict(request, work)?;
         let answer = self.answer(&work.predictions, run);
-        let candidates = self.candidates(request, &work.predictions, run);
+        let search = &mut work.search;
+        let candidates = search.among(self.candidates(request, &work.predictions, run));
         let most = self.config.calls_max.unwrap_or(usize::MAX);
         let left = most.saturating_sub(run.len());
-        let open = candidates.len().min(if left == 0 { 0 } else { usize::MAX });
-        let stop = self.arms();
-        if open == 0 {
+        if left == 0 || candidates == 0 {
             out[stop] = 1.0;
             return answer.map(Some).ok_or(PolicyError::NothingEligible);
         }
-        let options = open + usize::from(answer.is_some());
+        let options = candidates + usize::from(answer.is_some());
         let each = self.config.epsilon / crate::math::len(options);
-        for candidate in &candidates {
+        for candidate in search.candidates() {
             out[candidate.arm] = each;
         }
         out[stop] = if answer.is_some() { each } else { 0.0 };
-        let plan = best_plan(answer.map(|(_, quality)| quality), candidates, left);
-        out[plan.arms.first().copied().unwrap_or(stop)] += 1.0 - self.config.epsilon;
+        let plan = search.best_plan(answer.map(|(_, quality)| quality), left);
+        out[plan.first().unwrap_or(stop)] += 1.0 - self.config.epsilon;
         Ok(answer)
+    }
+
+    /// Predictions before any call, into `work.predictions`.
+    fn predict(&self, request: &Request<'_>, work: &mut Workspace) -> Result<(), PolicyError> {
+        let (scratch, out) = (&mut work.predict, &mut work.predictions);
+        self.predictor
+            .predict_as(Detail::Full, request.context, scratch, out)?;
+        Ok(())
     }
 
     fn check_run(&self, run: &[CascadeStep]) -> Result<(), PolicyError> {
@@ -356,14 +368,15 @@ impl Cascade {
             .reduce(|best, other| if other.1 > best.1 { other } else { best })
     }
 
-    fn candidates(
-        &self,
-        request: &Request<'_>,
-        before: &[Prediction],
-        run: &[CascadeStep],
-    ) -> Vec<Candidate> {
-        let asked = |arm: usize| run.iter().any(|step| step.arm == arm);
-        let candidate = |arm: usize| {
+    /// The arms that may still be asked, by index.
+    fn candidates<'a>(
+        &'a self,
+        request: &'a Request<'_>,
+        before: &'a [Prediction],
+        run: &'a [CascadeStep],
+    ) -> impl Iterator<Item = Candidate> + 'a {
+        let asked = move |arm: usize| run.iter().any(|step| step.arm == arm);
+        let candidate = move |arm: usize| {
             let penalty = self.config.reward.penalty(request.costs[arm])?;
             Some(Candidate {
                 arm,
@@ -374,18 +387,8 @@ impl Cascade {
             })
         };
         (0..self.arms())
-            .filter(|arm| request.eligible[*arm] && !asked(*arm))
+            .filter(move |arm| request.eligible[*arm] && !asked(*arm))
             .filter_map(candidate)
-            .collect()
-    }
-
-    fn plan(&self, request: &Request<'_>, work: &mut Workspace) -> Option<Plan> {
-        self.predictor
-            .predict(request.context, &mut work.predictions)
-            .ok()?;
-        let candidates = self.candidates(request, &work.predictions, &[]);
-        let most = self.config.calls_max.unwrap_or(usize::MAX);
-        Some(best_plan(None, candidates, most))
     }
 }
 
@@ -428,8 +431,6 @@ impl Policy for Cascade {
         out: &mut [f64],
     ) -> Result<(), PolicyError> {
         let mut steps = std::mem::take(&mut work.floats);
-        steps.clear();
-        steps.resize(self.arms() + 1, 0.0);
         let done = self.steps(request, &[], work, &mut steps);
         out.copy_from_slice(&steps[..self.arms()]);
         work.floats = steps;
@@ -442,8 +443,7 @@ impl Policy for Cascade {
         work: &mut Workspace,
         out: &mut Vec<Estimate>,
     ) -> Result<(), PolicyError> {
-        self.predictor
-            .predict(request.context, &mut work.predictions)?;
+        self.predict(request, work)?;
         let estimate = |(arm, quality): (usize, &Prediction)| {
             let penalty = self.config.reward.penalty(request.costs[arm]);
             let penalty = penalty.filter(|_| request.eligible[arm]);
@@ -460,16 +460,24 @@ impl Policy for Cascade {
 
     fn reason(&self, request: &Request<'_>, arms: &[ArmId], drawn: Drawn<'_>) -> Reason {
         let probability = drawn.probabilities[drawn.arm];
-        match self.plan(request, &mut Workspace::default()) {
-            Some(plan) if plan.arms.first() == Some(&drawn.arm) => Reason::AskedFirst {
-                then: plan.arms[1..]
-                    .iter()
-                    .map(|arm| arms[*arm].clone())
-                    .collect(),
-                quality: plan.quality,
-            },
-            Some(Plan { arms: planned, .. }) if !planned.is_empty() => Reason::Explored {
-                instead_of: arms[planned[0]].clone(),
+        let mut work = Workspace::default();
+        let name = |arm: usize| arms[arm].clone();
+        let planned = self.predict(request, &mut work).map(|()| {
+            let mut search = Search::default();
+            search.among(self.candidates(request, &work.predictions, &[]));
+            let plan = search.best_plan(None, self.config.calls_max.unwrap_or(usize::MAX));
+            (
+                plan.first(),
+                plan.arms().skip(1).map(name).collect(),
+                plan.quality,
+            )
+        });
+        match planned {
+            Ok((Some(first), then, quality)) if first == drawn.arm => {
+                Reason::AskedFirst { then, quality }
+            }
+            Ok((Some(first), ..)) => Reason::Explored {
+                instead_of: name(first),
                 probability,
             },
             _ => Reason::Drawn {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inverse_factor::{InverseFactor, UpdateScratch, single};
 use crate::linalg::{Symmetric, axpy, dot};
+use crate::sealed::COUNT_MAX;
 
 /// Outcomes that are added to A together.
 const BLOCK: usize = 8;
@@ -181,6 +182,8 @@ impl LinearArm {
                 .iter()
                 .all(|v| v.len() == dim && v.iter().all(|x| x.is_finite()))
             && self.ridge.iter().all(|d| *d > 0.0)
+            && self.outcomes <= COUNT_MAX
+            && self.stale <= u32::MAX / 2
             && self.recent_weights.len() < BLOCK
             && self.recent.len() == self.recent_weights.len() * dim
             && self.recent.iter().all(|x| x.is_finite())

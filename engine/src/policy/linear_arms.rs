@@ -228,6 +228,9 @@ impl LinearArms {
             Some(projection) => fits(projection),
             None => self.config.rank.is_none(),
         };
+        if self.dimensions > ENTRIES_MAX {
+            return false;
+        }
         let dim = self.dim();
         projected
             && self.config.check().is_ok()

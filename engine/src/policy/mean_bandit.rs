@@ -18,6 +18,7 @@ use super::{
 use crate::context::Context;
 use crate::predictor::{FORGETTING_MIN, PRIOR_MEAN, PRIOR_STRENGTH, WEIGHT_MAX};
 use crate::quadrature::{Beta, Normal, ShiftedBeta, best_arm_probabilities};
+use crate::sealed::COUNT_MAX;
 
 /// What the context-free bandits have in common.
 ///
@@ -322,6 +323,7 @@ impl MeanBandit {
 impl Record {
     fn is_sound(&self) -> bool {
         !self.arms.is_empty()
+            && self.clock <= COUNT_MAX
             && self.config.check().is_ok()
             && self.rule.check().is_ok()
             && self.arms.iter().all(|arm| arm.is_sound(self.clock))

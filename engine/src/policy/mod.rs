@@ -152,7 +152,12 @@ pub trait Policy: fmt::Debug + Send + Sync {
 
     /// Probability with which the policy as it is now chooses the arm; `None`: the policy does not
     /// learn from it.
-    fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
+    fn policy_chance(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        arm: usize,
+    ) -> Option<f64> {
         let _ = (request, work, arm);
         None
     }
@@ -238,8 +243,8 @@ pub struct Outcome {
     /// Probability with which the arm was chosen; `None`: not known.
     pub propensity: Option<Propensity>,
     /// Probability with which the policy as it is now would choose the arm, see
-    /// [`Policy::rule_chance`]; `None`: the policy does not learn from it.
-    pub rule_chance: Option<f64>,
+    /// [`Policy::policy_chance`]; `None`: the policy does not learn from it.
+    pub policy_chance: Option<f64>,
 }
 
 impl Outcome {
@@ -253,7 +258,7 @@ impl Outcome {
             cost_expected: None,
             weight: 1.0,
             propensity: None,
-            rule_chance: None,
+            policy_chance: None,
         }
     }
 }
@@ -315,6 +320,8 @@ pub struct Workspace {
     pub(crate) predict: PredictScratch,
     /// For rules.
     pub(crate) rule: RuleScratch,
+    /// For cascades.
+    pub(crate) search: supermodel::Search,
     /// Features of the predictor of cost.
     pub(crate) cost_features: Vec<f64>,
 }

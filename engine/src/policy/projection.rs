@@ -37,6 +37,9 @@ impl Projection {
             dimensions,
             seed,
         };
+        if rank.max(dimensions) > ENTRIES_MAX {
+            return None;
+        }
         let size = padded(rank).checked_mul(padded(dimensions))?;
         if rank == 0 || dimensions == 0 || size > ENTRIES_MAX {
             return None;

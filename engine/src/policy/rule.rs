@@ -500,7 +500,12 @@ impl Policy for RulePolicy {
         self.rule_reason(own.verdict.read(), &own.scores, drawn, request.floor)
     }
 
-    fn rule_chance(&self, request: &Request<'_>, work: &mut Workspace, arm: usize) -> Option<f64> {
+    fn policy_chance(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        arm: usize,
+    ) -> Option<f64> {
         self.control?;
         if !self.rule.ranks() {
             return None;
@@ -527,7 +532,7 @@ impl Policy for RulePolicy {
             .update(context, outcome.arm, quality, outcome.weight)?;
         self.pay(outcome);
         guard::count(&mut self.guards, outcome.arm);
-        if let Some(chance) = outcome.rule_chance {
+        if let Some(chance) = outcome.policy_chance {
             let propensity = outcome.propensity.map_or(1.0, Propensity::get);
             self.adapt(quality.get(), outcome.weight * chance / propensity);
         }

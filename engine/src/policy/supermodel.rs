@@ -7,7 +7,7 @@ const TIE: f64 = 1e-12;
 
 /// An arm that may still be asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     pub(super) arm: usize,
     /// Quality expected before the call, in [0, 1].
     pub(super) quality: f64,
@@ -20,12 +20,24 @@ pub(super) struct Candidate {
 }
 
 /// The best set of calls to make.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
-    /// Its arms, cheapest first; empty: make no call.
-    pub(super) arms: Vec<usize>,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Plan<'a> {
+    /// Its candidates, cheapest first; empty: make no call.
+    set: &'a [Candidate],
     /// Expected quality of the best answer, calls made before included.
     pub(super) quality: f64,
+}
+
+impl<'a> Plan<'a> {
+    /// Its arms, cheapest first.
+    pub(super) fn arms(&self) -> impl Iterator<Item = usize> + use<'a> {
+        self.set.iter().map(|candidate| candidate.arm)
+    }
+
+    /// The arm to ask; `None`: make no call.
+    pub(super) fn first(&self) -> Option<usize> {
+        self.arms().next()
+    }
 }
 
 /// `E[max(best, q_i …)]` over candidates in ascending order of quality, exactly.
@@ -50,47 +62,63 @@ fn expected_max(best: f64, ascending: &[Candidate]) -> f64 {
     expected + (1.0 - from) * (1.0 - prefix)
 }
 
-/// The set of candidates that maximises `E[max] − λΣc`, after answers of which the best is
-/// expected to be worth `best`; `None`: there is none yet, so at least one call is made.
-pub(super) fn best_plan(best: Option<f64>, mut candidates: Vec<Candidate>, calls: usize) -> Plan {
-    candidates.sort_by(|a, b| a.quality.total_cmp(&b.quality).then(a.arm.cmp(&b.arm)));
-    let mut search = Search::new(best);
-    if candidates.len() <= ARMS_EXACT_MAX {
-        for set in 1_u32..1 << candidates.len() {
-            if set.count_ones() as usize <= calls {
-                search.weigh(
-                    candidates
-                        .iter()
-                        .enumerate()
-                        .filter_map(|(i, candidate)| (set >> i & 1 == 1).then_some(*candidate)),
-                );
-            }
-        }
-    } else {
-        search.grow(&candidates, calls);
-    }
-    search.plan()
-}
-
-/// The best set so far.
-struct Search {
+/// Where the best set of candidates is searched; reused, it allocates nothing in steady state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Search {
+    candidates: Vec<Candidate>,
+    /// Expected quality of the best answer there is; 0: none.
     known: f64,
-    /// Value, and its cost in quality; `None`: no set yet.
+    /// Value of the best set so far, and its cost in quality; `None`: no set yet.
     best: Option<(f64, f64)>,
     set: Vec<Candidate>,
     quality: f64,
     scratch: Vec<Candidate>,
+    base: Vec<Candidate>,
 }
 
 impl Search {
-    fn new(best: Option<f64>) -> Self {
-        Self {
-            known: best.unwrap_or(0.0),
-            best: best.map(|best| (best, 0.0)),
-            set: Vec::new(),
-            quality: best.unwrap_or(0.0),
-            scratch: Vec::new(),
+    /// Replaces the arms that may still be asked: how many there are.
+    pub(super) fn among(&mut self, candidates: impl Iterator<Item = Candidate>) -> usize {
+        self.candidates.clear();
+        self.candidates.extend(candidates);
+        self.candidates.len()
+    }
+
+    /// The arms that may still be asked.
+    pub(super) fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// The set of candidates that maximises `E[max] − λΣc`, after answers of which the best is
+    /// expected to be worth `best`; `None`: there is none yet, so at least one call is made.
+    pub(super) fn best_plan(&mut self, best: Option<f64>, calls: usize) -> Plan<'_> {
+        self.begin(best);
+        let mut candidates = std::mem::take(&mut self.candidates);
+        // No two are equal: the arm breaks ties.
+        candidates.sort_unstable_by(|a, b| a.quality.total_cmp(&b.quality).then(a.arm.cmp(&b.arm)));
+        if candidates.len() <= ARMS_EXACT_MAX {
+            for set in 1_u32..1 << candidates.len() {
+                if set.count_ones() as usize <= calls {
+                    self.weigh(
+                        candidates
+                            .iter()
+                            .enumerate()
+                            .filter_map(|(i, candidate)| (set >> i & 1 == 1).then_some(*candidate)),
+                    );
+                }
+            }
+        } else {
+            self.grow(&candidates, calls);
         }
+        self.candidates = candidates;
+        self.plan()
+    }
+
+    fn begin(&mut self, best: Option<f64>) {
+        self.known = best.unwrap_or(0.0);
+        self.best = best.map(|best| (best, 0.0));
+        self.set.clear();
+        self.quality = self.known;
     }
 
     /// Keeps the set if it is better, or as good and cheaper or smaller.
@@ -114,8 +142,9 @@ impl Search {
 
     /// Adds the most useful arm as long as one is useful.
     fn grow(&mut self, candidates: &[Candidate], calls: usize) {
+        let mut base = std::mem::take(&mut self.base);
         for _ in 0..calls.min(candidates.len()) {
-            let base = self.set.clone();
+            base.clone_from(&self.set);
             let mut grown = false;
             for candidate in candidates {
                 if base.iter().any(|c| c.arm == candidate.arm) {
@@ -130,13 +159,14 @@ impl Search {
                 break;
             }
         }
+        self.base = base;
     }
 
-    fn plan(mut self) -> Plan {
+    fn plan(&mut self) -> Plan<'_> {
         self.set
-            .sort_by(|a, b| a.cost.total_cmp(&b.cost).then(a.arm.cmp(&b.arm)));
+            .sort_unstable_by(|a, b| a.cost.total_cmp(&b.cost).then(a.arm.cmp(&b.arm)));
         Plan {
-            arms: self.set.iter().map(|c| c.arm).collect(),
+            set: &self.set,
             quality: self.quality,
         }
     }
@@ -156,6 +186,14 @@ mod tests {
             cost,
             penalty: cost,
         }
+    }
+
+    /// Arms and expected quality of the best plan.
+    fn planned(best: Option<f64>, set: &[Candidate], calls: usize) -> (Vec<usize>, f64) {
+        let mut search = Search::default();
+        search.among(set.iter().copied());
+        let plan = search.best_plan(best, calls);
+        (plan.arms().collect(), plan.quality)
     }
 
     fn close(got: f64, expect: f64) {
@@ -220,7 +258,7 @@ mod tests {
 
     #[test]
     fn plans_match_hand_computation() {
-        let plan = |best, set: &[Candidate]| best_plan(best, set.to_vec(), set.len()).arms;
+        let plan = |best, set: &[Candidate]| planned(best, set, set.len()).0;
         // {0}: 0.59; {1}: 0.60; {0, 1}: 0.96 − 0.31 = 0.65.
         let judged = [candidate(0, 0.6, 1.0, 0.01), candidate(1, 0.9, 1.0, 0.3)];
         assert_eq!(plan(None, &judged), [0, 1]);
@@ -241,14 +279,14 @@ mod tests {
             candidate(2, 0.9, 1.0, 0.1),
         ];
         assert_eq!(plan(None, &three), [0, 2]);
-        assert_eq!(best_plan(None, three.to_vec(), 1).arms, [2]);
+        assert_eq!(planned(None, &three, 1).0, [2]);
     }
 
     #[test]
     fn free_calls_that_tell_nothing_are_not_made() {
-        let set = vec![candidate(0, 0.6, 0.0, 0.0), candidate(1, 0.9, 0.0, 0.0)];
-        assert_eq!(best_plan(None, set.clone(), 2).arms, [1]);
-        assert_eq!(best_plan(Some(0.9), set, 2).arms, [0_usize; 0]);
+        let set = [candidate(0, 0.6, 0.0, 0.0), candidate(1, 0.9, 0.0, 0.0)];
+        assert_eq!(planned(None, &set, 2).0, [1]);
+        assert_eq!(planned(Some(0.9), &set, 2).0, [0_usize; 0]);
     }
 
     #[test]
@@ -262,15 +300,17 @@ mod tests {
                     candidate(arm, draw(i, "p"), draw(i, "rho"), 0.1 * draw(i, "c"))
                 })
                 .collect();
-            let value = |plan: &Plan| {
-                plan.quality - plan.arms.iter().map(|arm| set[*arm].penalty).sum::<f64>()
+            let value = |(arms, quality): (Vec<usize>, f64)| {
+                quality - arms.iter().map(|arm| set[*arm].penalty).sum::<f64>()
             };
-            let exact = value(&best_plan(None, set.clone(), 8));
-            let mut search = Search::new(None);
+            let exact = value(planned(None, &set, 8));
+            let mut search = Search::default();
+            search.begin(None);
             let mut ascending = set.clone();
             ascending.sort_by(|a, b| a.quality.total_cmp(&b.quality));
             search.grow(&ascending, 8);
-            let greedy = value(&search.plan());
+            let plan = search.plan();
+            let greedy = value((plan.arms().collect(), plan.quality));
             assert!(greedy <= exact + 1e-9);
             exact_sum += exact;
             greedy_sum += greedy;

@@ -13,7 +13,7 @@ use super::linear::{extended, ridge, with_intercept};
 use super::{
     Precision, PredictScratch, Prediction, PredictorConfig, PredictorError, TrainingRows, share,
 };
-use crate::linalg::{Symmetric, axpy, dot};
+use crate::linalg::{Symmetric, are_usable, axpy, dot};
 use crate::math;
 
 /// Most quasi-Newton steps of a batch fit.
@@ -209,9 +209,10 @@ impl Logistic {
     pub(super) fn is_sound(&self, arms: usize, dimensions: usize) -> bool {
         let dim = dimensions + 1;
         self.arms.len() == arms
-            && self.arms.iter().all(|a| {
-                a.precision.is_sound(dim) && a.m.len() == dim && a.m.iter().all(|m| m.is_finite())
-            })
+            && self
+                .arms
+                .iter()
+                .all(|a| a.precision.is_sound(dim) && a.m.len() == dim && are_usable(&a.m))
     }
 }
 

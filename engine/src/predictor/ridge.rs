@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::linalg::{Cholesky, Symmetric, axpy, dot};
+use crate::linalg::{Cholesky, Symmetric, are_usable, axpy, dot};
+use crate::sealed::COUNT_MAX;
 
 /// Rank-1 updates between two factorisations from the Gram matrix when nothing is forgotten.
 const REFACTOR_EVERY: u64 = 4_096;
@@ -101,7 +102,7 @@ impl Precision {
     }
 
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
-        self.gram.is_sound(dim) && self.factor.is_sound(dim)
+        self.gram.is_sound(dim) && self.factor.is_sound(dim) && self.stale <= COUNT_MAX
     }
 }
 
@@ -197,7 +198,8 @@ impl Posterior {
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
         self.b.len() == dim
             && self.theta.len() == dim
-            && self.b.iter().chain(&self.theta).all(|x| x.is_finite())
+            && are_usable(&self.b)
+            && are_usable(&self.theta)
             && (0.0..=f64::MAX).contains(&self.squares)
             && (0.0..=f64::MAX).contains(&self.weight)
     }

@@ -1,27 +1,67 @@
 //! ROBUSTNESS.md E17: in steady state a decision allocates nothing, whatever the policy.
 
 use plimsoll::{
-    Budget, Call, Context, CostPredictor, Exploration, ExplorationKind, Fixed, NonInferiority,
-    Policy, Predictor, PredictorConfig, PredictorKind, Random, Reward, Router, Rule, Seed, Usd,
-    Workspace,
+    ArmBelief, ArmSpec, Budget, Call, Cascade, CascadeConfig, CascadeStep, Context, CostPredictor,
+    Exploration, ExplorationKind, FeatureMap, FeatureMapConfig, FeatureSpace, FeedbackError, Fixed,
+    Live, NextStep, NonInferiority, OpenLimits, Policy, PolicyError, PostHoc, Predictor,
+    PredictorConfig, PredictorKind, Price, Random, RawContext, Reward, Router, Rule, Seed,
+    SessionState, SharedRouter, Usd, Workspace,
 };
 
 use crate::bandits::every_bandit;
-use crate::common::{AVERAGE, FLOOR, INVERSE_GAP, arm, arms, contexts, learn, router};
+use crate::common::{AVERAGE, FLOOR, INVERSE_GAP, arm, arms, contexts, learn, plain, router};
 
+/// Allocations of the second of two rounds; the first makes the workspace large enough.
+fn steady(mut round: impl FnMut()) -> u64 {
+    round();
+    allocation_counter::measure(round).count_total
+}
+
+/// What a request may ask for besides an arm.
+fn wish<'a>(call: &Call<'a>, session: &'a SessionState) -> Call<'a> {
+    Call {
+        cost_max_usd: Some(1.0),
+        at_ms: Some(2_000),
+        session: Some(session),
+        tenant: Some("acme"),
+        ..*call
+    }
+}
+
+/// Decides alone and shared, without wishes and with all of them.
 fn check(what: &str, router: &Router, contexts: &[Context], floor: Option<f64>) {
     let mut work = Workspace::default();
-    let mut decide = || {
+    let session = SessionState::new(arm("arm-1"), 30, 1_000);
+    let shared = SharedRouter::new(Live::new(router.clone(), OpenLimits::default()));
+    let allocations = steady(|| {
         for context in contexts {
             let mut call = Call::new(context, "a request's key", Seed(7));
             call.floor = floor;
-            router.choose(&call, &mut work).expect("decides");
+            for call in [call, wish(&call, &session)] {
+                router.choose(&call, &mut work).expect("decides");
+                shared.choose(&call, &mut work).expect("decides");
+            }
         }
-    };
-    // The first round makes the workspace large enough.
-    decide();
-    let allocations = allocation_counter::measure(decide).count_total;
+    });
     assert_eq!(allocations, 0, "{what}");
+}
+
+/// Arms as a service has them after a while: one that is new, one marked down, one archived, and
+/// one whose prompt cache is warm.
+fn age(router: &mut Router) {
+    let (down, archived) = (arm("arm-0"), arm("arm-2"));
+    let mut warm = router.arms()[1].clone();
+    warm.cached_input = Some(Price::from_pico_per_token(10));
+    router.set_arm(warm).expect("known");
+    let spec = ArmSpec::new(arm("new"));
+    let price = Price::from_pico_per_token(150_000);
+    let belief = ArmBelief::Prices { strength: 10.0 };
+    match router.add_arm(spec.priced(price, price), &belief) {
+        Ok(()) | Err(FeedbackError::Policy(PolicyError::FixedArms { .. })) => {}
+        Err(error) => panic!("{error}"),
+    }
+    router.mark_down(&down, Some(9_000)).expect("known");
+    router.set_archived(&archived, true).expect("known");
 }
 
 #[test]
@@ -66,6 +106,8 @@ fn e17_rules_over_every_predictor_allocate_nothing() {
                     continue;
                 }
                 check(&format!("{what}, own floor"), &router, &contexts, Some(0.3));
+                age(&mut router);
+                check(&format!("{what}, aged"), &router, &contexts, None);
             }
         }
     }
@@ -105,18 +147,114 @@ fn e17_every_bandit_allocates_nothing() {
         cost_weight: 0.5,
         cost_scale: 1e-3,
     };
-    let plain: [Box<dyn Policy>; 2] = [
+    let plain: [Box<dyn Policy>; 4] = [
         Box::new(Fixed::new(3, 1).expect("an arm")),
         Box::new(Random::new(3).expect("arms")),
+        Box::new(cascade(3)),
+        // More arms than are weighed set by set.
+        Box::new(cascade(20)),
     ];
     let bandits = every_bandit(3, 1.0, Reward::default());
     let forgetting = every_bandit(3, 0.99, costly);
     for policy in plain.into_iter().chain(bandits).chain(forgetting) {
         let what = policy.name().to_owned();
-        let cost = CostPredictor::fit(&arms(3), []).expect("fits");
-        let mut router = Router::with_policy(arms(3), None, cost, policy).expect("fits");
+        let arms = arms(policy.arms());
+        let cost = CostPredictor::fit(&arms, []).expect("fits");
+        let mut router = Router::with_policy(arms, None, cost, policy).expect("fits");
         let contexts = contexts(30, 4, 3);
         learn(&mut router, &contexts);
         check(&what, &router, &contexts, None);
+        age(&mut router);
+        check(&format!("{what}, aged"), &router, &contexts, None);
     }
+}
+
+fn cascade(count: usize) -> Cascade {
+    let config = PredictorConfig::new(PredictorKind::Linear);
+    let predictor = Predictor::prior(&config, count, 4).expect("a prior");
+    let config = CascadeConfig {
+        reward: Reward {
+            cost_weight: 0.5,
+            cost_scale: 1e-3,
+        },
+        epsilon: 0.1,
+        calls_max: None,
+    };
+    Cascade::new(predictor, vec![PostHoc::PERFECT; count], config).expect("sound")
+}
+
+#[test]
+fn e17_every_step_of_a_cascade_allocates_nothing() {
+    for count in [3, 20] {
+        let (arms, policy) = (arms(count), Box::new(cascade(count)));
+        let cost = CostPredictor::fit(&arms, []).expect("fits");
+        let mut router = Router::with_policy(arms, None, cost, policy).expect("fits");
+        let contexts = contexts(30, 4, 3);
+        learn(&mut router, &contexts);
+        let (mut work, mut run, mut asked) = (Workspace::default(), Vec::new(), 0);
+        let allocations = steady(|| {
+            for context in &contexts {
+                let call = Call::new(context, "a request's key", Seed(7));
+                run.clear();
+                while let NextStep::Ask { arm, .. } =
+                    router.next_step(&call, &run, &mut work).expect("decides")
+                {
+                    run.push(CascadeStep::new(arm, 0.0, Usd::from_pico(1_000)));
+                    asked += 1;
+                }
+            }
+        });
+        assert_eq!(allocations, 0, "{count} arms");
+        assert!(asked > 2 * 30, "bad answers are escalated");
+    }
+}
+
+/// A context owns its features; where it and the space are reused, mapping a text allocates
+/// nothing either.
+#[test]
+fn e17_mapped_texts_allocate_nothing_where_space_is_reused() {
+    let raw = |text, task| RawContext {
+        text: Some(text),
+        task: Some(task),
+        input_tokens: Some(40),
+        embedding: Some(&[0.5, -0.5]),
+    };
+    let long = "Sort these numbers, and say why: 3 1 2. ".repeat(50);
+    let rows = [raw("Write a poem", "art"), raw(&long, "code")];
+    let map = FeatureMap::fit(FeatureMapConfig::default(), rows).expect("fits");
+    let (kind, dimensions) = (PredictorKind::Linear, map.dimensions());
+    let predictor = Predictor::prior(&PredictorConfig::new(kind), 3, dimensions).expect("a prior");
+    let router = Router::new(plimsoll::RouterParts {
+        arms: arms(3),
+        features: Some(map),
+        predictor,
+        calibration: vec![],
+        cost: CostPredictor::fit(&arms(3), []).expect("fits"),
+        rule: AVERAGE,
+        exploration: Exploration::NONE,
+        control: None,
+    })
+    .expect("fits");
+    let (mut space, mut context) = (FeatureSpace::default(), Context::default());
+    let mut work = Workspace::default();
+    let allocations = steady(|| {
+        for row in rows {
+            router
+                .context_into(&row, &mut space, &mut context)
+                .expect("maps");
+            let call = Call::new(&context, "a request's key", Seed(7));
+            router.choose(&call, &mut work).expect("decides");
+        }
+    });
+    assert_eq!(allocations, 0);
+    // What is not reused: the features, the task, and the two lists that n-grams are counted in.
+    let own = steady(|| drop(router.context(&rows[1])));
+    assert_eq!(own, 4);
+    // The caller's own features are copied, and no more.
+    let own = plain(PredictorKind::Beta);
+    let allocations = steady(|| {
+        own.context_into(&rows[1], &mut space, &mut context)
+            .expect("maps");
+    });
+    assert_eq!(allocations, 0);
 }

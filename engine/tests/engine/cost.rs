@@ -159,3 +159,31 @@ fn bad_rows_are_refused() {
     let got = CostPredictor::fit(&[priced()], [negative]);
     assert!(matches!(got, Err(CostError::Negative { row: 0, .. })));
 }
+
+/// Without history, a prior over nine powers of e is no quantile; the mean is still told.
+#[test]
+fn a_quantile_needs_answers_to_be_one_of() {
+    let price = plimsoll::Price::from_pico_per_token(10_000_000);
+    let spec = ArmSpec::new(arm("a")).priced(price, price);
+    let mut predictor = CostPredictor::fit(&[spec], []).expect("fits");
+    let context = |input_tokens| Context {
+        input_tokens: Some(input_tokens),
+        ..Context::default()
+    };
+    let long = context(9_000);
+    let mean = predictor.expected(&long, 0).expect("priced");
+    assert!((0.09..0.1).contains(&mean), "{mean}");
+    for i in 0..20_u64 {
+        assert_eq!(predictor.p95(&long, 0), None, "{i} answers");
+        let row = plimsoll::CostRow {
+            context: &context(200 + 437 * i),
+            arm: 0,
+            output_tokens: Some(150 + 37 * (i % 5)),
+            cost: None,
+        };
+        predictor.update(&row).expect("learns");
+    }
+    let (mean, p95) = (predictor.expected(&long, 0), predictor.p95(&long, 0));
+    let (mean, p95) = (mean.expect("priced"), p95.expect("20 answers"));
+    assert!(mean < p95 && p95 < 1.5 * mean, "{mean} {p95}");
+}

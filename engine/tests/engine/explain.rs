@@ -6,7 +6,7 @@ use plimsoll::{
     Router, Seed, Workspace, decode_state, encode_state,
 };
 
-use crate::common::{arm, arms, contexts, plain};
+use crate::common::{arm, arms, contexts, learn, plain};
 
 fn explain(router: &Router, call: &Call<'_>) -> Explanation {
     let explained = router.explain(call, &mut Workspace::default());
@@ -15,7 +15,11 @@ fn explain(router: &Router, call: &Call<'_>) -> Explanation {
 
 #[test]
 fn an_explanation_is_the_decision_and_its_numbers_are_the_routers() {
-    let router = plain(PredictorKind::Linear);
+    let mut router = plain(PredictorKind::Linear);
+    let context = &contexts(1, 4, 3)[0];
+    let unseen = explain(&router, &Call::new(context, "first", Seed(5)));
+    assert!(unseen.arms.iter().all(|told| told.cost_p95_usd.is_none()));
+    learn(&mut router, &contexts(60, 4, 2));
     for (i, context) in contexts(50, 4, 3).iter().enumerate() {
         let key = format!("r-{i}");
         let decision = router.decide(context, &key, Seed(5)).expect("decides");

@@ -292,7 +292,7 @@ fn e10_a_fallback_does_not_steer_lambda() {
     let Event::Decided(told) = &event else {
         unreachable!("a decision")
     };
-    assert!(told.rule_chance.is_some());
+    assert!(told.policy_chance.is_some());
     let other = arm(if told.arm.as_str() == "arm-0" {
         "arm-1"
     } else {
@@ -341,7 +341,7 @@ fn e01_invalid_events_change_nothing_and_are_numbered() {
         },
         arm: arm("arm-0"),
         propensity: plimsoll::Propensity::ONE,
-        rule_chance: None,
+        policy_chance: None,
         held: None,
     });
     let reports = [wrong, negative, heavy].map(Event::Reported);

@@ -31,7 +31,7 @@
 //! | S07 | `live` |
 //! | S08 | two writers | the store's `files` |
 //! | S09 | files for their owner only, no prompts | the store's `files` |
-//! | S10 | `snapshots`, `live`, `journal`, `bandits` |
+//! | S10 | `forged`, `snapshots`, `live`, `journal`, `bandits` |
 
 mod allocations;
 mod arms;
@@ -43,6 +43,7 @@ mod common;
 mod cost;
 mod decisions;
 mod explain;
+mod forged;
 mod journal;
 mod learning;
 mod ledger;
