@@ -425,6 +425,10 @@ impl Belief for Normal {
         math::exp(-0.5 * z * z) / (ROOT_OF_TAU * self.sd)
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "inlined into each instruction set's own function"
+    )]
     #[inline(always)]
     fn densities(&self, centre: f64, half: f64) -> [f64; NODES] {
         let per_sd = 1.0 / self.sd;

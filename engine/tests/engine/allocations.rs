@@ -1,9 +1,9 @@
 //! ROBUSTNESS.md E17: in steady state a decision allocates nothing, whatever the policy.
 
 use plimsoll::{
-    Budget, Call, Context, CostPredictor, Exploration, ExplorationKind, Fixed, NonInferiority,
-    Policy, Predictor, PredictorConfig, PredictorKind, Random, Reward, Router, Rule, Seed, Usd,
-    Workspace,
+    Budget, Call, Context, CostPredictor, Exploration, ExplorationKind, Fixed, LinTs, LinUcb,
+    LinearConfig, NonInferiority, Outcome, Policy, Predictor, PredictorConfig, PredictorKind,
+    Quality, Random, Reward, Router, Rule, Seed, SharedLinear, SharedRule, Usd, Workspace,
 };
 
 use crate::bandits::every_bandit;
@@ -118,5 +118,38 @@ fn e17_every_bandit_allocates_nothing() {
         let contexts = contexts(30, 4, 3);
         learn(&mut router, &contexts);
         check(&what, &router, &contexts, None);
+    }
+}
+
+/// Between two factorisations of their matrices, linear policies learn in place.
+#[test]
+fn e17_linear_policies_learn_without_allocating() {
+    let low_rank = LinearConfig {
+        rank: Some(2),
+        ..LinearConfig::default()
+    };
+    let config = LinearConfig::default();
+    let (features, rule) = (SharedLinear::hybrid(3), SharedRule::Ucb { alpha: 0.5 });
+    let policies: [Box<dyn Policy>; 4] = [
+        Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound")),
+        Box::new(LinUcb::new(3, 4, 0.5, low_rank).expect("sound")),
+        Box::new(LinTs::new(3, 4, 0.5, config).expect("sound")),
+        Box::new(SharedLinear::new(features, 4, rule, config).expect("sound")),
+    ];
+    let contexts = contexts(200, 4, 3);
+    for mut policy in policies {
+        let what = policy.name().to_owned();
+        let mut learn = || {
+            for (i, context) in contexts.iter().enumerate() {
+                let outcome = Outcome {
+                    quality: Some(Quality::new(0.5).expect("in range")),
+                    ..Outcome::of_arm(i % 3)
+                };
+                policy.update(context, &outcome).expect("learns");
+            }
+        };
+        learn();
+        let allocations = allocation_counter::measure(learn).count_total;
+        assert_eq!(allocations, 0, "{what}");
     }
 }
