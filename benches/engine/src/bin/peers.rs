@@ -189,13 +189,7 @@ fn run(
 /// One of our own sides.
 fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<Done> {
     let stream = Stream::read(folder, k, d)?;
-    let config = LinearConfig {
-        // The stream's last feature is always 1, as for every peer.
-        intercept: false,
-        rank: rank_of(name),
-        ..LinearConfig::default()
-    };
-    let policy = LinUcb::new(k, d, ALPHA, config)?;
+    let policy = policy(k, d, rank_of(name), 0)?;
     let (cpu, reward) = if name.contains("router") {
         through_router(policy, &stream, events)?
     } else {
@@ -209,6 +203,20 @@ fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<D
     })
 }
 
+/// LinUCB over the stream's features, of which the last one is always 1. A projection would mix it
+/// with the others: there it is left out, and the policy adds one of its own behind the projection.
+fn policy(arms: usize, dimensions: usize, rank: Option<usize>, seed: u64) -> Result<LinUcb> {
+    let intercept = rank.is_some();
+    let config = LinearConfig {
+        intercept,
+        rank,
+        seed,
+        ..LinearConfig::default()
+    };
+    let wide = dimensions - usize::from(intercept);
+    Ok(LinUcb::new(arms, wide, ALPHA, config)?)
+}
+
 /// The rank in a side's name; `None`: every feature is used.
 fn rank_of(name: &str) -> Option<usize> {
     let after = name.split_once("rank ")?.1;
@@ -217,10 +225,16 @@ fn rank_of(name: &str) -> Option<usize> {
 
 /// Contexts of the rows from `first` on, a thousand at most: what a service has at hand, and not
 /// in the time that is measured. Others read their rows as they are.
-fn contexts(stream: &Stream, first: usize, events: usize) -> Result<Vec<Context>> {
+fn contexts(
+    policy_width: usize,
+    stream: &Stream,
+    first: usize,
+    events: usize,
+) -> Result<Vec<Context>> {
     let d = stream.dimensions;
     let rows = stream.x[first * d..events.min(first + CONTEXTS) * d].chunks_exact(d);
-    let context = |x: &[f32]| Context::new(x.iter().map(|x| f64::from(*x)).collect());
+    let context =
+        |x: &[f32]| Context::new(x[..policy_width].iter().map(|x| f64::from(*x)).collect());
     Ok(rows
         .map(context)
         .collect::<std::result::Result<Vec<_>, _>>()?)
@@ -228,12 +242,12 @@ fn contexts(stream: &Stream, first: usize, events: usize) -> Result<Vec<Context>
 
 /// The policy by itself.
 fn alone(mut policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64, f64)> {
-    let k = stream.arms;
+    let (k, wide) = (stream.arms, policy.dimensions().unwrap_or(0));
     let (eligible, costs) = (vec![true; k], vec![None; k]);
     let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
     let (mut total, mut cpu) = (0.0, 0.0);
     for first in (0..events).step_by(CONTEXTS) {
-        let contexts = contexts(stream, first, events)?;
+        let contexts = contexts(wide, stream, first, events)?;
         let start = ProcessTime::now();
         for (row, context) in (first..).zip(&contexts) {
             let request = Request {
@@ -256,7 +270,7 @@ fn alone(mut policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64, f64
 
 /// The policy in a router: eligibility, costs, a keyed draw, and feedback by name.
 fn through_router(policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64, f64)> {
-    let k = stream.arms;
+    let (k, wide) = (stream.arms, policy.dimensions().unwrap_or(0));
     let arms = arms(u64::try_from(k)?);
     let ids: Vec<_> = arms.iter().map(|arm| arm.id.clone()).collect();
     let cost = CostPredictor::fit(&arms, [])?;
@@ -264,7 +278,7 @@ fn through_router(policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64
     let mut work = Workspace::default();
     let (mut total, mut cpu) = (0.0, 0.0);
     for first in (0..events).step_by(CONTEXTS) {
-        let contexts = contexts(stream, first, events)?;
+        let contexts = contexts(wide, stream, first, events)?;
         let start = ProcessTime::now();
         for (row, context) in (first..).zip(&contexts) {
             let call = Call::new(context, "a request's key", Seed(1));
@@ -315,18 +329,13 @@ fn regret(k: usize, seeds: u64) -> Result<()> {
 
 fn regret_of(stream: &Stream, rank: Option<usize>, seed: u64) -> Result<f64> {
     let (k, d) = (stream.arms, stream.dimensions);
-    let config = LinearConfig {
-        intercept: false,
-        rank,
-        seed,
-        ..LinearConfig::default()
-    };
-    let mut policy = LinUcb::new(k, d, ALPHA, config)?;
+    let mut policy = policy(k, d, rank, seed)?;
+    let wide = policy.dimensions().unwrap_or(d);
     let (eligible, costs) = (vec![true; k], vec![None; k]);
     let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
     let mut total = 0.0;
     for (row, x) in stream.x.chunks_exact(d).enumerate() {
-        let context = Context::new(x.iter().map(|x| f64::from(*x)).collect())?;
+        let context = Context::new(x[..wide].iter().map(|x| f64::from(*x)).collect())?;
         let request = Request {
             context: &context,
             eligible: &eligible,
