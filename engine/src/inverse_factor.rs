@@ -55,6 +55,7 @@ pub(crate) struct UpdateScratch {
     mix: Vec<f32>,
     sum: Vec<f32>,
     root: Vec<f64>,
+    inverse: Vec<f64>,
 }
 
 /// `x` in single precision, padded with zeros; `out` is replaced.
@@ -92,10 +93,22 @@ impl InverseFactor {
         Self { dim, entries }
     }
 
-    /// |Wx|² = xᵀA⁻¹x; `x` is as [`single`] makes it, `scratch` is overwritten.
+    /// |Wx|² = xᵀA⁻¹x; `x` is as [`single`] makes it, `y` and `sums` are from
+    /// [`scratch`](Self::scratch). Inlined into the callers' functions for each instruction set.
+    #[expect(
+        clippy::inline_always,
+        reason = "inlined into each instruction set's own function"
+    )]
+    #[inline(always)]
+    pub(crate) fn squared_product(&self, x: &[f32], y: &mut [f32], sums: &mut [f32]) -> f64 {
+        triangle_product(&self.entries, x, y, sums);
+        squared_length(y)
+    }
+
+    #[cfg(test)]
     pub(crate) fn quadratic(&self, x: &[f32], scratch: &mut Vec<f32>) -> f64 {
         let (y, sums) = self.scratch(x, scratch);
-        squared_product(&self.entries, x, y, sums)
+        self.squared_product(x, y, sums)
     }
 
     /// Wx, in the first part of `scratch`.
@@ -106,7 +119,11 @@ impl InverseFactor {
     }
 
     /// Room for Wx, and for the sums on the way.
-    fn scratch<'a>(&self, x: &[f32], scratch: &'a mut Vec<f32>) -> (&'a mut [f32], &'a mut [f32]) {
+    pub(crate) fn scratch<'a>(
+        &self,
+        x: &[f32],
+        scratch: &'a mut Vec<f32>,
+    ) -> (&'a mut [f32], &'a mut [f32]) {
         debug_assert_eq!(x.len(), padded(self.dim));
         let len = x.len();
         // The contents do not matter: everything that is read was written before.
@@ -114,47 +131,47 @@ impl InverseFactor {
         scratch.split_at_mut(len)
     }
 
-    /// The factor of (keep·A + xxᵀ)⁻¹. Gives 1 + xᵀ(keep·A)⁻¹x, and writes (keep·A)⁻¹x to `gain`.
-    pub(crate) fn update(
+    /// The factor of (keep·A + xxᵀ)⁻¹. Gives 1 + xᵀ(keep·A)⁻¹x and A⁻¹x, of the A before, padded.
+    pub(crate) fn update<'a>(
         &mut self,
         keep: f64,
         x: &[f32],
-        scratch: &mut UpdateScratch,
-        gain: &mut Vec<f64>,
-    ) -> f64 {
+        scratch: &'a mut UpdateScratch,
+    ) -> (f64, &'a [f32]) {
         let UpdateScratch {
             y,
             keep: own,
             mix,
             sum,
             root,
+            inverse,
         } = scratch;
         let len = x.len();
-        for vector in [&mut *own, mix, sum] {
-            vector.clear();
+        for vector in [&mut *own, mix] {
+            // The contents do not matter: everything that is read was written before.
             vector.resize(len, 0.0);
         }
-        root.clear();
-        root.resize(len + 1, 1.0);
+        for vector in [&mut *root, inverse] {
+            vector.resize(len + 1, 1.0);
+        }
+        root[0] = 1.0;
+        sum.clear();
+        sum.resize(len, 0.0);
         let scale = 1.0 / keep.sqrt();
         let y = self.multiply(x, y);
-        let total = coefficients(scale, y, root, own, mix);
+        let total = coefficients(scale, y, root, inverse, own, mix);
         rotate(&mut self.entries, own, mix, y, sum);
-        gain.clear();
-        let unscale = scale * scale;
-        gain.extend(sum[..self.dim].iter().map(|z| unscale * f64::from(*z)));
-        total
+        (total, sum)
     }
 
-    /// A⁻¹x by way of W, in single precision; `x` is as [`single`] makes it.
-    pub(crate) fn solve(&self, x: &[f32], scratch: &mut UpdateScratch, out: &mut Vec<f64>) {
+    /// A⁻¹x by way of W, padded, in single precision; `x` is as [`single`] makes it.
+    pub(crate) fn solve<'a>(&self, x: &[f32], scratch: &'a mut UpdateScratch) -> &'a [f32] {
         let y = self.multiply(x, &mut scratch.y);
         let sum = &mut scratch.sum;
         sum.clear();
         sum.resize(x.len(), 0.0);
         transposed(&self.entries, y, sum);
-        out.clear();
-        out.extend(sum[..self.dim].iter().map(|z| f64::from(*z)));
+        sum
     }
 
     pub(crate) fn is_sound(&self, dim: usize) -> bool {
@@ -258,16 +275,6 @@ fn multiply(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) {
     triangle_product(entries, x, y, sums);
 }
 
-/// |Wx|².
-#[multiversion(targets(
-    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
-    "x86_64+avx+avx2"
-))]
-fn squared_product(entries: &[f32], x: &[f32], y: &mut [f32], sums: &mut [f32]) -> f64 {
-    triangle_product(entries, x, y, sums);
-    squared_length(y)
-}
-
 #[expect(
     clippy::inline_always,
     reason = "inlined into each instruction set's own function"
@@ -338,23 +345,31 @@ fn squared_length(y: &[f32]) -> f64 {
     clippy::cast_possible_truncation,
     reason = "the factor is kept in single precision"
 )]
-fn coefficients(scale: f64, y: &[f32], root: &mut [f64], keep: &mut [f32], mix: &mut [f32]) -> f64 {
+fn coefficients(
+    scale: f64,
+    y: &[f32],
+    root: &mut [f64],
+    inverse: &mut [f64],
+    keep: &mut [f32],
+    mix: &mut [f32],
+) -> f64 {
     let mut total = 1.0;
     let scaled = scale * scale;
     for (root, y) in root[1..].iter_mut().zip(y) {
         total += scaled * (f64::from(*y) * f64::from(*y));
         *root = total;
     }
-    for root in root.iter_mut() {
+    for (root, inverse) in root.iter_mut().zip(&mut *inverse) {
         *root = root.sqrt();
+        *inverse = 1.0 / *root;
     }
     let len = y.len();
-    let (before, after) = (&root[..len], &root[1..=len]);
+    let (before, unbefore, unafter) = (&root[..len], &inverse[..len], &inverse[1..=len]);
     let (keep, mix) = (&mut keep[..len], &mut mix[..len]);
     for i in 0..len {
-        let inverse = scale / after[i];
+        let inverse = scale * unafter[i];
         keep[i] = (before[i] * inverse) as f32;
-        mix[i] = (scaled * f64::from(y[i]) * inverse / before[i]) as f32;
+        mix[i] = (scaled * f64::from(y[i]) * inverse * unbefore[i]) as f32;
     }
     total
 }
@@ -426,6 +441,10 @@ mod tests {
             .collect()
     }
 
+    fn wide(x: &[f32]) -> Vec<f64> {
+        x.iter().map(|x| f64::from(*x)).collect()
+    }
+
     /// Updated with decay, the factor gives what a Cholesky factor of the same matrix gives.
     #[test]
     fn updates_agree_with_a_fresh_factorisation() {
@@ -433,17 +452,16 @@ mod tests {
             let ridge = vec![0.7; dim];
             let mut factor = InverseFactor::diagonal(&ridge);
             let mut gram = Symmetric::zeros(dim);
-            let (mut scratch, mut gain, mut x32) =
-                (UpdateScratch::default(), Vec::new(), Vec::new());
+            let (mut scratch, mut x32) = (UpdateScratch::default(), Vec::new());
             let mut y = Vec::new();
             let mut decay = 1.0;
             let rows = numbers(60 * dim);
             for x in rows.chunks_exact(dim) {
                 single(1.0, x, &mut x32);
                 let before = factor.quadratic(&x32, &mut y) / keep;
-                let total = factor.update(keep, &x32, &mut scratch, &mut gain);
+                let (total, along) = factor.update(keep, &x32, &mut scratch);
                 assert!((total - 1.0 - before).abs() < 1e-5 * total);
-                let along = crate::linalg::dot(&gain, x);
+                let along = crate::linalg::dot(&wide(along), x) / keep;
                 assert!((along - before).abs() < 1e-5 * total, "{along} {before}");
                 gram.update(keep, 1.0, x);
                 decay *= keep;
@@ -464,8 +482,7 @@ mod tests {
                 let fresh = InverseFactor::inverse_of(&exact);
                 let again = fresh.quadratic(&x32, &mut y);
                 assert!((again - expect).abs() < 2e-5 * expect);
-                let mut solved = Vec::new();
-                fresh.solve(&x32, &mut scratch, &mut solved);
+                let solved = wide(fresh.solve(&x32, &mut scratch));
                 assert!((crate::linalg::dot(&solved, x) - expect).abs() < 2e-5 * expect);
                 let y = fresh.multiply(&x32, &mut y);
                 let square: f64 = y.iter().map(|y| f64::from(*y) * f64::from(*y)).sum();

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Samples that share one pass over the Gram matrix.
 const GRAM_BLOCK: usize = 4;
+/// Entries of a row that are worked on side by side.
+const GROUP: usize = 4;
 
 /// Start of row `k` in packed storage of dimension `dim`.
 const fn start(dim: usize, k: usize) -> usize {
@@ -65,7 +67,7 @@ fn long_dot(a: &[f64], b: &[f64]) -> f64 {
     reason = "inlined into each instruction set's own function"
 )]
 #[inline(always)]
-fn inner_product(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn inner_product(a: &[f64], b: &[f64]) -> f64 {
     let len = a.len().min(b.len());
     let (a, b) = (&a[..len], &b[..len]);
     let mut sums = [0.0_f64; 8];
@@ -146,13 +148,36 @@ fn add_blocks(entries: &mut [f64], dim: usize, rows: &[f64], weights: Option<&[f
             let (out, later) = rest.split_at_mut(dim - k);
             rest = later;
             let (a0, a1, a2, a3) = (w[0] * x0[k], w[1] * x1[k], w[2] * x2[k], w[3] * x3[k]);
-            let len = out.len();
-            let (t0, t1, t2, t3) = (&x0[k..], &x1[k..], &x2[k..], &x3[k..]);
-            let (t0, t1, t2, t3) = (&t0[..len], &t1[..len], &t2[..len], &t3[..len]);
-            for i in 0..len {
-                out[i] += (a0 * t0[i] + a1 * t1[i]) + (a2 * t2[i] + a3 * t3[i]);
-            }
+            add_four(
+                [a0, a1, a2, a3],
+                [&x0[k..], &x1[k..], &x2[k..], &x3[k..]],
+                out,
+            );
         }
+    }
+}
+
+/// out += (a₀x₀ + a₁x₁) + (a₂x₂ + a₃x₃).
+///
+/// In whole groups first: rows of a triangle are short and of any length, and what a compiler
+/// leaves over of them is most of the work.
+#[expect(
+    clippy::inline_always,
+    reason = "inlined into each instruction set's own function"
+)]
+#[inline(always)]
+fn add_four(a: [f64; GRAM_BLOCK], x: [&[f64]; GRAM_BLOCK], out: &mut [f64]) {
+    let [(x0, r0), (x1, r1), (x2, r2), (x3, r3)] = x.map(|x| x.as_chunks::<GROUP>());
+    let (whole, rest) = out.as_chunks_mut::<GROUP>();
+    let groups = whole.iter_mut().zip(x0).zip(x1).zip(x2).zip(x3);
+    for ((((out, x0), x1), x2), x3) in groups {
+        for i in 0..GROUP {
+            out[i] += (a[0] * x0[i] + a[1] * x1[i]) + (a[2] * x2[i] + a[3] * x3[i]);
+        }
+    }
+    let rests = rest.iter_mut().zip(r0).zip(r1).zip(r2).zip(r3);
+    for ((((out, x0), x1), x2), x3) in rests {
+        *out += (a[0] * x0 + a[1] * x1) + (a[2] * x2 + a[3] * x3);
     }
 }
 
@@ -166,8 +191,24 @@ fn add_product(entries: &[f64], x: &[f64], out: &mut [f64]) {
     for k in 0..x.len() {
         let (row, later) = rest.split_at(x.len() - k);
         rest = later;
-        out[k] += inner_product(row, &x[k..]);
-        axpy(x[k], &row[1..], &mut out[k + 1..]);
+        // A row is a column too: below its diagonal entry it adds to what comes later.
+        let (own, at) = (out[k], x[k]);
+        let (rows, row_rest) = row.as_chunks::<GROUP>();
+        let (xs, x_rest) = x[k..].as_chunks::<GROUP>();
+        let (outs, out_rest) = out[k..].as_chunks_mut::<GROUP>();
+        let mut sums = [0.0; GROUP];
+        for ((row, x), out) in rows.iter().zip(xs).zip(outs) {
+            for i in 0..GROUP {
+                sums[i] += row[i] * x[i];
+                out[i] += at * row[i];
+            }
+        }
+        let mut sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
+        for ((row, x), out) in row_rest.iter().zip(x_rest).zip(out_rest) {
+            sum += row * x;
+            *out += at * row;
+        }
+        out[k] = own + sum;
     }
 }
 

@@ -122,13 +122,14 @@ impl Policy for LinTs {
         work.more.resize(2 * self.arms(), f64::NAN);
         self.linear
             .expect(request, work, |beliefs, arm, expected| {
-                beliefs[2 * arm] = expected.reward;
-                beliefs[2 * arm + 1] = self.scale * self.scale * expected.spread;
+                let variance = self.scale * self.scale * expected.spread;
+                let belief = Normal::new(expected.reward, variance);
+                (beliefs[2 * arm], beliefs[2 * arm + 1]) = belief.parts();
             })?;
         let beliefs = &work.more;
         let belief = |arm: usize| {
-            let (mean, variance) = (beliefs[2 * arm], beliefs[2 * arm + 1]);
-            (!mean.is_nan()).then(|| Normal::new(mean, variance))
+            let (mean, sd) = (beliefs[2 * arm], beliefs[2 * arm + 1]);
+            (!mean.is_nan()).then(|| Normal::of_parts(mean, sd))
         };
         if best_arm_probabilities(belief, &mut work.floats, out) {
             Ok(())
@@ -153,7 +154,8 @@ impl Policy for LinTs {
 
     fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
         self.check(context, outcome)?;
-        self.linear.learn(context, outcome)
+        self.linear.learn(context, outcome);
+        Ok(())
     }
 
     fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {

@@ -141,7 +141,8 @@ impl Policy for LinUcb {
 
     fn update(&mut self, context: &Context, outcome: &Outcome) -> Result<(), PolicyError> {
         self.check(context, outcome)?;
-        self.linear.learn(context, outcome)
+        self.linear.learn(context, outcome);
+        Ok(())
     }
 
     fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {

@@ -4,8 +4,9 @@
 //! Three copies of the same knowledge, each for what it is good at:
 //! - W with A⁻¹ ≈ WᵀW in single precision: every update rotates it, every variance reads it;
 //! - A and b in double precision, to which outcomes are added in blocks of [`BLOCK`];
-//! - θ in double precision: it moves by A⁻¹x(r − xᵀθ) with each outcome, and after each block it is
-//!   corrected by WᵀW(b − Aθ), which takes W's rounding out of it again.
+//! - θ in double precision: it moves by A⁻¹x(r − xᵀθ) with each outcome, and every
+//!   [`CORRECT_EVERY`] outcomes it is corrected by WᵀW(b − Aθ), which takes W's rounding out of it
+//!   again.
 //!
 //! W is made from A anew every [`REFACTOR_EVERY`] outcomes, and whenever a correction is so large
 //! that W cannot be trusted.
@@ -13,14 +14,18 @@
 //! D is λI. Forgetting (γ < 1) would let it decay with the rest, so with each outcome one
 //! coordinate of D, in turn, is set back to λ: it never falls below λγᵈ.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use crate::inverse_factor::{InverseFactor, UpdateScratch, single};
-use crate::linalg::{Symmetric, axpy, dot};
+use crate::linalg::{Symmetric, axpy, dot, inner_product};
 use crate::sealed::COUNT_MAX;
 
 /// Outcomes that are added to A together.
 const BLOCK: usize = 8;
+const BLOCK_OUTCOMES: u32 = 8;
+/// Outcomes between two corrections of θ, whole blocks.
+const CORRECT_EVERY: u32 = 32;
 /// Outcomes between two factorisations of A.
 const REFACTOR_EVERY: u32 = 4_096;
 /// Largest correction of θ, relative to θ, that W is trusted with.
@@ -59,9 +64,11 @@ pub(super) struct LinearArm {
 /// Scratch space of learning; no part of any state.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
+    /// For [`SharedLinear`](super::SharedLinear): the features of a context and an arm.
+    pub(super) features: Vec<f64>,
     update: UpdateScratch,
     x: Vec<f32>,
-    gain: Vec<f64>,
+    product: Vec<f64>,
     residual: Vec<f64>,
 }
 
@@ -101,9 +108,10 @@ impl LinearArm {
         dot(&self.theta, x)
     }
 
-    /// xᵀA⁻¹x; `x` is as [`single`] makes it, `scratch` is overwritten.
-    pub(super) fn variance(&self, x: &[f32], scratch: &mut Vec<f32>) -> f64 {
-        self.factor.quadratic(x, scratch)
+    /// xᵀθ and xᵀA⁻¹x; `x32` is x as [`single`] makes it, `scratch` is overwritten.
+    pub(super) fn predict(&self, x: &[f64], x32: &[f32], scratch: &mut Vec<f32>) -> (f64, f64) {
+        let (y, sums) = self.factor.scratch(x32, scratch);
+        predict(self, x, x32, y, sums)
     }
 
     /// Wx with |Wx|² = xᵀA⁻¹x, padded; `x` is as [`single`] makes it.
@@ -144,7 +152,11 @@ impl LinearArm {
         self.outcomes += 1;
         self.stale += 1;
         if self.recent_weights.len() >= BLOCK {
-            self.settle(scratch);
+            let before = self.stale.saturating_sub(BLOCK_OUTCOMES);
+            self.collect();
+            if before / CORRECT_EVERY < self.stale / CORRECT_EVERY {
+                self.settle(scratch);
+            }
         }
     }
 
@@ -209,12 +221,14 @@ impl LinearArm {
 
     /// W and θ of keep·A + root²·xxᵀ and the reward `r` = root·(reward of x).
     fn turn(&mut self, keep: f64, root: f64, x: &[f64], r: f64, scratch: &mut Scratch) {
-        single(root, x, &mut scratch.x);
-        let total = self
-            .factor
-            .update(keep, &scratch.x, &mut scratch.update, &mut scratch.gain);
         let error = r - root * dot(&self.theta, x);
-        axpy(error / total, &scratch.gain, &mut self.theta);
+        single(root, x, &mut scratch.x);
+        let (total, along) = self.factor.update(keep, &scratch.x, &mut scratch.update);
+        // error·(keep·A)⁻¹x/total
+        let step = error / (total * keep);
+        for (theta, along) in self.theta.iter_mut().zip(along) {
+            *theta += step * f64::from(*along);
+        }
     }
 
     /// Sets one coordinate of D back to λ.
@@ -243,22 +257,29 @@ impl LinearArm {
 
     /// θ ← θ + WᵀW(b − Aθ); whether the step is small enough to be believed.
     fn correct(&mut self, scratch: &mut Scratch) -> bool {
-        let product = &mut scratch.gain;
+        let Scratch {
+            update,
+            x,
+            product,
+            residual,
+            ..
+        } = scratch;
         product.clear();
         product.extend(self.ridge.iter().zip(&self.theta).map(|(d, t)| d * t));
         self.gram.add_product(&self.theta, product);
-        let residual = &mut scratch.residual;
         residual.clear();
         residual.extend(self.b.iter().zip(product.iter()).map(|(b, p)| b - p));
-        single(1.0, residual, &mut scratch.x);
-        self.factor
-            .solve(&scratch.x, &mut scratch.update, &mut scratch.gain);
-        let largest = |v: &[f64]| v.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
-        let (step, theta) = (largest(&scratch.gain), largest(&self.theta));
+        single(1.0, residual, x);
+        let along = self.factor.solve(x, update);
+        let step = along.iter().map(|x| f64::from(x.abs()));
+        let theta = self.theta.iter().map(|x| x.abs());
+        let (step, theta) = (step.fold(0.0, f64::max), theta.fold(0.0, f64::max));
         // Written so that NaN fails too.
         let trusted = step <= TRUST * theta || step == 0.0;
-        if trusted && scratch.gain.iter().all(|x| x.is_finite()) {
-            axpy(1.0, &scratch.gain, &mut self.theta);
+        if trusted && along.iter().all(|x| x.is_finite()) {
+            for (theta, along) in self.theta.iter_mut().zip(along) {
+                *theta += f64::from(*along);
+            }
             true
         } else {
             false
@@ -277,6 +298,15 @@ impl LinearArm {
             }
         }
     }
+}
+
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn predict(arm: &LinearArm, x: &[f64], x32: &[f32], y: &mut [f32], sums: &mut [f32]) -> (f64, f64) {
+    let mean = inner_product(&arm.theta, x);
+    (mean, arm.factor.squared_product(x32, y, sums))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Batch {
         let wrong = |x: &Vec<f64>| {
             single(1.0, x, &mut x32);
             let exact = factor.quadratic(x, &mut scratch);
-            (arm.variance(&x32, &mut Vec::new()) - exact).abs() / exact
+            (arm.predict(x, &x32, &mut Vec::new()).1 - exact).abs() / exact
         };
         (off, rows.iter().map(wrong).fold(0.0, f64::max))
     }
@@ -173,7 +173,7 @@ fn e04_bad_features_leave_finite_numbers() {
                 let x = [a * scale, 2.0 * a * scale, 0.0, 1.0, numbers.next()];
                 arm.learn(config, &x, a.abs(), weight, &mut scratch);
                 single(1.0, &x, &mut x32);
-                let (mean, variance) = (arm.mean(&x), arm.variance(&x32, &mut Vec::new()));
+                let (mean, variance) = arm.predict(&x, &x32, &mut Vec::new());
                 assert!(mean.is_finite(), "{scale:e} {weight:e}");
                 assert!(
                     variance >= 0.0 && variance.is_finite(),
@@ -207,7 +207,7 @@ fn forgetting_gives_the_ridge_back() {
     other[3] = 1.0;
     let mut x32 = Vec::new();
     single(1.0, &other, &mut x32);
-    let variance = arm.variance(&x32, &mut Vec::new());
+    let (_, variance) = arm.predict(&other, &x32, &mut Vec::new());
     let most = (0..dim).fold(1.0 / config.ridge, |v, _| v / config.forgetting);
     assert!(
         (0.49..=most * 1.0001).contains(&variance),
@@ -231,6 +231,9 @@ fn a_like_arm_knows_the_same_and_is_less_sure() {
     let (x, mut x32) = ([1.0, 1.0], Vec::new());
     single(1.0, &x, &mut x32);
     assert!((young.mean(&x) - 0.75).abs() < 0.1);
-    assert!(young.variance(&x32, &mut Vec::new()) > 50.0 * arm.variance(&x32, &mut Vec::new()));
+    assert!(
+        young.predict(&x, &x32, &mut Vec::new()).1
+            > 50.0 * arm.predict(&x, &x32, &mut Vec::new()).1
+    );
     assert_eq!(young.outcomes(), 0);
 }

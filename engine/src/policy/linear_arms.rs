@@ -239,15 +239,14 @@ impl LinearArms {
             && self.arms.iter().all(|arm| arm.is_sound(dim))
     }
 
-    /// The regressions' x, in double and in padded single precision.
+    /// The regressions' x of a checked context, in double and in padded single precision.
     fn prepare<'a>(
         &self,
         context: &Context,
         double: &'a mut Vec<f64>,
         singles: &'a mut Vec<f32>,
         scratch: &mut Vec<f32>,
-    ) -> Result<(&'a [f64], &'a [f32]), PolicyError> {
-        check_context(context, self.dimensions)?;
+    ) -> (&'a [f64], &'a [f32]) {
         double.clear();
         let mut skipped = 0;
         if let Some(projection) = &self.projection {
@@ -272,7 +271,7 @@ impl LinearArms {
         } else {
             single(1.0, double, singles);
         }
-        Ok((double, &singles[skipped..]))
+        (double, &singles[skipped..])
     }
 
     /// What is expected of every eligible arm; calls `each` in order.
@@ -291,7 +290,8 @@ impl LinearArms {
             more_singles,
             ..
         } = work;
-        let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
+        check_context(request.context, self.dimensions)?;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles);
         for (arm, regression) in self.arms.iter().enumerate() {
             if !request.eligible[arm] {
                 continue;
@@ -299,10 +299,9 @@ impl LinearArms {
             let Some(penalty) = self.config.reward.penalty(request.costs[arm]) else {
                 continue;
             };
-            let expected = Expected {
-                reward: regression.mean(x) - penalty,
-                spread: regression.variance(x32, more_singles),
-            };
+            let (mean, spread) = regression.predict(x, x32, more_singles);
+            let reward = mean - penalty;
+            let expected = Expected { reward, spread };
             if !(expected.reward.is_finite() && expected.spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
             }
@@ -325,10 +324,11 @@ impl LinearArms {
             more_singles,
             ..
         } = work;
-        let (x, x32) = self.prepare(request.context, floats, singles, more_singles)?;
+        check_context(request.context, self.dimensions)?;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles);
         out.clear();
         for (arm, regression) in self.arms.iter().enumerate() {
-            let (mean, spread) = (regression.mean(x), regression.variance(x32, more_singles));
+            let (mean, spread) = regression.predict(x, x32, more_singles);
             if !(mean.is_finite() && spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
             }
@@ -362,29 +362,17 @@ impl LinearArms {
     }
 
     /// Learns a checked outcome.
-    pub(super) fn learn(
-        &mut self,
-        context: &Context,
-        outcome: &Outcome,
-    ) -> Result<(), PolicyError> {
+    pub(super) fn learn(&mut self, context: &Context, outcome: &Outcome) {
         let Some(quality) = outcome.quality else {
-            return Ok(());
+            return;
         };
         let mut own = std::mem::take(&mut self.x);
-        let prepared = self.prepare(context, &mut own.double, &mut own.single, &mut own.scratch);
-        let learned = prepared.map(|_| ());
-        if learned.is_ok() {
-            let arm = self.arms[outcome.arm].make_mut();
-            arm.learn(
-                self.config.ridge(),
-                &own.double,
-                quality.get(),
-                outcome.weight,
-                &mut self.scratch,
-            );
-        }
+        self.prepare(context, &mut own.double, &mut own.single, &mut own.scratch);
+        let (ridge, weight) = (self.config.ridge(), outcome.weight);
+        let arm = self.arms[outcome.arm].make_mut();
+        let scratch = &mut self.scratch;
+        arm.learn(ridge, &own.double, quality.get(), weight, scratch);
         self.x = own;
-        learned
     }
 
     pub(super) fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {

@@ -420,9 +420,9 @@ impl Policy for SharedLinear {
         for arm in 0..self.arms() {
             self.join(arm, request.context, &mut work.floats);
             single(1.0, &work.floats, &mut work.singles);
-            let mean = self.regression.mean(&work.floats);
             let regression = &self.regression;
-            let spread = regression.variance(&work.singles, &mut work.more_singles);
+            let (mean, spread) =
+                regression.predict(&work.floats, &work.singles, &mut work.more_singles);
             if !(mean.is_finite() && spread.is_finite()) {
                 return Err(PolicyError::Singular { arm });
             }
@@ -454,11 +454,14 @@ impl Policy for SharedLinear {
         let Some(quality) = outcome.quality else {
             return Ok(());
         };
-        let mut z = Vec::with_capacity(self.weights().len());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut z = std::mem::take(&mut scratch.features);
         self.join(outcome.arm, context, &mut z);
         let (ridge, weight) = (self.config.ridge(), outcome.weight);
         let regression = self.regression.make_mut();
-        regression.learn(ridge, &z, quality.get(), weight, &mut self.scratch);
+        regression.learn(ridge, &z, quality.get(), weight, &mut scratch);
+        scratch.features = z;
+        self.scratch = scratch;
         Ok(())
     }
 

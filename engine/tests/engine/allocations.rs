@@ -3,9 +3,10 @@
 use plimsoll::{
     ArmBelief, ArmSpec, Budget, Call, Cascade, CascadeConfig, CascadeStep, Context, CostPredictor,
     Exploration, ExplorationKind, FeatureMap, FeatureMapConfig, FeatureSpace, FeedbackError, Fixed,
-    Live, NextStep, NonInferiority, OpenLimits, Policy, PolicyError, PostHoc, Predictor,
-    PredictorConfig, PredictorKind, Price, Random, RawContext, Reward, Router, Rule, Seed,
-    SessionState, SharedRouter, Usd, Workspace,
+    LinTs, LinUcb, LinearConfig, Live, NextStep, NonInferiority, OpenLimits, Outcome, Policy,
+    PolicyError, PostHoc, Predictor, PredictorConfig, PredictorKind, Price, Quality, Random,
+    RawContext, Reward, Router, Rule, Seed, SessionState, SharedLinear, SharedRouter, SharedRule,
+    Usd, Workspace,
 };
 
 use crate::bandits::every_bandit;
@@ -257,4 +258,37 @@ fn e17_mapped_texts_allocate_nothing_where_space_is_reused() {
             .expect("maps");
     });
     assert_eq!(allocations, 0);
+}
+
+/// Between two factorisations of their matrices, linear policies learn in place.
+#[test]
+fn e17_linear_policies_learn_without_allocating() {
+    let low_rank = LinearConfig {
+        rank: Some(2),
+        ..LinearConfig::default()
+    };
+    let config = LinearConfig::default();
+    let (features, rule) = (SharedLinear::hybrid(3), SharedRule::Ucb { alpha: 0.5 });
+    let policies: [Box<dyn Policy>; 4] = [
+        Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound")),
+        Box::new(LinUcb::new(3, 4, 0.5, low_rank).expect("sound")),
+        Box::new(LinTs::new(3, 4, 0.5, config).expect("sound")),
+        Box::new(SharedLinear::new(features, 4, rule, config).expect("sound")),
+    ];
+    let contexts = contexts(200, 4, 3);
+    for mut policy in policies {
+        let what = policy.name().to_owned();
+        let mut learn = || {
+            for (i, context) in contexts.iter().enumerate() {
+                let outcome = Outcome {
+                    quality: Some(Quality::new(0.5).expect("in range")),
+                    ..Outcome::of_arm(i % 3)
+                };
+                policy.update(context, &outcome).expect("learns");
+            }
+        };
+        learn();
+        let allocations = allocation_counter::measure(learn).count_total;
+        assert_eq!(allocations, 0, "{what}");
+    }
 }

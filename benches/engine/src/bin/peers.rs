@@ -1,8 +1,8 @@
 //! Decide + learn, events per CPU-second and peak memory, beside other bandits on the same rows
 //! in the same run. See `benches/peers/README.md`.
 //!
-//! `peers` runs every size; `peers K D` one of them; `peers regret` compares the regret of full
-//! and low-rank LinUCB. Each side is a process of its own, so that peak memory is its own.
+//! `peers` runs every size; `peers K D` one of them; `peers regret K SEEDS` compares the regret of
+//! full and low-rank LinUCB. Each side is a process of its own, so that peak memory is its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// CPU seconds that a side may take, about: fewer events for slow ones.
 const SECONDS: f64 = 1.0;
 const ALPHA: f64 = 0.5;
-/// Features of the low-rank variant.
-const RANK: usize = 48;
+/// Ranks whose regret is compared with that of full LinUCB.
+const RANKS: [usize; 5] = [48, 64, 80, 96, 128];
+/// Contexts that are made at a time.
+const CONTEXTS: usize = 1_000;
 /// Runs of each side; the fastest counts, because others use the machine too.
 const REPEATS: usize = 3;
 
@@ -32,13 +34,15 @@ struct Side {
 }
 
 const SIZES: [(usize, usize); 4] = [(5, 32), (20, 32), (5, 384), (20, 384)];
-const SIDES: [Side; 12] = [
+const SIDES: [Side; 14] = [
     side("C, -march=native", [1.5e6, 5e5, 1.6e4, 3e3]),
     side("C, generic", [1.2e6, 4e5, 7e3, 2e3]),
     side("Plimsoll", [1e6, 4e5, 1.6e4, 3e3]),
     side("Plimsoll, router", [5e5, 2e5, 1.6e4, 3e3]),
-    side("Plimsoll, low rank", [2e5, 2e5, 1e5, 8e4]),
-    side("Plimsoll, low rank, router", [2e5, 2e5, 1e5, 6e4]),
+    side("Plimsoll, rank 48", [4e5, 2e5, 1e5, 6e4]),
+    side("Plimsoll, rank 96", [2e5, 1e5, 1e5, 4e4]),
+    side("Plimsoll, rank 96, router", [2e5, 1e5, 1e5, 4e4]),
+    side("Plimsoll, rank 128", [1e5, 5e4, 6e4, 3e4]),
     side("vw-epsilon", [6e4, 3e4, 1e4, 3e3]),
     side("vw-squarecb", [5e4, 2e4, 1e4, 2e3]),
     side("river", [6e3, 1.8e3, 600.0, 200.0]),
@@ -74,10 +78,10 @@ fn main() -> Result<()> {
             println!("{}", done.to_line());
             Ok(())
         }
-        ["regret"] => regret(),
+        ["regret", k, seeds] => regret(k.parse()?, seeds.parse()?),
         [] => SIZES.iter().try_for_each(|&(k, d)| compare(k, d)),
         [k, d] => compare(k.parse()?, d.parse()?),
-        _ => Err("usage: peers [K D | regret]".into()),
+        _ => Err("usage: peers [K D | regret K SEEDS]".into()),
     }
 }
 
@@ -185,23 +189,11 @@ fn run(
 /// One of our own sides.
 fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<Done> {
     let stream = Stream::read(folder, k, d)?;
-    let contexts = stream
-        .x
-        .chunks_exact(d)
-        .take(events)
-        .map(|x| Context::new(x.iter().map(|x| f64::from(*x)).collect()))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    let config = LinearConfig {
-        // The stream's last feature is always 1, as for every peer.
-        intercept: false,
-        rank: name.contains("low rank").then_some(RANK),
-        ..LinearConfig::default()
-    };
-    let policy = LinUcb::new(k, d, ALPHA, config)?;
+    let policy = policy(k, d, rank_of(name), 0)?;
     let (cpu, reward) = if name.contains("router") {
-        through_router(policy, &stream, &contexts)?
+        through_router(policy, &stream, events)?
     } else {
-        alone(policy, &stream, &contexts)?
+        alone(policy, &stream, events)?
     };
     Ok(Done {
         events: number(events),
@@ -211,75 +203,118 @@ fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<D
     })
 }
 
+/// LinUCB over the stream's features, of which the last one is always 1. A projection would mix it
+/// with the others: there it is left out, and the policy adds one of its own behind the projection.
+fn policy(arms: usize, dimensions: usize, rank: Option<usize>, seed: u64) -> Result<LinUcb> {
+    let intercept = rank.is_some();
+    let config = LinearConfig {
+        intercept,
+        rank,
+        seed,
+        ..LinearConfig::default()
+    };
+    let wide = dimensions - usize::from(intercept);
+    Ok(LinUcb::new(arms, wide, ALPHA, config)?)
+}
+
+/// The rank in a side's name; `None`: every feature is used.
+fn rank_of(name: &str) -> Option<usize> {
+    let after = name.split_once("rank ")?.1;
+    after.split(',').next()?.parse().ok()
+}
+
+/// Contexts of the rows from `first` on, a thousand at most: what a service has at hand, and not
+/// in the time that is measured. Others read their rows as they are.
+fn contexts(
+    policy_width: usize,
+    stream: &Stream,
+    first: usize,
+    events: usize,
+) -> Result<Vec<Context>> {
+    let d = stream.dimensions;
+    let rows = stream.x[first * d..events.min(first + CONTEXTS) * d].chunks_exact(d);
+    let context =
+        |x: &[f32]| Context::new(x[..policy_width].iter().map(|x| f64::from(*x)).collect());
+    Ok(rows
+        .map(context)
+        .collect::<std::result::Result<Vec<_>, _>>()?)
+}
+
 /// The policy by itself.
-fn alone(mut policy: LinUcb, stream: &Stream, contexts: &[Context]) -> Result<(f64, f64)> {
-    let k = stream.arms;
+fn alone(mut policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64, f64)> {
+    let (k, wide) = (stream.arms, policy.dimensions().unwrap_or(0));
     let (eligible, costs) = (vec![true; k], vec![None; k]);
     let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
-    let mut total = 0.0;
-    let start = ProcessTime::now();
-    for (row, context) in contexts.iter().enumerate() {
-        let request = Request {
-            context,
-            eligible: &eligible,
-            costs: &costs,
-            floor: None,
-        };
-        p.fill(0.0);
-        policy.distribution(&request, &mut work, &mut p)?;
-        let arm = p.iter().position(|p| *p > 0.0).ok_or("no arm")?;
-        let reward = f64::from(stream.rewards[row * k + arm]);
-        total += reward;
-        policy.update(context, &labelled(arm, reward)?)?;
+    let (mut total, mut cpu) = (0.0, 0.0);
+    for first in (0..events).step_by(CONTEXTS) {
+        let contexts = contexts(wide, stream, first, events)?;
+        let start = ProcessTime::now();
+        for (row, context) in (first..).zip(&contexts) {
+            let request = Request {
+                context,
+                eligible: &eligible,
+                costs: &costs,
+                floor: None,
+            };
+            p.fill(0.0);
+            policy.distribution(&request, &mut work, &mut p)?;
+            let arm = p.iter().position(|p| *p > 0.0).ok_or("no arm")?;
+            let reward = f64::from(stream.rewards[row * k + arm]);
+            total += reward;
+            policy.update(context, &labelled(arm, reward)?)?;
+        }
+        cpu += start.elapsed().as_secs_f64();
     }
-    Ok((start.elapsed().as_secs_f64(), total))
+    Ok((cpu, total))
 }
 
 /// The policy in a router: eligibility, costs, a keyed draw, and feedback by name.
-fn through_router(policy: LinUcb, stream: &Stream, contexts: &[Context]) -> Result<(f64, f64)> {
-    let k = stream.arms;
+fn through_router(policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64, f64)> {
+    let (k, wide) = (stream.arms, policy.dimensions().unwrap_or(0));
     let arms = arms(u64::try_from(k)?);
     let ids: Vec<_> = arms.iter().map(|arm| arm.id.clone()).collect();
     let cost = CostPredictor::fit(&arms, [])?;
     let mut router = Router::with_policy(arms, None, cost, Box::new(policy))?;
     let mut work = Workspace::default();
-    let mut total = 0.0;
-    let start = ProcessTime::now();
-    for (row, context) in contexts.iter().enumerate() {
-        let choice = router.choose(&Call::new(context, "a request's key", Seed(1)), &mut work)?;
-        let reward = f64::from(stream.rewards[row * k + choice.arm]);
-        total += reward;
-        let feedback = Feedback::new(ids[choice.arm].clone(), Quality::new(reward)?);
-        router.feedback(context, &feedback)?;
+    let (mut total, mut cpu) = (0.0, 0.0);
+    for first in (0..events).step_by(CONTEXTS) {
+        let contexts = contexts(wide, stream, first, events)?;
+        let start = ProcessTime::now();
+        for (row, context) in (first..).zip(&contexts) {
+            let call = Call::new(context, "a request's key", Seed(1));
+            let choice = router.choose(&call, &mut work)?;
+            let reward = f64::from(stream.rewards[row * k + choice.arm]);
+            total += reward;
+            let feedback = Feedback::new(ids[choice.arm].clone(), Quality::new(reward)?);
+            router.feedback(context, &feedback)?;
+        }
+        cpu += start.elapsed().as_secs_f64();
     }
-    Ok((start.elapsed().as_secs_f64(), total))
+    Ok((cpu, total))
 }
 
-/// Cumulative regret of full and low-rank LinUCB at d = 384 on the same streams.
-fn regret() -> Result<()> {
+/// Regret per event of full and low-rank LinUCB at d = 384 on the same streams.
+fn regret(k: usize, seeds: u64) -> Result<()> {
     type Draw = fn(usize, usize, usize, u64) -> Stream;
-    const SEEDS: u64 = 20;
-    let d = 384;
+    let (d, rows) = (384, if k > 10 { 10_000 } else { 20_000 });
     let draws: [(&str, Draw); 2] = [("latent", Stream::draw), ("isotropic", Stream::isotropic)];
-    let sizes = [(5, 20_000), (20, 10_000)];
-    for ((k, rows), (what, draw)) in sizes.into_iter().flat_map(|s| draws.map(|d| (s, d))) {
+    for (what, draw) in draws {
         println!(
-            "\n{what} contexts, K = {k}, d = {d}, {rows} events, {SEEDS} seeds: regret per event\n"
+            "\n{what} contexts, K = {k}, d = {d}, {rows} events, {seeds} seeds: regret per event\n"
         );
         println!(
             "| policy | mean | standard error | paired difference to full | its standard error |"
         );
         println!("|---|---|---|---|---|");
-        let mut table: Vec<(String, Vec<f64>)> = Vec::new();
-        let ranks = [None, Some(32), Some(48), Some(64)];
-        for rank in ranks {
-            let name = rank.map_or("full".to_owned(), |rank| format!("rank {rank}"));
-            table.push((name, Vec::new()));
-        }
-        for seed in 0..SEEDS {
+        let ranks = || std::iter::once(None).chain(RANKS.map(Some));
+        let mut table: Vec<(String, Vec<f64>)> = ranks()
+            .map(|rank| rank.map_or("full".to_owned(), |rank| format!("rank {rank}")))
+            .map(|name| (name, Vec::new()))
+            .collect();
+        for seed in 0..seeds {
             let stream = draw(k, d, rows, seed + 100);
-            for (at, rank) in ranks.into_iter().enumerate() {
-                table[at].1.push(regret_of(&stream, rank, seed)?);
+            for ((_, own), rank) in table.iter_mut().zip(ranks()) {
+                own.push(regret_of(&stream, rank, seed)?);
             }
         }
         let full = table[0].1.clone();
@@ -294,18 +329,13 @@ fn regret() -> Result<()> {
 
 fn regret_of(stream: &Stream, rank: Option<usize>, seed: u64) -> Result<f64> {
     let (k, d) = (stream.arms, stream.dimensions);
-    let config = LinearConfig {
-        intercept: false,
-        rank,
-        seed,
-        ..LinearConfig::default()
-    };
-    let mut policy = LinUcb::new(k, d, ALPHA, config)?;
+    let mut policy = policy(k, d, rank, seed)?;
+    let wide = policy.dimensions().unwrap_or(d);
     let (eligible, costs) = (vec![true; k], vec![None; k]);
     let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
     let mut total = 0.0;
     for (row, x) in stream.x.chunks_exact(d).enumerate() {
-        let context = Context::new(x.iter().map(|x| f64::from(*x)).collect())?;
+        let context = Context::new(x[..wide].iter().map(|x| f64::from(*x)).collect())?;
         let request = Request {
             context: &context,
             eligible: &eligible,
