@@ -11,11 +11,8 @@ pub const LAMBDA_RELATIVE_MIN: f64 = 1e-3;
 const RELATIVE_STEP: f64 = 0.2;
 /// Default share of the newest outcome of [`LambdaControl::relative`].
 const RELATIVE_NEWEST: f64 = 0.02;
-/// Default λmax of [`LambdaControl::relative`]: a thousandth of quality outweighs the reference
-/// cost. What λ climbs beyond that, it must come down again at full expense.
-const RELATIVE_MAX: f64 = 1e3;
-/// Default H of [`LambdaControl::relative`].
-const RELATIVE_HORIZON: f64 = 500.0;
+/// Default λmax of [`LambdaControl::relative`].
+const RELATIVE_MAX: f64 = 1e6;
 /// Most that the balance may owe, as quality per request of the horizon.
 pub const FLOOR_DEBT_MAX: f64 = 0.2;
 /// Most that the balance may hold, as quality per request of the horizon: what a long good time
@@ -52,7 +49,8 @@ pub const LAMBDA_NEWEST: f64 = 0.2;
 /// Steps on q̄ alone hold the average *from now on*: what fell short while arms were being learned
 /// or after a shock stays lost. With a horizon, τ in the step is τ − B/H (at most 1), where
 /// B = Σw(q − τ) is the balance since the start, kept within −[`FLOOR_DEBT_MAX`]·H and
-/// [`FLOOR_CREDIT_MAX`]·H: a shortfall is repaid over about H requests, and a surplus is spent.
+/// [`FLOOR_CREDIT_MAX`]·H: a shortfall is repaid over about H requests, and a surplus is spent. The
+/// price: while a surplus is spent, short averages lie further below the line than without.
 /// B is the virtual queue of Lyapunov optimisation, unclipped at 0 (Liu, Li, Shi & Ying 2021, arXiv
 /// 2102.05295), and ln λ a proportional–integral controller of it, as in the PID Lagrangians of
 /// Stooke, Achiam & Abbeel 2020, arXiv 2007.03964. With plant gain g = dE\[q\]/d ln λ the loop is
@@ -61,8 +59,7 @@ pub const LAMBDA_NEWEST: f64 = 0.2;
 /// What λ must be depends on prices: anything from a tenth to thousands. Steps of fixed size are
 /// therefore far too slow on one pool of arms and far too coarse on another. With `relative`
 /// ([`LambdaControl::relative`]) they are shares of λ instead,
-/// λ ← clip(λ·exp(η(τ−q̄)/τ), [`LAMBDA_RELATIVE_MIN`], λmax): the same step serves every pool. Its
-/// defaults are λmax = 1,000 and H = 500, measured in `benches/engine/README.md`.
+/// λ ← clip(λ·exp(η(τ−q̄)/τ), [`LAMBDA_RELATIVE_MIN`], λmax): the same step serves every pool.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LambdaControl {
@@ -111,7 +108,6 @@ impl LambdaControl {
             newest: RELATIVE_NEWEST,
             lambda_max: RELATIVE_MAX,
             relative: true,
-            horizon: Some(RELATIVE_HORIZON),
             ..Self::new(quality)
         }
     }

@@ -423,6 +423,7 @@ fn a_horizon_makes_up_for_a_shortfall() {
     let short = |horizon: Option<f64>| {
         let mut control = LambdaControl {
             horizon,
+            lambda_max: 1e3,
             ..LambdaControl::relative(0.8)
         };
         let (mut lambda, mut sum) = (10.0_f64, 0.0);
@@ -445,7 +446,10 @@ fn a_horizon_makes_up_for_a_shortfall() {
 /// The balance is bounded on both sides, and one that cannot be is not taken.
 #[test]
 fn a_balance_out_of_bounds_is_refused() {
-    let mut control = LambdaControl::relative(0.5);
+    let mut control = LambdaControl {
+        horizon: Some(500.0),
+        ..LambdaControl::relative(0.5)
+    };
     for quality in [0.0, 1.0] {
         for _ in 0..10_000 {
             control.step(1.0, quality, 1.0);

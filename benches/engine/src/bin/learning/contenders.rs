@@ -16,6 +16,12 @@ const COLD_ALPHA: f64 = 0.05;
 /// looking of many arms is the luckiest.
 const FEATURE_RIDGE: f64 = 10.0;
 
+/// H of R2's balance.
+const HORIZON: f64 = 500.0;
+/// λmax: a thousandth of quality outweighs the reference cost. What λ climbs beyond that, it must
+/// come down again at full expense.
+const LAMBDA_MOST: f64 = 1e3;
+
 type Made = Result<Box<dyn Policy>, Box<dyn std::error::Error>>;
 
 /// A classic bandit at one published setting.
@@ -161,7 +167,11 @@ impl Held {
             forgetting: 1.0,
             prior_mean: floor,
             ridge: FEATURE_RIDGE,
-            control: LambdaControl::relative(floor),
+            control: LambdaControl {
+                horizon: Some(HORIZON),
+                lambda_max: LAMBDA_MOST,
+                ..LambdaControl::relative(floor)
+            },
         }
     }
 
