@@ -178,7 +178,6 @@ impl LambdaControl {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde hands out a reference"
 )]
-#[expect(clippy::float_cmp, reason = "an account not kept holds exactly zero")]
 fn is_zero(balance: &f64) -> bool {
     *balance == 0.0
 }
