@@ -158,8 +158,9 @@ pub use router::{Choice, Router, RouterParts};
 pub use router_error::{DecideError, FeedbackError, RouterError};
 pub use rule::{
     ArmScore, AverageFloor, BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX,
-    BUDGET_NEWEST, BUDGET_STEP, Budget, LAMBDA_MAX, LAMBDA_NEWEST, LAMBDA_RELATIVE_MIN,
-    LAMBDA_STEP, LambdaControl, NonInferiority, PerRequestFloor, Rule, RuleError,
+    BUDGET_NEWEST, BUDGET_STEP, Budget, FLOOR_CREDIT_MAX, FLOOR_DEBT_MAX, LAMBDA_MAX,
+    LAMBDA_NEWEST, LAMBDA_RELATIVE_MIN, LAMBDA_STEP, LambdaControl, NonInferiority,
+    PerRequestFloor, Rule, RuleError,
 };
 pub use session::{CACHE_TTL_MS, SessionState};
 pub use shared::{

@@ -154,6 +154,12 @@ impl RulePolicy {
         &self.exploration
     }
 
+    /// The online control of λ, as it stands.
+    #[must_use]
+    pub fn control(&self) -> Option<&LambdaControl> {
+        self.control.as_ref()
+    }
+
     /// Replaces the rule.
     ///
     /// # Errors

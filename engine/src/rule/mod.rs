@@ -15,7 +15,10 @@ pub use budget::{
     BUDGET_ALPHA, BUDGET_BURST, BUDGET_LAMBDA_COST, BUDGET_LAMBDA_MAX, BUDGET_NEWEST, BUDGET_STEP,
     Budget,
 };
-pub use control::{LAMBDA_NEWEST, LAMBDA_RELATIVE_MIN, LAMBDA_STEP, LambdaControl};
+pub use control::{
+    FLOOR_CREDIT_MAX, FLOOR_DEBT_MAX, LAMBDA_NEWEST, LAMBDA_RELATIVE_MIN, LAMBDA_STEP,
+    LambdaControl,
+};
 pub use non_inferiority::NonInferiority;
 pub use per_request_floor::PerRequestFloor;
 
@@ -339,7 +342,7 @@ impl Rule {
 
     /// Whether an arm that is not proven yet may be tried without endangering what the rule
     /// promises: R1 and R3, when it may plausibly meet the condition; R2, while the controlled
-    /// average is not below the line; R4, when the bucket pays for it. A floor of the request's own
+    /// average is not below the line, or the balance owes little; R4, when the bucket pays for it. A floor of the request's own
     /// must be plausible too.
     pub(crate) fn keeps_slack(
         &self,
@@ -357,7 +360,7 @@ impl Rule {
             && match self {
                 Self::PerRequestFloor(rule) => floor.is_some() || highest >= rule.quality,
                 Self::AverageFloor(_) | Self::Anchored { .. } => {
-                    control.is_none_or(|control| control.average >= control.quality)
+                    control.is_none_or(LambdaControl::keeps_slack)
                 }
                 Self::NonInferiority(rule) => rule.chance_of(score, scores) > rule.delta,
                 Self::Budget(rule) => rule.affords(cost),

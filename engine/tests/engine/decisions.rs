@@ -416,6 +416,69 @@ fn lambda_moves_towards_the_floor_and_stays_in_bounds() {
     assert!(lambda.abs() < 1e-12);
 }
 
+/// A plant whose quality grows with ln λ falls short for 300 outcomes, whatever λ is. With a horizon
+/// the mean over the whole stream comes back to the line; without, what fell short stays lost.
+#[test]
+fn a_horizon_makes_up_for_a_shortfall() {
+    let short = |horizon: Option<f64>| {
+        let mut control = LambdaControl {
+            horizon,
+            lambda_max: 1e3,
+            ..LambdaControl::relative(0.8)
+        };
+        let (mut lambda, mut sum) = (10.0_f64, 0.0);
+        for t in 0..4_000 {
+            let able = (0.7 + 0.03 * lambda.ln()).clamp(0.0, 1.0);
+            let quality = if t < 300 { 0.6 } else { able };
+            lambda = control.step(lambda, quality, 1.0);
+            sum += 0.8 - quality;
+        }
+        (sum, control)
+    };
+    let (lost, _) = short(None);
+    let (left, control) = short(Some(500.0));
+    assert!(lost > 10.0, "{lost}");
+    assert!(left.abs() < 1.0, "{left}");
+    // The balance is the shortfall, while it stays within its bounds.
+    assert!((control.balance + left).abs() < 1e-9, "{}", control.balance);
+}
+
+/// The balance is bounded on both sides, and one that cannot be is not taken.
+#[test]
+fn a_balance_out_of_bounds_is_refused() {
+    let mut control = LambdaControl {
+        horizon: Some(500.0),
+        ..LambdaControl::relative(0.5)
+    };
+    for quality in [0.0, 1.0] {
+        for _ in 0..10_000 {
+            control.step(1.0, quality, 1.0);
+        }
+        let bound = if quality > 0.5 { 0.05 } else { -0.2 };
+        assert!((control.balance - bound * 500.0).abs() < 1e-9);
+    }
+    for (horizon, balance) in [(0.5, 0.0), (f64::NAN, 0.0), (500.0, 25.1), (500.0, -100.1)] {
+        let control = LambdaControl {
+            horizon: Some(horizon),
+            balance,
+            ..LambdaControl::relative(0.5)
+        };
+        let arms = arms(2);
+        let refused = Router::new(RouterParts {
+            predictor: Predictor::prior(&PredictorConfig::new(PredictorKind::Beta), 2, 0)
+                .expect("a prior"),
+            cost: CostPredictor::fit(&arms, []).expect("no rows"),
+            arms,
+            features: None,
+            calibration: vec![],
+            rule: AVERAGE,
+            exploration: Exploration::NONE,
+            control: Some(control),
+        });
+        assert_eq!(refused.expect_err("out of bounds").code(), "P0150");
+    }
+}
+
 /// The loop closed: a router that starts cold learns to hold the line on a world it can learn.
 #[test]
 fn a_cold_router_learns_to_hold_the_line() {

@@ -12,8 +12,8 @@ const FORGETTING: f64 = 0.997;
 
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
-pub(crate) fn head(title: &str) {
-    println!("\n## {title}: {REQUESTS} requests\n");
+pub(crate) fn head() {
+    println!("\n## Budget: R4, {REQUESTS} requests\n");
     println!(
         "| table | budget, USD | paced: spent ÷ budget | worst seed | paced: quality | not paced: spent ÷ budget | not paced: quality |"
     );
@@ -30,7 +30,7 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     at(table, &budgets, seeds)
 }
 
-pub(crate) fn at(table: &Table, budgets: &[f64], seeds: u64) -> Anyhow<()> {
+fn at(table: &Table, budgets: &[f64], seeds: u64) -> Anyhow<()> {
     for budget in budgets {
         let traces = |paced: bool| {
             over_seeds(0..seeds, |seed| {

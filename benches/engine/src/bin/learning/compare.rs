@@ -1,5 +1,7 @@
 //! Who holds the floor, and at what cost.
 
+use plimsoll::{DELTA, NonInferiority, PerRequestFloor, Policy, Rule};
+
 use crate::contenders::{Classic, Held};
 use crate::play::{Trace, band, order, play, router};
 use crate::spread::over_seeds;
@@ -9,6 +11,8 @@ use crate::table::{Table, float};
 pub(crate) const RETAIN: f64 = 0.97;
 /// Seeds that settings are chosen on; results are on others.
 const TUNING_SEEDS: [u64; 3] = [1_000, 1_001, 1_002];
+/// So far below the floor no larger weight of cost is tried.
+const HOPELESS: f64 = 0.05;
 /// Quality that the reference arm's cost is worth, to choose among.
 const WEIGHTS: [f64; 9] = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6];
 
@@ -23,7 +27,8 @@ struct Line {
     scale: f64,
 }
 
-pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
+pub(crate) fn run(table: &Table, seeds: u64, only: Option<&str>) -> Anyhow<()> {
+    let wanted = |name: &str| only.is_none_or(|only| name.contains(only));
     let best = table.means(table.best());
     let floor = RETAIN * best.0;
     let fixed = table
@@ -64,12 +69,37 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     );
     known("every answer known", table.clairvoyant(floor), floor);
     let held = Held::new(floor, line.scale);
-    print(
-        "Plimsoll R2",
-        &line,
-        &over_seeds(0..seeds, |seed| play_held(table, held, seed))?,
-    );
+    if wanted("Plimsoll R2") {
+        let traces = over_seeds(0..seeds, |seed| play_policy(table, held.cold(table)?, seed))?;
+        print("Plimsoll R2", &line, &traces);
+    }
+    let others = [
+        (
+            "Plimsoll R1",
+            Rule::PerRequestFloor(PerRequestFloor {
+                quality: floor,
+                delta: DELTA,
+            }),
+        ),
+        (
+            "Plimsoll R3",
+            Rule::NonInferiority(NonInferiority {
+                reference: table.arms[table.best()].clone(),
+                margin: best.0 - floor,
+                delta: DELTA,
+            }),
+        ),
+    ];
+    for (name, rule) in others.into_iter().filter(|(name, _)| wanted(name)) {
+        let traces = over_seeds(0..seeds, |seed| {
+            play_policy(table, held.other(table, rule.clone())?, seed)
+        })?;
+        print(name, &line, &traces);
+    }
     for (family, settings) in Classic::FAMILIES {
+        if !wanted(family) {
+            continue;
+        }
         let (setting, weight) = tuned(table, &line, settings)?;
         let traces = over_seeds(0..seeds, |seed| {
             play_classic(table, &line, setting, weight, seed)
@@ -83,8 +113,8 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     Ok(())
 }
 
-fn play_held(table: &Table, held: Held, seed: u64) -> Anyhow<Trace> {
-    let mut router = router(table, seed, held.cold(table)?)?;
+fn play_policy(table: &Table, policy: Box<dyn Policy>, seed: u64) -> Anyhow<Trace> {
+    let mut router = router(table, seed, policy)?;
     play(&mut router, table, &order(table, table.len(), seed), seed)
 }
 
@@ -95,8 +125,7 @@ fn play_classic(
     weight: f64,
     seed: u64,
 ) -> Anyhow<Trace> {
-    let mut router = router(table, seed, setting.policy(table, weight, line.scale)?)?;
-    play(&mut router, table, &order(table, table.len(), seed), seed)
+    play_policy(table, setting.policy(table, weight, line.scale)?, seed)
 }
 
 /// The setting and weight that cost least while they hold the floor on the tuning seeds; where none
@@ -121,6 +150,10 @@ fn tuned(table: &Table, line: &Line, settings: &[Classic]) -> Anyhow<(Classic, f
             let better = best.is_none_or(|(held, other, ..)| (holds, worth) > (held, other));
             if better {
                 best = Some((holds, worth, *setting, weight));
+            }
+            // Larger weights are further still from the floor.
+            if quality < line.floor - HOPELESS {
+                break;
             }
         }
     }

@@ -2,14 +2,25 @@
 
 use plimsoll::{
     AverageFloor, BetaThompson, Budget, EpsilonGreedy, Exploration, ExplorationKind, LambdaControl,
-    LinUcb, LinearConfig, MeanConfig, Policy, Predictor, PredictorConfig, PredictorKind, Reward,
-    Rule, RuleParts, RulePolicy, SquareCb, Usd,
+    LinTs, LinUcb, LinearConfig, MeanConfig, Policy, Predictor, PredictorConfig, PredictorKind,
+    Reward, Rule, RuleParts, RulePolicy, SquareCb, Usd,
 };
 
 use crate::table::Table;
 
 /// `ParetoBandit`'s α for a cold start.
 const COLD_ALPHA: f64 = 0.05;
+
+/// λ₀ of R2's regressions: as much as the k₀ of MATHS §1, ten outcomes towards the arm's mean. At
+/// the default of 1, dozens of features are fitted to a handful of outcomes per arm, and the best
+/// looking of many arms is the luckiest.
+const FEATURE_RIDGE: f64 = 10.0;
+
+/// H of R2's balance.
+const HORIZON: f64 = 500.0;
+/// λmax: a thousandth of quality outweighs the reference cost. What λ climbs beyond that, it must
+/// come down again at full expense.
+const LAMBDA_MOST: f64 = 1e3;
 
 type Made = Result<Box<dyn Policy>, Box<dyn std::error::Error>>;
 
@@ -24,11 +35,13 @@ pub(crate) enum Classic {
     SquareCb(f64),
     /// ε.
     EpsilonGreedy(f64),
+    /// v.
+    LinTs(f64),
 }
 
 impl Classic {
     /// The published settings that tuning may choose among, by family.
-    pub(crate) const FAMILIES: [(&'static str, &'static [Self]); 4] = [
+    pub(crate) const FAMILIES: [(&'static str, &'static [Self]); 5] = [
         (
             "LinUCB",
             // Wide (Li et al. 2010: α about 1), Plimsoll's default, ParetoBandit's cold and warm.
@@ -57,6 +70,11 @@ impl Classic {
                 Self::EpsilonGreedy(0.05),
                 Self::EpsilonGreedy(0.02),
             ],
+        ),
+        // Chapelle & Li 2011 find a quarter to a half of the posterior's width best.
+        (
+            "LinTS",
+            &[Self::LinTs(0.5), Self::LinTs(0.25), Self::LinTs(0.1)],
         ),
     ];
 
@@ -98,6 +116,13 @@ impl Classic {
                 };
                 Box::new(rule.over(linear(k, d, 1.0)?, reward)?)
             }
+            Self::LinTs(scale) => {
+                let config = LinearConfig {
+                    reward,
+                    ..LinearConfig::default()
+                };
+                Box::new(LinTs::new(k, d, scale, config)?)
+            }
         })
     }
 }
@@ -124,6 +149,11 @@ pub(crate) struct Held {
     pub(crate) gamma: f64,
     pub(crate) share_max: f64,
     pub(crate) forgetting: f64,
+    /// Quality expected of an arm without outcomes: at the line, it is tried where it is cheaper
+    /// than what reaches the line, and not where it is dearer.
+    pub(crate) prior_mean: f64,
+    /// λ₀.
+    pub(crate) ridge: f64,
     pub(crate) control: LambdaControl,
 }
 
@@ -135,7 +165,13 @@ impl Held {
             gamma: 10_000.0,
             share_max: 0.02,
             forgetting: 1.0,
-            control: LambdaControl::relative(floor),
+            prior_mean: floor,
+            ridge: FEATURE_RIDGE,
+            control: LambdaControl {
+                horizon: Some(HORIZON),
+                lambda_max: LAMBDA_MOST,
+                ..LambdaControl::relative(floor)
+            },
         }
     }
 
@@ -167,8 +203,27 @@ impl Held {
 
     /// R2 that starts cold.
     pub(crate) fn cold(&self, table: &Table) -> Made {
+        let config = PredictorConfig {
+            forgetting: self.forgetting,
+            prior_mean: self.prior_mean,
+            ridge: self.ridge,
+            ..PredictorConfig::new(PredictorKind::Linear)
+        };
+        let predictor = Predictor::prior(&config, table.arms.len(), table.dimensions())?;
+        self.policy(table, predictor)
+    }
+
+    /// Another rule over the same predictor and exploration, starting cold.
+    pub(crate) fn other(&self, table: &Table, rule: Rule) -> Made {
         let (k, d) = (table.arms.len(), table.dimensions());
-        self.policy(table, linear(k, d, self.forgetting)?)
+        Ok(Box::new(RulePolicy::new(RuleParts {
+            arms: table.arms.clone(),
+            predictor: linear(k, d, self.forgetting)?,
+            calibration: vec![],
+            rule,
+            exploration: self.exploration(),
+            control: None,
+        })?))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run -p plimsoll-benches --bin learning_rows -- TABLES ROWS
-//! cargo run --release -p plimsoll-engine-benches --bin learning -- ROWS [SECTION] [SEEDS] [TABLE]
+//! cargo run --release -p plimsoll-engine-benches --bin learning -- ROWS [SECTION] [SEEDS] [TABLE] [POLICY]
 //! ```
 //!
 //! The first command writes the tables as plain rows, the second plays them; without SECTION, all
@@ -15,12 +15,13 @@
 //! - `shock`: half-way, the arm that R2 uses most loses 18 points.
 //! - `budget`: R4 at budgets between the cheapest and the dearest arm, paced and not paced.
 //! - `arrival`: half-way, an arm better and cheaper than the others joins.
-//! - `pareto`: `ParetoBandit`'s budgets on its table.
+//! - `pareto`: `ParetoBandit`'s first experiment on its table, beside what it published.
 
 mod arrival;
 mod budget;
 mod compare;
 mod contenders;
+mod pareto;
 mod play;
 mod shock;
 mod spread;
@@ -38,15 +39,13 @@ const TABLES: [&str; 5] = [
     "paretobandit_val",
 ];
 
-/// Budgets per request of Taberner-Miller 2026, experiment 1, in US dollars.
-const PARETO_BUDGETS: [f64; 7] = [2.9e-5, 8.3e-5, 2.3e-4, 6.6e-4, 1.9e-3, 5.3e-3, 1.5e-2];
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("name the folder of rows")?;
     let section = arguments.next().unwrap_or_else(|| "all".to_owned());
     let seeds: u64 = arguments.next().map_or(Ok(20), |text| text.parse())?;
-    let only = arguments.next();
+    let only = arguments.next().filter(|name| name != "all");
+    let contender = arguments.next();
     let wanted = |name: &str| section == "all" || section == name;
     let mut tables = Vec::new();
     for name in TABLES {
@@ -60,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("## Cost at the floor, {seeds} seeds");
         tables
             .iter()
-            .try_for_each(|table| compare::run(table, seeds))?;
+            .try_for_each(|table| compare::run(table, seeds, contender.as_deref()))?;
     }
     if wanted("shock") {
         shock::head();
@@ -69,7 +68,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .try_for_each(|table| shock::run(table, seeds))?;
     }
     if wanted("budget") {
-        budget::head("Budget: R4");
+        budget::head();
         tables
             .iter()
             .try_for_each(|table| budget::run(table, seeds))?;
@@ -81,12 +80,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .try_for_each(|table| arrival::run(table, seeds))?;
     }
     if wanted("pareto") {
-        budget::head("ParetoBandit's budgets: R4 on its three arms");
-        for table in tables.iter().filter(|t| t.name == "paretobandit_val") {
-            let flash = |arm: &usize| !table.arms[*arm].as_str().contains("flash");
-            let three: Vec<usize> = (0..table.arms.len()).filter(flash).collect();
-            budget::at(&table.of_arms(&three), &PARETO_BUDGETS, seeds)?;
-        }
+        let theirs = tables.iter().filter(|t| t.name == "paretobandit_val");
+        theirs
+            .into_iter()
+            .try_for_each(|table| pareto::run(table, seeds))?;
     }
     Ok(())
 }
