@@ -139,7 +139,8 @@ impl Router {
         work: &mut Workspace,
     ) -> Result<Explanation, DecideError> {
         let choice = self.choose(call, work)?;
-        let request = request(call, &work.eligible, &work.costs);
+        let costs = self.costs(call, work);
+        let request = request(call, &work.eligible, &costs);
         let drawn = Drawn {
             arm: choice.arm,
             probabilities: &work.probabilities,
@@ -177,7 +178,8 @@ impl Router {
 
     /// `work` is as [`choose`](Self::choose) left it.
     fn arms_explained(&self, call: &Call<'_>, work: &Workspace) -> Vec<ArmExplanation> {
-        let request = request(call, &work.eligible, &work.costs);
+        let costs = self.costs(call, work);
+        let request = request(call, &work.eligible, &costs);
         let mut estimates = Vec::new();
         let told = self
             .policy
@@ -190,9 +192,9 @@ impl Router {
         let explain = |(arm, estimate): (usize, &Estimate)| ArmExplanation {
             arm: self.names[arm].clone(),
             quality: estimate.quality.map(QualityInterval::of),
-            expected_cost_usd: work.costs[arm],
+            expected_cost_usd: costs[arm],
             cost_p95_usd: self.cost.p95(call.context, arm),
-            obstacles: self.obstacles(call, work, arm),
+            obstacles: self.obstacles(call, work, costs[arm], arm),
             feasible: estimate.feasible,
             score: Some(estimate.score).filter(|score| score.is_finite()),
             probability: work.probabilities[arm],
@@ -200,8 +202,14 @@ impl Router {
         estimates.iter().enumerate().map(explain).collect()
     }
 
-    fn obstacles(&self, call: &Call<'_>, work: &Workspace, arm: usize) -> Vec<Obstacle> {
-        let (spec, context, cost) = (&self.arms[arm], call.context, work.costs[arm]);
+    fn obstacles(
+        &self,
+        call: &Call<'_>,
+        work: &Workspace,
+        cost: Option<f64>,
+        arm: usize,
+    ) -> Vec<Obstacle> {
+        let (spec, context) = (&self.arms[arm], call.context);
         let mut found = Vec::new();
         if spec.archived {
             found.push(Obstacle::Archived);

@@ -1,5 +1,6 @@
 //! The router: a policy as it runs. It decides, learns, and can be stored and resumed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::arm::ArmSpec;
@@ -258,7 +259,8 @@ impl Router {
     /// [`choose`](Self::choose) left it.
     #[must_use]
     pub fn decision(&self, call: &Call<'_>, choice: Choice, work: &Workspace) -> Decision {
-        let request = request(call, &work.eligible, &work.costs);
+        let costs = self.costs(call, work);
+        let request = request(call, &work.eligible, &costs);
         let drawn = Drawn {
             arm: choice.arm,
             probabilities: &work.probabilities,
@@ -279,7 +281,7 @@ impl Router {
                 .filter(|(_, p)| **p > 0.0)
                 .map(|(arm, p)| (arm.clone(), *p))
                 .collect(),
-            expected_cost: work.costs[choice.arm],
+            expected_cost: costs[choice.arm],
             expected_quality: quality.map(|quality| quality.mean),
             reason: self.policy.reason(&request, &self.names, drawn),
             epoch: choice.epoch,
@@ -347,9 +349,12 @@ impl Router {
             let policy = self.policy.name().to_owned();
             return Err(DecideError::FloorNotHeld { policy });
         }
-        self.cost
-            .expected_into(context, &mut work.cost_features, &mut work.costs);
-        self.price_session(call, &mut work.costs);
+        if self.reads_costs(call) {
+            self.price(call, &mut work.cost_features, &mut work.costs);
+        } else {
+            work.costs.clear();
+            work.costs.resize(self.arms.len(), None);
+        }
         let affordable = |cost: &Option<f64>| {
             let most = call.cost_max_usd;
             most.is_none_or(|most| cost.is_some_and(|cost| cost <= most))
@@ -373,6 +378,30 @@ impl Router {
                 *eligible &= up(arm);
             }
         }
+    }
+
+    /// Whether a decision needs the expected costs.
+    fn reads_costs(&self, call: &Call<'_>) -> bool {
+        self.policy.reads_costs() || call.cost_max_usd.is_some()
+    }
+
+    /// Expected costs of a surveyed request, shape (K), whether or not its decision needed them.
+    pub(crate) fn costs<'w>(
+        &self,
+        call: &Call<'_>,
+        work: &'w Workspace,
+    ) -> Cow<'w, [Option<f64>]> {
+        if self.reads_costs(call) {
+            return Cow::Borrowed(&work.costs);
+        }
+        let mut costs = Vec::new();
+        self.price(call, &mut Vec::new(), &mut costs);
+        Cow::Owned(costs)
+    }
+
+    fn price(&self, call: &Call<'_>, features: &mut Vec<f64>, costs: &mut Vec<Option<f64>>) {
+        self.cost.expected_into(call.context, features, costs);
+        self.price_session(call, costs);
     }
 
     /// Takes what a warm prompt cache saves off its arm's expected cost.
@@ -454,7 +483,7 @@ impl Router {
             Ok(()) | Err(DecideError::NoEligibleArm { .. }) => {}
             Err(error) => return Err(error),
         }
-        let (eligible, costs) = (work.eligible.clone(), work.costs.clone());
+        let (eligible, costs) = (work.eligible.clone(), self.costs(&call, &work).into_owned());
         let mut estimates = Vec::new();
         let request = request(&call, &eligible, &costs);
         self.policy.estimates(&request, &mut work, &mut estimates)?;

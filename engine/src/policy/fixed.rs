@@ -75,6 +75,10 @@ impl Policy for Fixed {
         self.arms
     }
 
+    fn reads_costs(&self) -> bool {
+        false
+    }
+
     fn distribution(
         &self,
         request: &Request<'_>,
@@ -138,6 +142,10 @@ impl Policy for Random {
 
     fn arms(&self) -> usize {
         self.arms
+    }
+
+    fn reads_costs(&self) -> bool {
+        false
     }
 
     fn distribution(

@@ -111,6 +111,10 @@ impl Policy for LinUcb {
         self.linear.config.reward.weighs_costs()
     }
 
+    fn reads_costs(&self) -> bool {
+        self.needs_costs()
+    }
+
     fn distribution(
         &self,
         request: &Request<'_>,

@@ -367,6 +367,10 @@ impl Policy for MeanBandit {
         self.record.config.reward.weighs_costs()
     }
 
+    fn reads_costs(&self) -> bool {
+        self.needs_costs()
+    }
+
     fn distribution(
         &self,
         request: &Request<'_>,

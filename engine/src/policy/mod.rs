@@ -92,6 +92,13 @@ pub trait Policy: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether [`Request::costs`] are looked at. A policy that says no gets `None` for every arm
+    /// where nothing else of the request needs them, which saves half the time of a decision
+    /// without features.
+    fn reads_costs(&self) -> bool {
+        true
+    }
+
     /// Whether [`Request::floor`] is held; where it is not, the router refuses such a request.
     fn heeds_floor(&self) -> bool {
         false
@@ -304,7 +311,8 @@ pub struct Workspace {
     pub probabilities: Vec<f64>,
     /// Whether each arm could answer the last request, shape (K).
     pub eligible: Vec<bool>,
-    /// Expected costs of the last request in US dollars, shape (K).
+    /// Expected costs of the last request in US dollars, shape (K); all `None` where neither policy
+    /// nor request asked for them.
     pub costs: Vec<Option<f64>>,
     /// For policies: predictions per arm.
     pub predictions: Vec<Prediction>,

@@ -232,6 +232,10 @@ impl Policy for PredictorBandit {
         self.reward.weighs_costs()
     }
 
+    fn reads_costs(&self) -> bool {
+        self.needs_costs()
+    }
+
     fn distribution(
         &self,
         request: &Request<'_>,

@@ -361,6 +361,10 @@ impl Policy for SharedLinear {
         self.config.reward.weighs_costs()
     }
 
+    fn reads_costs(&self) -> bool {
+        self.needs_costs()
+    }
+
     fn distribution(
         &self,
         request: &Request<'_>,
