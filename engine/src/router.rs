@@ -386,11 +386,7 @@ impl Router {
     }
 
     /// Expected costs of a surveyed request, shape (K), whether or not its decision needed them.
-    pub(crate) fn costs<'w>(
-        &self,
-        call: &Call<'_>,
-        work: &'w Workspace,
-    ) -> Cow<'w, [Option<f64>]> {
+    pub(crate) fn costs<'w>(&self, call: &Call<'_>, work: &'w Workspace) -> Cow<'w, [Option<f64>]> {
         if self.reads_costs(call) {
             return Cow::Borrowed(&work.costs);
         }

@@ -1,8 +1,8 @@
 //! Decide + learn, events per CPU-second and peak memory, beside other bandits on the same rows
 //! in the same run. See `benches/peers/README.md`.
 //!
-//! `peers` runs every size; `peers K D` one of them; `peers regret K SEEDS` compares the regret of
-//! full and low-rank LinUCB. Each side is a process of its own, so that peak memory is its own.
+//! `peers` runs every size; `peers K D` one of them; `peers regret K SEEDS [FIRST]` compares the
+//! regret of full and low-rank LinUCB. Each side is a process of its own, so that peak memory is its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,10 +78,11 @@ fn main() -> Result<()> {
             println!("{}", done.to_line());
             Ok(())
         }
-        ["regret", k, seeds] => regret(k.parse()?, seeds.parse()?),
+        ["regret", k, seeds] => regret(k.parse()?, 0, seeds.parse()?),
+        ["regret", k, seeds, first] => regret(k.parse()?, first.parse()?, seeds.parse()?),
         [] => SIZES.iter().try_for_each(|&(k, d)| compare(k, d)),
         [k, d] => compare(k.parse()?, d.parse()?),
-        _ => Err("usage: peers [K D | regret K SEEDS]".into()),
+        _ => Err("usage: peers [K D | regret K SEEDS [FIRST]]".into()),
     }
 }
 
@@ -294,13 +295,13 @@ fn through_router(policy: LinUcb, stream: &Stream, events: usize) -> Result<(f64
 }
 
 /// Regret per event of full and low-rank LinUCB at d = 384 on the same streams.
-fn regret(k: usize, seeds: u64) -> Result<()> {
+fn regret(k: usize, first: u64, seeds: u64) -> Result<()> {
     type Draw = fn(usize, usize, usize, u64) -> Stream;
     let (d, rows) = (384, if k > 10 { 10_000 } else { 20_000 });
     let draws: [(&str, Draw); 2] = [("latent", Stream::draw), ("isotropic", Stream::isotropic)];
     for (what, draw) in draws {
         println!(
-            "\n{what} contexts, K = {k}, d = {d}, {rows} events, {seeds} seeds: regret per event\n"
+            "\n{what} contexts, K = {k}, d = {d}, {rows} events, {seeds} seeds from {first}: regret per event\n"
         );
         println!(
             "| policy | mean | standard error | paired difference to full | its standard error |"
@@ -311,7 +312,7 @@ fn regret(k: usize, seeds: u64) -> Result<()> {
             .map(|rank| rank.map_or("full".to_owned(), |rank| format!("rank {rank}")))
             .map(|name| (name, Vec::new()))
             .collect();
-        for seed in 0..seeds {
+        for seed in first..first + seeds {
             let stream = draw(k, d, rows, seed + 100);
             for ((_, own), rank) in table.iter_mut().zip(ranks()) {
                 own.push(regret_of(&stream, rank, seed)?);

@@ -9,7 +9,7 @@ use crate::compare::RETAIN;
 use crate::contenders::Held;
 use crate::play::{Trace, band, mean, order, play, router, step};
 use crate::shock::shares;
-use crate::spread::over_seeds;
+use crate::spread::{over_seeds, reported};
 use crate::table::{Table, float};
 
 const REQUESTS: usize = 6_000;
@@ -44,7 +44,7 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     let newcomer = table.arms.len();
     let held = Held::new(floor, scale);
     let deserved = mean(&over_seeds(0..3, |seed| knowing(&wide, held, seed))?);
-    let traces = over_seeds(0..seeds, |seed| joined(table, &wide, held, seed))?;
+    let traces = over_seeds(reported(seeds), |seed| joined(table, &wide, held, seed))?;
     let waits: Vec<Option<usize>> = traces
         .iter()
         .map(|trace| {
@@ -122,7 +122,7 @@ fn joined(table: &Table, wide: &Table, held: Held, seed: u64) -> Anyhow<Trace> {
         |row: usize, arm: usize| (wide.quality[row * all + arm], wide.cost[row * all + arm]);
     for (t, row) in order(wide, REQUESTS, seed).into_iter().enumerate() {
         if t == JOINS_AT {
-            join(&mut router, wide)?;
+            join(&mut router, wide, held.control.quality)?;
         }
         step(
             &mut router,
@@ -138,8 +138,8 @@ fn joined(table: &Table, wide: &Table, held: Held, seed: u64) -> Anyhow<Trace> {
 }
 
 /// The new arm comes with a price, at which a mean request costs what it will, and the belief that
-/// it is as good as a middling arm, worth ten outcomes.
-fn join(router: &mut Router, wide: &Table) -> Anyhow<()> {
+/// it is as good as the floor, worth ten outcomes: what arms without outcomes are expected to be.
+fn join(router: &mut Router, wide: &Table, floor: f64) -> Anyhow<()> {
     let cost = wide.means(wide.arms.len() - 1).1;
     let tokens = |c: &Context| float(usize::try_from(c.input_tokens.unwrap_or(0)).unwrap_or(0));
     let input = mean(&wide.contexts.iter().map(tokens).collect::<Vec<_>>());
@@ -147,7 +147,7 @@ fn join(router: &mut Router, wide: &Table) -> Anyhow<()> {
     let price: Price = format!("{:.6}", cost / (input + output) * 1e6).parse()?;
     let spec = ArmSpec::new(wide.arms[wide.arms.len() - 1].clone()).priced(price, price);
     let belief = ArmBelief::Stated {
-        quality: Quality::new(0.5)?,
+        quality: Quality::new(floor)?,
         strength: PRIOR_STRENGTH_NEW_ARM,
     };
     router.add_arm(spec, &belief)?;

@@ -2,7 +2,7 @@
 
 use crate::contenders;
 use crate::play::{Trace, band, order, play, router};
-use crate::spread::over_seeds;
+use crate::spread::{over_seeds, reported};
 use crate::table::{Table, float};
 
 /// Requests: enough that the bucket's burst of 50 is no part of a percent.
@@ -33,7 +33,7 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
 fn at(table: &Table, budgets: &[f64], seeds: u64) -> Anyhow<()> {
     for budget in budgets {
         let traces = |paced: bool| {
-            over_seeds(0..seeds, |seed| {
+            over_seeds(reported(seeds), |seed| {
                 let policy = contenders::budget(table, *budget, paced, FORGETTING)?;
                 let mut router = router(table, seed, policy)?;
                 play(&mut router, table, &order(table, REQUESTS, seed), seed)

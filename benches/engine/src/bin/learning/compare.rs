@@ -4,7 +4,7 @@ use plimsoll::{DELTA, NonInferiority, PerRequestFloor, Policy, Rule};
 
 use crate::contenders::{Classic, Held};
 use crate::play::{Trace, band, order, play, router};
-use crate::spread::over_seeds;
+use crate::spread::{over_seeds, reported};
 use crate::table::{Table, float};
 
 /// Share of the best single arm's quality to keep.
@@ -70,7 +70,9 @@ pub(crate) fn run(table: &Table, seeds: u64, only: Option<&str>) -> Anyhow<()> {
     known("every answer known", table.clairvoyant(floor), floor);
     let held = Held::new(floor, line.scale);
     if wanted("Plimsoll R2") {
-        let traces = over_seeds(0..seeds, |seed| play_policy(table, held.cold(table)?, seed))?;
+        let traces = over_seeds(reported(seeds), |seed| {
+            play_policy(table, held.cold(table)?, seed)
+        })?;
         print("Plimsoll R2", &line, &traces);
     }
     let others = [
@@ -91,7 +93,7 @@ pub(crate) fn run(table: &Table, seeds: u64, only: Option<&str>) -> Anyhow<()> {
         ),
     ];
     for (name, rule) in others.into_iter().filter(|(name, _)| wanted(name)) {
-        let traces = over_seeds(0..seeds, |seed| {
+        let traces = over_seeds(reported(seeds), |seed| {
             play_policy(table, held.other(table, rule.clone())?, seed)
         })?;
         print(name, &line, &traces);
@@ -101,7 +103,7 @@ pub(crate) fn run(table: &Table, seeds: u64, only: Option<&str>) -> Anyhow<()> {
             continue;
         }
         let (setting, weight) = tuned(table, &line, settings)?;
-        let traces = over_seeds(0..seeds, |seed| {
+        let traces = over_seeds(reported(seeds), |seed| {
             play_classic(table, &line, setting, weight, seed)
         })?;
         print(

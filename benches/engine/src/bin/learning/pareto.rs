@@ -6,7 +6,7 @@
 
 use crate::contenders;
 use crate::play::{Trace, band, mean, order, play, router};
-use crate::spread::over_seeds;
+use crate::spread::{over_seeds, reported};
 use crate::table::Table;
 
 /// γ of the predictor, as `ParetoBandit` has it.
@@ -74,7 +74,7 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
     });
     let top = table.means(dearest);
     for theirs in &PUBLISHED {
-        let traces = over_seeds(0..seeds, |seed| {
+        let traces = over_seeds(reported(seeds), |seed| {
             let policy = contenders::budget(&table, theirs.budget, true, FORGETTING)?;
             let mut router = router(&table, seed, policy)?;
             play(&mut router, &table, &order(&table, 2 * n, seed), seed)

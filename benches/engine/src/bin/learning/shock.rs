@@ -6,7 +6,7 @@ use plimsoll_engine_benches::Numbers;
 use crate::compare::RETAIN;
 use crate::contenders::Held;
 use crate::play::{Trace, band, mean, order, router, step};
-use crate::spread::over_seeds;
+use crate::spread::{over_seeds, reported};
 use crate::table::{Table, float};
 
 const REQUESTS: usize = 8_000;
@@ -34,7 +34,9 @@ pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
         forgetting: FORGETTING,
         ..Held::new(floor, best.1)
     };
-    let traces = over_seeds(0..seeds, |seed| play(table, held, seed, Some(victim)))?;
+    let traces = over_seeds(reported(seeds), |seed| {
+        play(table, held, seed, Some(victim))
+    })?;
     // A request that all arms find hard says nothing of the router: its difficulty is taken off,
     // which leaves the expectation as it is and the average far less noisy.
     let at = |t: usize| mean(&traces.iter().map(|x| x.adjusted[t]).collect::<Vec<_>>()) - floor;

@@ -5,6 +5,14 @@ use std::thread;
 
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// First of the seeds that are reported: settings were chosen on others, below it and from 1,000 on.
+const FIRST_SEED: u64 = 100;
+
+/// So many seeds on which nothing was chosen.
+pub(crate) fn reported(seeds: u64) -> std::ops::Range<u64> {
+    FIRST_SEED..FIRST_SEED + seeds
+}
+
 /// Runs `work` for every seed; results are in the order of the seeds.
 pub(crate) fn over_seeds<T: Send>(
     seeds: impl Iterator<Item = u64>,
