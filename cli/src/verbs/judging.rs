@@ -4,7 +4,7 @@ use std::path::Path;
 
 use plimsoll::{Seed, Usd};
 use plimsoll_datasets::{Split, SplitError};
-use plimsoll_harness::{EvidenceError, INTERVAL_CONFIDENCE, ReplayOptions};
+use plimsoll_harness::{EvidenceError, ReplayOptions};
 
 use crate::app::Context;
 use crate::args::{JudgeArgs, ReadingArgs, Unit};
