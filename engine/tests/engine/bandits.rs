@@ -1,7 +1,7 @@
 //! ROBUSTNESS.md for the classic bandits, each of them.
 
 use plimsoll::{
-    ArmPrior, BetaThompson, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
+    ArmPrior, BetaThompson, Call, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
     GaussianThompson, KlUcb, KnnBandit, LinTs, LinUcb, LinearConfig, MeanConfig, Outcome, Policy,
     PolicyError, Predictor, PredictorBandit, PredictorConfig, PredictorKind, PredictorRule,
     Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SharedLinear, SharedRule, SquareCb,
@@ -298,6 +298,32 @@ fn e03_ties_share_evenly_and_no_arm_is_an_error() {
     let config = MeanConfig::default();
     assert_eq!(Ucb1::default().policy(0, config), Err(PolicyError::NoArms));
     assert!(SquareCb::default().policy(0, 2, Reward::default()).is_err());
+}
+
+/// A policy that does not look at costs is not shown any, and its decisions tell them all the same.
+#[test]
+fn a_policy_blind_to_costs_decides_as_if_there_were_none_and_tells_them() {
+    let contexts = contexts(20, 4, 3);
+    for policy in every_bandit(3, 1.0, Reward::default()) {
+        assert!(!policy.reads_costs(), "{}", policy.name());
+        let arms = arms(3);
+        let cost = CostPredictor::fit(&arms, []).expect("fits");
+        let router = Router::with_policy(arms, None, cost, policy).expect("fits");
+        for context in &contexts {
+            let decision = router.decide(context, "a key", Seed(1)).expect("decides");
+            let arm = router.arms().iter().position(|arm| arm.id == decision.arm);
+            let expected = router.cost().expected(context, arm.expect("an arm"));
+            assert!(expected.is_some());
+            assert_eq!(decision.expected_cost, expected);
+            // A cap asks for costs, and changes nothing where every arm is below it.
+            let capped = Call {
+                cost_max_usd: Some(1e9),
+                ..Call::new(context, "a key", Seed(1))
+            };
+            let choice = router.choose(&capped, &mut Workspace::default());
+            assert_eq!(Some(choice.expect("decides").arm), arm);
+        }
+    }
 }
 
 /// With costs an arm without a price is not chosen, and the cheaper of equal arms is preferred.
