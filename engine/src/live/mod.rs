@@ -10,7 +10,7 @@ use crate::event::{Decided, Event, Report};
 use crate::feedback::Feedback;
 use crate::ledger::Ledger;
 use crate::money::Usd;
-use crate::policy::Workspace;
+use crate::policy::{PolicyError, Workspace};
 use crate::router::{Choice, Known, Router};
 use crate::router_error::{DecideError, FeedbackError};
 use crate::sealed::COUNT_MAX;
@@ -19,7 +19,7 @@ use crate::spending::{SpendError, Spending};
 pub use open::{OPEN_MAX, OpenDecision, OpenLimits, TTL_MS};
 pub use stored::{LIVE_MAGIC, LIVE_VERSION};
 
-use open::{Fate, Found, OpenDecisions};
+use open::{Fate, Found, OpenDecisions, is_share};
 
 /// A [`Router`] with its open decisions: feedback comes by decision id, delayed, twice or never.
 ///
@@ -221,6 +221,10 @@ impl Live {
         }
         self.router.index(&decided.arm)?;
         decided.context.validate().map_err(FeedbackError::Context)?;
+        if let Some(got) = decided.policy_chance.filter(|chance| !is_share(*chance)) {
+            let (name, allowed) = ("policy_chance", "[0, 1]");
+            return Err(PolicyError::Parameter { name, got, allowed }.into());
+        }
         if !matches!(self.open.find(&decided.id), Found::Nothing) {
             return Ok(Applied::OpenedBefore);
         }

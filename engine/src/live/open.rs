@@ -314,7 +314,8 @@ impl OpenDecisions {
     }
 }
 
-fn is_share(value: f64) -> bool {
+/// Whether a value can be a probability.
+pub(super) fn is_share(value: f64) -> bool {
     // Sums of probabilities may be a hair above 1.
     (0.0..=1.0 + 1e-9).contains(&value)
 }

@@ -344,8 +344,21 @@ fn e01_invalid_events_change_nothing_and_are_numbered() {
         policy_chance: None,
         held: None,
     });
+    let unlikely = |chance| {
+        let Event::Decided(mut decided) = decided(live.router(), &context, "c", 1) else {
+            unreachable!("a decision");
+        };
+        decided.policy_chance = Some(chance);
+        Event::Decided(decided)
+    };
+    let chances = [f64::NAN, -0.1, 1.5].map(unlikely);
     let reports = [wrong, negative, heavy].map(Event::Reported);
-    for (i, event) in reports.iter().chain([&unusable]).enumerate() {
+    for (i, event) in reports
+        .iter()
+        .chain([&unusable])
+        .chain(&chances)
+        .enumerate()
+    {
         let error = live.apply(event).expect_err("invalid");
         assert!(error.code().starts_with('P') && !error.help().is_empty());
         assert_eq!(live.router().state_hash(), router);
@@ -353,6 +366,7 @@ fn e01_invalid_events_change_nothing_and_are_numbered() {
             (live.sequence(), live.counts().refused),
             (2 + i as u64, 1 + i as u64)
         );
+        assert!(Live::restore(&live.snapshot()).is_ok());
     }
     assert_eq!(live.apply(&label("a", 2)), Ok(Applied::Learned));
 }
