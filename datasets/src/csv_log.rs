@@ -149,15 +149,15 @@ fn parse(
 }
 
 /// Fails when one record takes far more than `cap` bytes: an open quote must not swallow the file.
-struct Guarded {
-    reader: Box<dyn BufRead>,
-    pending: Rc<Shared<usize>>,
-    cap: usize,
+pub(crate) struct Guarded {
+    pub(crate) reader: Box<dyn BufRead>,
+    pub(crate) pending: Rc<Shared<usize>>,
+    pub(crate) cap: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("a record is longer than allowed")]
-struct RecordTooLong;
+pub(crate) struct RecordTooLong;
 
 impl Read for Guarded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

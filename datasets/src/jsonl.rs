@@ -59,14 +59,18 @@ pub(crate) fn read(
 }
 
 /// Reads up to and with the next line end, but never much more than `cap` bytes.
-fn read_line(reader: &mut dyn BufRead, buffer: &mut Vec<u8>, cap: usize) -> std::io::Result<usize> {
+pub(crate) fn read_line(
+    reader: &mut dyn BufRead,
+    buffer: &mut Vec<u8>,
+    cap: usize,
+) -> std::io::Result<usize> {
     // Two bytes more for CRLF; a longer line is refused by the caller.
     let limit = (cap as u64).saturating_add(3);
     std::io::Read::take(reader, limit).read_until(b'\n', buffer)
 }
 
 /// The line without its end.
-fn trimmed(line: &[u8]) -> &[u8] {
+pub(crate) fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
@@ -114,7 +118,7 @@ fn set(row: &mut LogRow, name: &str, raw: &RawValue, into: &Assembler<'_>) -> Re
 }
 
 /// The cell that a JSON value is.
-fn cell(raw: &str) -> Result<Cell<'_>, RejectReason> {
+pub(crate) fn cell(raw: &str) -> Result<Cell<'_>, RejectReason> {
     Ok(match raw.as_bytes().first() {
         Some(b'n') => Cell::Null,
         Some(b't') => Cell::Flag(true),
@@ -129,7 +133,7 @@ fn cell(raw: &str) -> Result<Cell<'_>, RejectReason> {
 }
 
 /// The text of a JSON string; a lone surrogate is no text.
-fn text(raw: &str) -> Result<Cow<'_, str>, RejectReason> {
+pub(crate) fn text(raw: &str) -> Result<Cow<'_, str>, RejectReason> {
     let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
     if !inner.contains('\\') {
         return Ok(Cow::Borrowed(inner));
@@ -207,10 +211,10 @@ impl<'de> Visitor<'de> for Nested<'_> {
     }
 }
 
-type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+pub(crate) type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 /// The fields of an object, each value as it is written.
-fn fields(text: &str) -> Result<Fields<'_>, Fault> {
+pub(crate) fn fields(text: &str) -> Result<Fields<'_>, Fault> {
     if !text.trim_start().starts_with('{') {
         // What is no JSON at all is told apart from JSON of another kind.
         return Err(match serde_json::from_str::<&RawValue>(text) {
@@ -237,7 +241,7 @@ fn json_fault(error: &serde_json::Error) -> Fault {
 }
 
 /// The parser's words without its place; they never quote the line.
-fn bad_json(error: &serde_json::Error) -> RejectReason {
+pub(crate) fn bad_json(error: &serde_json::Error) -> RejectReason {
     if error.is_data() {
         return RejectReason::BadJson {
             what: "a value of another type was expected".to_owned(),

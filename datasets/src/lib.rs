@@ -35,6 +35,7 @@ mod column;
 mod csv_log;
 mod evidence;
 mod header;
+mod import;
 mod jsonl;
 mod log;
 mod misspelt;
@@ -64,6 +65,10 @@ pub use catalogue::{ArmPrices, Catalogue, PricePeriod, PricingSummary, TokenPric
 pub use catalogue_error::{CatalogueError, TextPlace};
 pub use column::log_columns;
 pub use evidence::{COVERAGE_MIN, Evidence};
+pub use import::{
+    ArmLabels, Detected, ImportError, ImportKind, ImportOptions, ImportReport, Join, LabelReport,
+    QualityFrom, Scale, detect, import,
+};
 pub use log::{EvidenceKind, Outcome, OutcomeLog, Request};
 pub use parquet::is_decoding;
 pub use read::{ReadLog, ReadOptions, read, read_with_progress};

@@ -51,7 +51,7 @@ const MAGIC_BYTES: u64 = 4;
 /// What a file's footer says.
 pub(crate) struct Shape {
     pub(crate) fields: Vec<Field>,
-    rows: u64,
+    pub(crate) rows: u64,
     pub(crate) bytes: u64,
     pub(crate) metadata: FileMetadataRef,
 }

@@ -154,6 +154,12 @@ fn read_source(
             csv_log::read(&source.name, opened.reader, delimiter, into)?;
             "csv"
         }
+        Format::JsonArray => {
+            return Err(ReadError::UnknownFormat {
+                file: source.name.clone(),
+                found: "it looks like a JSON array",
+            });
+        }
         Format::Parquet => {
             match &source.place {
                 Place::File(path) if opened.is_plain => parquet::read(&source.name, path, into)?,

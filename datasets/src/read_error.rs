@@ -59,6 +59,16 @@ pub enum ReadError {
         /// What it looks like.
         found: &'static str,
     },
+    /// JSON that is broken where no line can be left out.
+    #[error("{file}: broken JSON at line {line}: {what}")]
+    BrokenJson {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+        /// The parser's words, without the file's content.
+        what: String,
+    },
     /// A required column is absent.
     #[error("{file} has no column `{column}`")]
     MissingColumn {
@@ -235,6 +245,7 @@ impl ReadError {
             Self::TimestampUnit { .. } => "P0218",
             Self::TooManyRejects { .. } => "P0219",
             Self::RepeatedRequests { .. } => "P0220",
+            Self::BrokenJson { .. } => "P0221",
         }
     }
 
@@ -268,7 +279,9 @@ impl ReadError {
                 column,
                 ..
             } => at(second_file, None, Some(column)),
-            Self::LineCap { file, line, .. } => at(file, Some(*line), None),
+            Self::LineCap { file, line, .. } | Self::BrokenJson { file, line, .. } => {
+                at(file, Some(*line), None)
+            }
             Self::RepeatedRequests { file, .. } => at(file, None, Some("request_id")),
             Self::TimestampUnit { file, line } => at(file, *line, Some("timestamp")),
             Self::TooManyRejects { rejects, .. } => rejects
@@ -298,6 +311,11 @@ impl ReadError {
             Self::UnknownFormat { .. } => {
                 "an outcome log is Parquet, CSV in UTF-8 with a header line, or JSONL: one object \
                  per line (`jq -c '.[]'` turns a JSON array into JSONL)"
+                    .to_owned()
+            }
+            Self::BrokenJson { .. } => {
+                "check that the export finished; JSONL, one object per line, loses only the lines \
+                 that are broken"
                     .to_owned()
             }
             Self::MissingColumn {

@@ -105,6 +105,12 @@ pub enum RejectReason {
         /// The column that should hold the later time.
         later: &'static str,
     },
+    /// An expression that its fields' values give no sense to.
+    #[error("the expression cannot be worked out from this row's values")]
+    BadExpression,
+    /// A call of a request that was already written, too far from its other calls.
+    #[error("a call of a request that was already written: its rows stand too far apart")]
+    LateCall,
     /// Another row has the same `request_id` and `model` and says something else.
     #[error("rows with one request_id and model contradict each other")]
     Conflict,
@@ -131,6 +137,8 @@ impl RejectReason {
             Self::BadTime { .. } => "bad-time",
             Self::TimeUnitUnknown => "time-unit-unknown",
             Self::ClockSkew { .. } => "clock-skew",
+            Self::BadExpression => "bad-expression",
+            Self::LateCall => "late-call",
             Self::Conflict => "conflict",
         }
     }

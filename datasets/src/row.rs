@@ -235,7 +235,7 @@ fn without_nul(text: Cow<'_, str>) -> Result<String, RejectReason> {
 }
 
 /// A text; whole numbers are taken as their digits, for ids are often integers.
-fn text(cell: Cell<'_>, wanted: &'static str) -> Result<String, RejectReason> {
+pub(crate) fn text(cell: Cell<'_>, wanted: &'static str) -> Result<String, RejectReason> {
     match cell {
         Cell::Text(text) => without_nul(text),
         Cell::Untyped(text) => without_nul(Cow::Borrowed(text)),
@@ -246,7 +246,7 @@ fn text(cell: Cell<'_>, wanted: &'static str) -> Result<String, RejectReason> {
     }
 }
 
-fn number(cell: &Cell<'_>, wanted: &'static str) -> Result<f64, RejectReason> {
+pub(crate) fn number(cell: &Cell<'_>, wanted: &'static str) -> Result<f64, RejectReason> {
     let value = match *cell {
         Cell::Number(text) | Cell::Untyped(text) => {
             text.trim().parse().map_err(|_| wrong_type(cell, wanted))?
@@ -271,7 +271,7 @@ fn number(cell: &Cell<'_>, wanted: &'static str) -> Result<f64, RejectReason> {
     }
 }
 
-fn money(cell: &Cell<'_>, wanted: &'static str) -> Result<Usd, RejectReason> {
+pub(crate) fn money(cell: &Cell<'_>, wanted: &'static str) -> Result<Usd, RejectReason> {
     let value = number(cell, wanted)?;
     if value.is_sign_negative() {
         return Err(RejectReason::Negative);
@@ -290,7 +290,7 @@ fn money(cell: &Cell<'_>, wanted: &'static str) -> Result<Usd, RejectReason> {
 /// Whole numbers up to 2^53 are exact as floats.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
-fn count(cell: &Cell<'_>, wanted: &'static str) -> Result<u64, RejectReason> {
+pub(crate) fn count(cell: &Cell<'_>, wanted: &'static str) -> Result<u64, RejectReason> {
     match *cell {
         Cell::Number(text) | Cell::Untyped(text) => {
             let text = text.trim();

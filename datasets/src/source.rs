@@ -72,6 +72,11 @@ const DEPTH_MAX: usize = 32;
 
 /// The sources an input means, sorted by name.
 pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
+    list_of(input, &ENDINGS)
+}
+
+/// The [`list`] of files; of a folder those whose names have one of the `endings`.
+pub(crate) fn list_of(input: &Input, endings: &[&str]) -> Result<Vec<Source>, ReadError> {
     let mut paths = Vec::new();
     match input {
         Input::Stdin => {
@@ -86,7 +91,7 @@ pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
                 place: Place::Bytes(bytes.clone()),
             }]);
         }
-        Input::Path(path) if metadata(path)?.is_dir() => walk(path, 0, &mut paths)?,
+        Input::Path(path) if metadata(path)?.is_dir() => walk(path, 0, endings, &mut paths)?,
         Input::Path(path) => {
             regular(path)?;
             paths.push(path.clone());
@@ -131,7 +136,12 @@ pub(crate) fn list(input: &Input) -> Result<Vec<Source>, ReadError> {
 }
 
 /// Adds the log files below a folder; links to folders are not followed.
-fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), ReadError> {
+fn walk(
+    folder: &Path,
+    depth: usize,
+    endings: &[&str],
+    paths: &mut Vec<PathBuf>,
+) -> Result<(), ReadError> {
     let failed = |source| ReadError::Io {
         file: folder.display().to_string(),
         source,
@@ -144,8 +154,8 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Rea
         }
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() && depth < DEPTH_MAX {
-            walk(&path, depth + 1, paths)?;
-        } else if is_log_name(&path) && !kind.is_dir() {
+            walk(&path, depth + 1, endings, paths)?;
+        } else if ends_in(&path, endings) && !kind.is_dir() {
             regular(&path)?;
             paths.push(path);
         }
@@ -153,8 +163,8 @@ fn walk(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Rea
     Ok(())
 }
 
-/// Whether a file's name ends as a log's does.
-fn is_log_name(path: &Path) -> bool {
+/// Whether a file's name has one of the endings, compressed or not.
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
     let name = path
         .file_name()
         .unwrap_or_default()
@@ -164,7 +174,7 @@ fn is_log_name(path: &Path) -> bool {
         .strip_suffix(".gz")
         .or_else(|| name.strip_suffix(".zst"))
         .unwrap_or(&name);
-    ENDINGS.iter().any(|ending| {
+    endings.iter().any(|ending| {
         stem.strip_suffix(ending)
             .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
     })
@@ -218,8 +228,12 @@ fn kind_name(kind: FileType) -> &'static str {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Parquet,
-    Csv { delimiter: u8 },
+    Csv {
+        delimiter: u8,
+    },
     Jsonl,
+    /// One array or one long object: exports, never outcome logs.
+    JsonArray,
 }
 
 /// An opened source: its format is known, its bytes are decompressed, counted and hashed.
@@ -317,7 +331,7 @@ fn sniff(source: &Source, head: &[u8]) -> Result<Format, ReadError> {
         return Ok(Format::Jsonl);
     }
     if *first == b'[' {
-        return unknown("it looks like a JSON array");
+        return Ok(Format::JsonArray);
     }
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.contains(&0)
@@ -436,10 +450,10 @@ mod tests {
             "A.CSV",
             "x/a.ndjson",
         ] {
-            assert!(is_log_name(Path::new(name)), "{name}");
+            assert!(ends_in(Path::new(name), &ENDINGS), "{name}");
         }
         for name in ["_SUCCESS", "a.txt", "csv", ".csv", "a.csv.crc", "a.json"] {
-            assert!(!is_log_name(Path::new(name)), "{name}");
+            assert!(!ends_in(Path::new(name), &ENDINGS), "{name}");
         }
     }
 }

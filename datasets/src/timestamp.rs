@@ -57,6 +57,38 @@ pub(crate) fn parse(text: &str) -> Result<i64, RejectReason> {
     in_range(micros)
 }
 
+/// As [`parse`], for sources that write UTC without saying so: an offset, where there is one, counts.
+pub(crate) fn parse_utc(text: &str) -> Result<i64, RejectReason> {
+    let bad = |what| RejectReason::BadTime { what };
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
+    let pieces = Pieces::parse(text).map_err(|_| bad("wanted RFC 3339 or a datetime"))?;
+    if pieces.to_numeric_offset().is_some() {
+        return parse(text);
+    }
+    let time = pieces
+        .time()
+        .ok_or_else(|| bad("a date without a time of day"))?;
+    let since = pieces.date().to_datetime(time).duration_since(epoch());
+    in_range(since.as_micros())
+}
+
+/// Seconds since the Unix epoch with a fraction, to the nearest microsecond.
+///
+/// What is no second of this century or the last is refused: it would be another unit.
+pub(crate) fn from_seconds(seconds: f64) -> Result<i64, RejectReason> {
+    if !(0.0..=4_102_444_800.0).contains(&seconds) {
+        return Err(RejectReason::BadTime {
+            what: "wanted seconds since 1970, before the year 2100",
+        });
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "below 5·10¹⁵ microseconds, as checked above"
+    )]
+    let micros = (seconds * 1e6).round() as i64;
+    Ok(micros)
+}
+
 /// An integer of `unit` as microseconds; finer digits are cut towards the past.
 pub(crate) fn from_integer(value: i64, unit: TimestampUnit) -> Result<i64, RejectReason> {
     let value = i128::from(value);

@@ -1,0 +1,175 @@
+//! One call of a model, as an export tells it: what later becomes a row, or a part of one.
+
+use super::record::Record;
+use super::{fault, record};
+use crate::assemble::Fault;
+use crate::column::Column;
+use crate::reject::RejectReason;
+use crate::row::{Cell, LogRow};
+
+/// Why a well-formed record makes no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Skip {
+    /// The gateway's own cache answered: nothing is learned of a model, or of its price.
+    CacheHit,
+    /// Embeddings, images, audio, reranking: nothing that a router of chats chooses.
+    NotChat,
+    /// A span or step that is no call of a model.
+    NotACall,
+    /// The log has nothing to say about which model answered.
+    NoModel,
+}
+
+impl Skip {
+    /// What it is, in words that follow "left out: ".
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Self::CacheHit => "answered by the gateway's own cache, by no model",
+            Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
+            Self::NotACall => "spans or steps that are no call of a model",
+            Self::NoModel => "failed before any model was chosen",
+        }
+    }
+}
+
+/// A call on its way to becoming a row.
+#[derive(Clone, Default)]
+pub(crate) struct Call {
+    /// The row so far; `request_id` is what calls of one request have in common.
+    pub(crate) row: LogRow,
+    /// What tells this call from others of its request; empty: nothing does.
+    pub(crate) id: String,
+    /// Names under which labels may know the call, the nearest first; `request_id` comes after.
+    pub(crate) names: Vec<String>,
+    /// Whether no usable answer came.
+    pub(crate) has_failed: bool,
+    /// The label of the export itself, before any scale: as text, because it may be a word.
+    pub(crate) label: Option<String>,
+    /// Whether the call stands for itself: other rows of its request are other arms' answers.
+    pub(crate) is_counterfactual: bool,
+}
+
+impl Call {
+    /// A call of `model` for the request `request_id`.
+    pub(crate) fn new(request_id: String, model: String) -> Self {
+        Self {
+            row: LogRow {
+                request_id,
+                model,
+                ..LogRow::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Puts the value at a path into a column.
+    pub(crate) fn put(
+        &mut self,
+        column: Column,
+        record: &Record<'_>,
+        path: &str,
+    ) -> Result<(), Fault> {
+        let Some(value) = record.value(path)? else {
+            return Ok(());
+        };
+        let cell = value.cell().map_err(|reason| fault(path, reason))?;
+        self.set(column, cell, path)
+    }
+
+    /// Puts the first value that one of the paths has into a column.
+    pub(crate) fn put_first(
+        &mut self,
+        column: Column,
+        record: &Record<'_>,
+        paths: &[&str],
+    ) -> Result<(), Fault> {
+        match record.first(paths) {
+            Some(path) => self.put(column, record, path),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a cell into a column; `path` is where it came from.
+    pub(crate) fn set(&mut self, column: Column, cell: Cell<'_>, path: &str) -> Result<(), Fault> {
+        self.row
+            .set(column, cell, None)
+            .map_err(|reason| fault(path, reason))
+    }
+
+    /// Keeps a text in a column that the outcome log does not know.
+    pub(crate) fn keep(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value {
+            self.row.extra.push((name.to_owned(), value));
+        }
+    }
+
+    /// Tokens of a usage report that counts cached tokens within the input and reasoning within
+    /// the output, as OpenAI's does: here every token is counted once.
+    pub(crate) fn put_tokens(
+        &mut self,
+        input: Option<u64>,
+        cached: Option<u64>,
+        output: Option<u64>,
+        reasoning: Option<u64>,
+        path: &str,
+    ) -> Result<(), Fault> {
+        let over = |part: Option<u64>, whole: Option<u64>| match (part, whole) {
+            (Some(part), Some(whole)) => part > whole,
+            _ => false,
+        };
+        if over(cached, input) {
+            return Err(fault(
+                path,
+                RejectReason::OutOfRange {
+                    wanted: "no more cached tokens than input tokens",
+                },
+            ));
+        }
+        if over(reasoning, output) {
+            return Err(fault(
+                path,
+                RejectReason::OutOfRange {
+                    wanted: "no more reasoning tokens than output tokens",
+                },
+            ));
+        }
+        self.row.input_tokens = input;
+        self.row.cached_input_tokens = cached;
+        self.row.output_tokens = output.map(|output| output - reasoning.unwrap_or(0));
+        self.row.reasoning_tokens = reasoning;
+        Ok(())
+    }
+
+    /// The prompt: the last user message of a list of messages at one of the paths.
+    pub(crate) fn put_prompt(&mut self, record: &Record<'_>, paths: &[&str]) -> Result<(), Fault> {
+        for path in paths {
+            let prompt = match record.json(path)? {
+                Some(messages) if messages.trim_start().starts_with('[') => {
+                    record::prompt_of(&messages)
+                }
+                // A body with messages inside, or one that is something else: no prompt.
+                Some(_) => None,
+                None => record.text(path)?,
+            };
+            if prompt.is_some() {
+                self.row.prompt = prompt.map(without_nul);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that the call takes while it waits for others of its request.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let extra: usize = self.row.extra.iter().map(|(k, v)| k.len() + v.len()).sum();
+        let names: usize = self.names.iter().map(String::len).sum();
+        512 + text(&self.row.prompt) + text(&self.label) + extra + names
+    }
+}
+
+/// Escaped NULs in a prompt carry nothing and are left out.
+fn without_nul(mut text: String) -> String {
+    text.retain(|c| c != '\0');
+    text
+}

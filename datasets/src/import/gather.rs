@@ -1,0 +1,248 @@
+//! Calls become requests: retries, fallbacks and turns are one request with one total cost.
+//!
+//! The calls of one request are one row:
+//! - its model is that of the last call that answered, or of the last call when none did;
+//! - its cost is the sum of all calls' costs. It is unknown as soon as one call that may have been
+//!   billed has no cost: a call that failed without a single token cannot have been;
+//! - its tokens are the sums when every call that used any went to that model; otherwise they are
+//!   left out, because no one price applies to them;
+//! - its time is the first call's, its latency the sum, its prompt the first one.
+//!
+//! Rows of one request need not stand together, but not too far apart: requests are held until
+//! their calls take more than a window of memory, and the oldest is then written. A call that comes
+//! after that is rejected, never counted as a request of its own.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use plimsoll::Usd;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::call::Call;
+use crate::assemble::Spot;
+use crate::reject::RejectReason;
+use crate::row::LogRow;
+
+/// Columns that say of how many calls a request was made.
+pub(super) const CALLS: &str = "calls";
+pub(super) const MODELS_CALLED: &str = "models_called";
+
+/// A call with the place it was read from.
+pub(super) struct Placed {
+    pub(super) call: Call,
+    pub(super) file: u32,
+    pub(super) spot: Spot,
+}
+
+/// Requests that wait for further calls.
+pub(super) struct Gather {
+    window: usize,
+    held: usize,
+    calls: HashMap<String, Vec<Placed>>,
+    order: VecDeque<String>,
+    written: HashSet<u64>,
+    pub(super) counts: Counts,
+}
+
+/// What gathering did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) calls: u64,
+    pub(super) requests: u64,
+    pub(super) merged_requests: u64,
+    pub(super) merged_calls: u64,
+    pub(super) several_models: u64,
+    pub(super) duplicates: u64,
+    pub(super) cost_unknown_in_part: u64,
+}
+
+impl Gather {
+    pub(super) fn new(window: usize) -> Self {
+        Self {
+            window,
+            held: 0,
+            calls: HashMap::new(),
+            order: VecDeque::new(),
+            written: HashSet::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes a call; `Err`: its request was written already, or it contradicts an earlier one.
+    pub(super) fn add(&mut self, placed: Placed) -> Result<(), (Placed, RejectReason)> {
+        let id = &placed.call.row.request_id;
+        if self.written.contains(&xxh3_64(id.as_bytes())) {
+            return Err((placed, RejectReason::LateCall));
+        }
+        let bytes = placed.call.bytes();
+        match self.calls.entry(id.clone()) {
+            Entry::Vacant(entry) => {
+                self.order.push_back(id.clone());
+                entry.insert(vec![placed]);
+            }
+            Entry::Occupied(mut entry) => {
+                let own = &placed.call;
+                let twin = entry
+                    .get()
+                    .iter()
+                    .map(|other| &other.call)
+                    .find(|other| is_twin(other, own));
+                match twin {
+                    Some(twin) if is_same(&twin.row, &own.row) => {
+                        self.counts.duplicates += 1;
+                        return Ok(());
+                    }
+                    Some(_) => return Err((placed, RejectReason::Conflict)),
+                    None => entry.get_mut().push(placed),
+                }
+            }
+        }
+        self.counts.calls += 1;
+        self.held += bytes;
+        Ok(())
+    }
+
+    /// The oldest request, when more is held than the window; all of them at the end.
+    pub(super) fn next(&mut self, is_end: bool) -> Option<Vec<Placed>> {
+        if !is_end && self.held <= self.window {
+            return None;
+        }
+        let id = self.order.pop_front()?;
+        let calls = self.calls.remove(&id)?;
+        self.held -= calls
+            .iter()
+            .map(|placed| placed.call.bytes())
+            .sum::<usize>();
+        if !is_end {
+            self.written.insert(xxh3_64(id.as_bytes()));
+        }
+        Some(calls)
+    }
+
+    /// The row of a request's calls; they are at least one, and one request's.
+    pub(super) fn row(&mut self, calls: Vec<Placed>) -> Placed {
+        self.counts.requests += 1;
+        let count = calls.len();
+        let mut calls = calls;
+        // In the order of time, as far as it is known; else as they were written.
+        calls.sort_by_key(|placed| {
+            (
+                placed.call.row.timestamp_us.is_none(),
+                placed.call.row.timestamp_us,
+            )
+        });
+        if count == 1 {
+            let mut only = calls.remove(0);
+            only.call.keep(CALLS, Some("1".to_owned()));
+            return only;
+        }
+        self.counts.merged_requests += 1;
+        self.counts.merged_calls += count as u64;
+        let answered = calls.iter().rposition(|placed| !placed.call.has_failed);
+        let chosen = answered.unwrap_or(count - 1);
+        let total = total_cost(&calls);
+        if total.is_none() && calls.iter().any(|placed| placed.call.row.cost.is_some()) {
+            self.counts.cost_unknown_in_part += 1;
+        }
+        let model = calls[chosen].call.row.model.clone();
+        let mut models: Vec<String> = Vec::new();
+        for placed in &calls {
+            if !models.contains(&placed.call.row.model) {
+                models.push(placed.call.row.model.clone());
+            }
+        }
+        self.counts.several_models += u64::from(models.len() > 1);
+        let is_one_model = calls
+            .iter()
+            .all(|placed| placed.call.row.model == model || !used_tokens(&placed.call.row));
+        let first = |pick: &dyn Fn(&LogRow) -> Option<String>| {
+            calls.iter().find_map(|placed| pick(&placed.call.row))
+        };
+        let (prompt, task) = (
+            first(&|row| row.prompt.clone()),
+            first(&|row| row.task.clone()),
+        );
+        let times = calls
+            .iter()
+            .filter_map(|placed| placed.call.row.timestamp_us);
+        let timestamp_us = times.min();
+        let latencies = calls.iter().filter_map(|placed| placed.call.row.latency_ms);
+        let latency_ms = latencies.reduce(|a, b| a + b);
+        let sum = |pick: fn(&LogRow) -> Option<u64>| {
+            let known = calls.iter().filter(|placed| used_tokens(&placed.call.row));
+            let mut counts = known.map(|placed| pick(&placed.call.row));
+            let total = counts.try_fold(0_u64, |total, count| total.checked_add(count?));
+            total.filter(|_| is_one_model && calls.iter().any(|p| used_tokens(&p.call.row)))
+        };
+        let (input, output) = (sum(|row| row.input_tokens), sum(|row| row.output_tokens));
+        let (cached, reasoning) = (
+            sum(|row| row.cached_input_tokens),
+            sum(|row| row.reasoning_tokens),
+        );
+        let label = calls
+            .iter()
+            .rev()
+            .find_map(|placed| placed.call.label.clone());
+        let mut names = Vec::new();
+        for placed in calls.iter().rev() {
+            names.extend(placed.call.names.iter().cloned());
+        }
+        let mut own = calls.swap_remove(chosen);
+        let row = &mut own.call.row;
+        (row.cost, row.prompt, row.task) = (total, prompt, task);
+        (row.timestamp_us, row.latency_ms) = (timestamp_us, latency_ms);
+        (row.input_tokens, row.output_tokens) = (input, output);
+        (row.cached_input_tokens, row.reasoning_tokens) = (cached, reasoning);
+        (own.call.label, own.call.names) = (label, names);
+        own.call.keep(CALLS, Some(count.to_string()));
+        own.call.keep(MODELS_CALLED, Some(models.join("|")));
+        own
+    }
+}
+
+/// Whether two calls claim to be the same one.
+fn is_twin(a: &Call, b: &Call) -> bool {
+    !a.id.is_empty() && a.id == b.id
+}
+
+/// Whether two rows say the same of one call.
+fn is_same(a: &LogRow, b: &LogRow) -> bool {
+    (
+        &a.model,
+        a.cost,
+        a.input_tokens,
+        a.output_tokens,
+        a.timestamp_us,
+        &a.status,
+    ) == (
+        &b.model,
+        b.cost,
+        b.input_tokens,
+        b.output_tokens,
+        b.timestamp_us,
+        &b.status,
+    )
+}
+
+fn used_tokens(row: &LogRow) -> bool {
+    [row.input_tokens, row.output_tokens, row.reasoning_tokens]
+        .into_iter()
+        .flatten()
+        .any(|count| count > 0)
+}
+
+/// Σ of the calls' costs; `None` when one that may have been billed has none.
+fn total_cost(calls: &[Placed]) -> Option<Usd> {
+    let mut total = Usd::ZERO;
+    for Placed { call, .. } in calls {
+        match call.row.cost {
+            Some(cost) => total = total.checked_add(cost)?,
+            None if call.has_failed && !used_tokens(&call.row) => {}
+            None => return None,
+        }
+    }
+    Some(total)
+}
+
+/// Counts by name, in order.
+pub(super) type ByName = BTreeMap<String, u64>;

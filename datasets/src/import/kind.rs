@@ -1,0 +1,166 @@
+//! The kinds of exports, and how to tell which one a file is.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use serde::Serialize;
+
+use super::importer::Importer;
+use super::record::Record;
+use super::source_files::{Batch, Cut, read_batches};
+use super::{ImportError, litellm, table};
+use crate::read::ReadOptions;
+use crate::read_error::ReadError;
+use crate::source::{Input, Meter, Source};
+
+macro_rules! kinds {
+    ($($variant:ident $name:literal $about:literal)*) => {
+        /// A kind of export.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum ImportKind { $(#[doc = $about] $variant,)* }
+
+        impl ImportKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name on the command line.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it is.
+            #[must_use]
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$variant => $about,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Litellm "litellm" "LiteLLM: rows of LiteLLM_SpendLogs, or StandardLoggingPayload objects"
+    Table "table" "Any table, its columns mapped by --map"
+}
+
+impl ImportKind {
+    /// The kind of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    pub(super) fn importer(self) -> Box<dyn Importer> {
+        match self {
+            Self::Litellm => Box::new(litellm::Litellm),
+            Self::Table => Box::new(table::Table::default()),
+        }
+    }
+
+    /// What a log of this kind can and cannot prove, in a sentence for the report.
+    #[must_use]
+    pub const fn evidence(self) -> &'static str {
+        match self {
+            Self::Litellm => {
+                "one model's answer per request, without propensities: observational, so \
+                 scenarios and bounds but no savings headline"
+            }
+            Self::Table => "whatever the mapped columns hold",
+        }
+    }
+}
+
+/// Which kind a file was taken for, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Detected {
+    /// The file looked at.
+    pub file: String,
+    /// The kind.
+    pub kind: ImportKind,
+    /// What told it.
+    pub why: &'static str,
+}
+
+/// Endings of the files that a folder of exports may hold.
+pub(super) const ENDINGS: [&str; 8] = [
+    "parquet", "csv", "tsv", "jsonl", "ndjson", "json", "txt", "dat",
+];
+
+/// Looks at the first record of an export and says what kind it is.
+///
+/// # Errors
+/// [`ImportError::UnknownKind`] when nothing fits, [`ReadError`] when the file cannot be read.
+pub fn detect(input: &Input) -> Result<Detected, ImportError> {
+    let sources = crate::source::list_of(input, &ENDINGS)?;
+    let mut fields = Vec::new();
+    for source in &sources {
+        match detect_source(source)? {
+            Ok((kind, why)) => {
+                return Ok(Detected {
+                    file: source.name.clone(),
+                    kind,
+                    why,
+                });
+            }
+            Err(names) => fields = names,
+        }
+    }
+    Err(ImportError::UnknownKind {
+        file: sources.first().map(|s| s.name.clone()).unwrap_or_default(),
+        fields,
+    })
+}
+
+type Found = Result<(ImportKind, &'static str), Vec<String>>;
+
+fn detect_source(source: &Source) -> Result<Found, ReadError> {
+    let mut found: Found = Err(Vec::new());
+    for cut in [Cut::Records, Cut::Paragraphs] {
+        let looked = first_record(source, cut, &mut |record| {
+            found = signature(record, cut);
+        });
+        match (looked, cut) {
+            (Ok(()), _) if found.is_ok() => break,
+            // What cannot be read as records may be lines of text.
+            (Ok(()) | Err(ReadError::Io { .. }), _) | (Err(_), Cut::Records) => {}
+            (Err(error), Cut::Paragraphs) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn signature(record: &Record<'_>, cut: Cut) -> Found {
+    for kind in ImportKind::ALL {
+        let importer = kind.importer();
+        if importer.cut() == cut
+            && let Some(why) = importer.signature(record)
+        {
+            return Ok((*kind, why));
+        }
+    }
+    Err(record.names().into_iter().map(str::to_owned).collect())
+}
+
+/// Looks at the first record of a source that can be read.
+pub(super) fn first_record(
+    source: &Source,
+    cut: Cut,
+    look: &mut dyn FnMut(&Record<'_>),
+) -> Result<(), ReadError> {
+    let options = ReadOptions::default();
+    let meter = Meter {
+        digest: Rc::new(RefCell::new(blake3::Hasher::new())),
+        bytes_left: Rc::new(RefCell::new(options.byte_cap)),
+    };
+    read_batches(source, &meter, &options, cut, &mut |batch: &Batch| {
+        for index in 0..batch.len() {
+            if let Ok(record) = batch.record(index) {
+                look(&record);
+                break;
+            }
+        }
+        Ok(false)
+    })
+}
