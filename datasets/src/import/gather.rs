@@ -19,7 +19,7 @@ use plimsoll::Usd;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::Call;
-use crate::assemble::Spot;
+use crate::assemble::{Fault, Spot};
 use crate::reject::RejectReason;
 use crate::row::LogRow;
 
@@ -69,10 +69,15 @@ impl Gather {
     }
 
     /// Takes a call; `Err`: its request was written already, or it contradicts an earlier one.
-    pub(super) fn add(&mut self, placed: Placed) -> Result<(), (Placed, RejectReason)> {
+    pub(super) fn add(&mut self, placed: Placed) -> Result<(), Fault> {
         let id = &placed.call.row.request_id;
+        let fault = |reason| {
+            Fault::new(reason)
+                .in_column("request_id")
+                .of_request(id.clone())
+        };
         if self.written.contains(&xxh3_64(id.as_bytes())) {
-            return Err((placed, RejectReason::LateCall));
+            return Err(fault(RejectReason::LateCall));
         }
         let bytes = placed.call.bytes();
         match self.calls.entry(id.clone()) {
@@ -92,7 +97,7 @@ impl Gather {
                         self.counts.duplicates += 1;
                         return Ok(());
                     }
-                    Some(_) => return Err((placed, RejectReason::Conflict)),
+                    Some(_) => return Err(fault(RejectReason::Conflict)),
                     None => entry.get_mut().push(placed),
                 }
             }

@@ -136,7 +136,11 @@ pub(super) struct Labels {
 
 #[derive(Debug)]
 enum Known {
-    Label(String),
+    Label {
+        label: String,
+        /// Whether a request had the name.
+        is_used: bool,
+    },
     Contradicting,
 }
 
@@ -146,10 +150,13 @@ impl Labels {
         self.read += 1;
         match self.by_name.entry(name) {
             Entry::Vacant(entry) => {
-                entry.insert(Known::Label(label));
+                entry.insert(Known::Label {
+                    label,
+                    is_used: false,
+                });
             }
             Entry::Occupied(mut entry) => {
-                if matches!(entry.get(), Known::Label(known) if *known != label) {
+                if matches!(entry.get(), Known::Label { label: known, .. } if *known != label) {
                     entry.insert(Known::Contradicting);
                     self.contradicting += 1;
                 }
@@ -163,22 +170,24 @@ impl Labels {
     }
 
     /// The label of the first name that has one.
-    pub(super) fn of<'n>(&self, names: impl Iterator<Item = &'n String>) -> Option<&str> {
+    pub(super) fn of<'n>(&mut self, names: impl Iterator<Item = &'n String>) -> Option<String> {
         for name in names {
-            if let Some(Known::Label(label)) = self.by_name.get(name) {
-                return Some(label);
+            match self.by_name.get_mut(name) {
+                Some(Known::Label { label, is_used }) => {
+                    *is_used = true;
+                    return Some(label.clone());
+                }
+                Some(Known::Contradicting) => return None,
+                None => {}
             }
         }
         None
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
-    }
-
-    /// Names that have a label or had two.
-    pub(super) fn len(&self) -> usize {
-        self.by_name.len()
+    /// Names with a label that no request had.
+    pub(super) fn unmatched(&self) -> u64 {
+        let is_unused = |known: &&Known| matches!(known, Known::Label { is_used: false, .. });
+        self.by_name.values().filter(is_unused).count() as u64
     }
 }
 

@@ -93,7 +93,7 @@ impl<'a> Record<'a> {
                     return Ok(None);
                 };
                 let text = std::str::from_utf8(field).map_err(|_| RejectReason::InvalidUtf8)?;
-                Ok((!text.is_empty()).then(|| Value::Csv(Cow::Borrowed(text))))
+                Ok((!text.is_empty()).then_some(Value::Csv(Cow::Borrowed(text))))
             }
             Self::Text(_) => Ok(None),
         }

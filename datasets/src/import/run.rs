@@ -486,7 +486,7 @@ impl<'a> MainPass<'a> {
     fn columns(&self) -> Vec<String> {
         let known = crate::column::Column::ALL
             .into_iter()
-            .map(|column| column.name());
+            .map(crate::column::Column::name);
         let own = self.importer.extras().iter().copied();
         let mut all: Vec<String> = known.chain(own).map(str::to_owned).collect();
         all.extend([CALLS, MODELS_CALLED].map(str::to_owned));
@@ -634,9 +634,9 @@ impl Out {
             self.gather.counts.calls += 1;
             return self.write(placed);
         }
-        if let Err((placed, reason)) = self.gather.add(placed) {
-            let fault = Fault::new(reason).of_request(placed.call.row.request_id);
-            tally.reject(placed.file, placed.spot, fault);
+        let (file, spot) = (placed.file, placed.spot);
+        if let Err(fault) = self.gather.add(placed) {
+            tally.reject(file, spot, fault);
         }
         Ok(())
     }
@@ -653,9 +653,9 @@ impl Out {
     fn write(&mut self, placed: Placed) -> Result<(), ImportError> {
         let mut call = placed.call;
         let names = call.names.iter().chain([&call.id, &call.row.request_id]);
-        let label = call.label.as_deref().or_else(|| self.labels.of(names));
+        let label = call.label.clone().or_else(|| self.labels.of(names));
         if let Some(label) = label {
-            match self.meaning.quality(label) {
+            match self.meaning.quality(&label) {
                 Ok(quality) => call.row.quality = Some(quality),
                 Err(reason) => {
                     *self
@@ -724,6 +724,7 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
     labels.scores = std::mem::take(&mut out.labels.scores);
     labels.read_apart = out.labels.read;
     labels.contradicting = out.labels.contradicting;
+    labels.unmatched = out.labels.unmatched();
     labels.arms = out
         .by_arm
         .into_iter()

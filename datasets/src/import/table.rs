@@ -88,7 +88,7 @@ impl Importer for Table {
                 let meant = did_you_mean(needed.name(), names.iter().copied());
                 return Err(ImportError::Option {
                     what: format!("no field is mapped to `{}`", needed.name()),
-                    help: format!("add --map {}={}", needed.name(), meant.unwrap_or("FIELD"),),
+                    help: format!("add --map {}={}", needed.name(), meant.unwrap_or("FIELD")),
                 });
             }
         }
@@ -113,13 +113,13 @@ impl Importer for Table {
                 }
                 Computed::Number(number) => number.to_string(),
             };
-            let cell = if text.starts_with(['[', '{']) {
+            let value = if text.starts_with(['[', '{']) {
                 Cell::Json(&text)
             } else {
                 Cell::Untyped(&text)
             };
             call.row
-                .set(*column, cell, self.unit)
+                .set(*column, value, self.unit)
                 .map_err(|reason| fault(expression.text(), reason))?;
         }
         // Rows of one request with different models are different arms' answers.

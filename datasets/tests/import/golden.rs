@@ -1,0 +1,67 @@
+//! Imports of fixtures, against the logs that they must become.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plimsoll_datasets::{
+    ImportError, ImportOptions, ImportReport, Input, ReadLog, ReadOptions, import, read,
+};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/import")
+        .join(name)
+}
+
+/// A fixture, by its file's name; the report calls it by that name alone.
+pub(crate) fn fixture(name: &str) -> Input {
+    let path = folder("fixtures").join(name);
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    Input::bytes(name, bytes)
+}
+
+/// Imports into a log that is read again.
+pub(crate) fn run(
+    inputs: &[Input],
+    options: &ImportOptions,
+) -> Result<(ImportReport, ReadLog, String), ImportError> {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let path = scratch.path().join("log.jsonl");
+    let done = import(inputs, options, &path, &|_| ());
+    let left: Vec<_> = fs::read_dir(scratch.path()).expect("a folder").collect();
+    match done {
+        Ok(report) => {
+            assert_eq!(left.len(), 1, "only the log is left");
+            let text = fs::read_to_string(&path).expect("the log");
+            let log = read(&Input::Path(path), &ReadOptions::default()).expect("a log");
+            Ok((report, log, text))
+        }
+        Err(error) => {
+            assert!(left.is_empty(), "an import that failed leaves nothing");
+            Err(error)
+        }
+    }
+}
+
+/// Imports fixtures and compares the log and the report with what is kept of them.
+pub(crate) fn check(
+    name: &str,
+    inputs: &[&str],
+    options: &ImportOptions,
+) -> (ImportReport, ReadLog) {
+    let inputs: Vec<Input> = inputs.iter().map(|name| fixture(name)).collect();
+    let (report, log, text) = run(&inputs, options).expect("an import");
+    let report_text = serde_json::to_string_pretty(&report).expect("JSON") + "\n";
+    for (ending, got) in [("jsonl", &text), ("json", &report_text)] {
+        let path = folder("golden").join(format!("{name}.{ending}"));
+        if std::env::var_os("PLIMSOLL_BLESS").is_some() {
+            fs::write(&path, got).expect("the golden file");
+        }
+        let want = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            *got, want,
+            "{name}.{ending}: PLIMSOLL_BLESS=1 writes it anew"
+        );
+    }
+    (report, log)
+}
