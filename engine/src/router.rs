@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::Decision;
-use crate::distribution::{Distribution, sample};
+use crate::distribution::{Distribution, DistributionError, SUM_TOLERANCE, sample};
 use crate::event::Decided;
 use crate::exploration::Exploration;
 use crate::features::{FeatureMap, FeatureSpace, RawContext};
@@ -250,7 +250,7 @@ impl Router {
         let arm = sample(&work.probabilities, unit_interval_of(call.key, call.seed));
         Ok(Choice {
             arm,
-            propensity: propensity(work.probabilities[arm]),
+            propensity: self.propensity(arm, work.probabilities[arm])?,
             epoch: self.epoch,
         })
     }
@@ -270,7 +270,7 @@ impl Router {
         let told = self
             .policy
             .estimates(&request, &mut Workspace::default(), &mut estimates);
-        let quality = told.ok().and_then(|()| estimates[choice.arm].quality);
+        let quality = told.ok().and_then(|()| estimates.get(choice.arm)?.quality);
         Decision {
             arm: self.names[choice.arm].clone(),
             propensity: choice.propensity,
@@ -464,8 +464,22 @@ impl Router {
     pub fn distribution(&self, context: &Context) -> Result<Distribution, DecideError> {
         let mut work = Workspace::default();
         self.spread(&Call::new(context, "", Seed(0)), &[], &mut work)?;
-        let distribution = Distribution::new(work.probabilities);
-        Ok(distribution.expect("policies make probabilities that sum to 1"))
+        Distribution::new(work.probabilities).map_err(|source| self.no_distribution(source))
+    }
+
+    /// The probability of an arm that was drawn; rounding may have left it a hair above 1.
+    fn propensity(&self, arm: usize, got: f64) -> Result<Propensity, DecideError> {
+        let one = (1.0..=1.0 + SUM_TOLERANCE).contains(&got);
+        let drawn = Propensity::new(if one { 1.0 } else { got });
+        drawn.map_err(|_| {
+            let index = arm;
+            self.no_distribution(DistributionError::Probability { index, got })
+        })
+    }
+
+    fn no_distribution(&self, source: DistributionError) -> DecideError {
+        let policy = self.policy.name().to_owned();
+        PolicyError::Distribution { policy, source }.into()
     }
 
     /// What the router expects of each arm, shape (K), archived and ineligible arms included.
@@ -685,9 +699,4 @@ pub(crate) fn names(arms: &[ArmSpec]) -> Result<Vec<ArmId>, RouterError> {
         }),
         None => Ok(names),
     }
-}
-
-/// The probability of an arm that was drawn; rounding may have left it a hair above 1.
-fn propensity(probability: f64) -> Propensity {
-    Propensity::new(probability.min(1.0)).expect("an arm that was drawn has a positive probability")
 }
