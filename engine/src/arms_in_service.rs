@@ -81,7 +81,7 @@ impl Router {
         for (context, outcome) in rows {
             policy.update(context, &outcome)?;
         }
-        if let Some(rule) = policy.as_any_mut().downcast_mut::<RulePolicy>() {
+        if let Some(rule) = policy.downcast_mut::<RulePolicy>() {
             // Benchmark rows were not answers of this router: all guarded pulls are still to come.
             rule.guard_arm(self.arms.len())?;
         }

@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::Decision;
-use crate::distribution::{Distribution, DistributionError, SUM_TOLERANCE, sample};
+use crate::distribution::{Distribution, DistributionError, drawn, sample};
 use crate::event::Decided;
 use crate::exploration::Exploration;
 use crate::features::{FeatureMap, FeatureSpace, RawContext};
@@ -248,9 +248,10 @@ impl Router {
     ) -> Result<Choice, DecideError> {
         self.spread(call, denials, work)?;
         let arm = sample(&work.probabilities, unit_interval_of(call.key, call.seed));
+        let propensity = drawn(&work.probabilities, arm);
         Ok(Choice {
             arm,
-            propensity: self.propensity(arm, work.probabilities[arm])?,
+            propensity: propensity.map_err(|source| self.no_distribution(source))?,
             epoch: self.epoch,
         })
     }
@@ -467,16 +468,6 @@ impl Router {
         Distribution::new(work.probabilities).map_err(|source| self.no_distribution(source))
     }
 
-    /// The probability of an arm that was drawn; rounding may have left it a hair above 1.
-    fn propensity(&self, arm: usize, got: f64) -> Result<Propensity, DecideError> {
-        let one = (1.0..=1.0 + SUM_TOLERANCE).contains(&got);
-        let drawn = Propensity::new(if one { 1.0 } else { got });
-        drawn.map_err(|_| {
-            let index = arm;
-            self.no_distribution(DistributionError::Probability { index, got })
-        })
-    }
-
     fn no_distribution(&self, source: DistributionError) -> DecideError {
         let policy = self.policy.name().to_owned();
         PolicyError::Distribution { policy, source }.into()
@@ -614,7 +605,7 @@ impl Router {
     /// The policy as a [`RulePolicy`]; `None`: it is another.
     #[must_use]
     pub fn rule_policy(&self) -> Option<&RulePolicy> {
-        self.policy.as_any().downcast_ref()
+        self.policy.downcast_ref()
     }
 
     /// The predictor of cost.

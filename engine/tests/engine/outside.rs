@@ -1,8 +1,6 @@
 //! Policies from outside the crate that break their promises: errors, no panics and no half
 //! changes.
 
-use std::any::Any;
-
 use plimsoll::{
     ArmBelief, ArmPrior, ArmSpec, Call, Context, CostPredictor, DecideError, DistributionError,
     Estimate, FeedbackError, Outcome, Policy, PolicyError, Quality, Request, Router, Seed,
@@ -68,14 +66,6 @@ impl Policy for Careless {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }
 
