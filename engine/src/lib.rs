@@ -64,6 +64,7 @@ mod arms_in_service;
 pub mod book;
 mod calibration;
 mod call;
+mod cbor;
 mod config;
 mod context;
 mod cost;

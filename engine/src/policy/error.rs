@@ -1,5 +1,6 @@
 //! Why a policy cannot be made, asked or taught.
 
+use crate::distribution::DistributionError;
 use crate::exploration::ExplorationError;
 use crate::predictor::PredictorError;
 use crate::rule::RuleError;
@@ -81,6 +82,14 @@ pub enum PolicyError {
         /// The arm.
         arm: usize,
     },
+    /// The policy broke its promise: what it wrote are no probabilities.
+    #[error("policy `{policy}` gave no distribution: {source}")]
+    Distribution {
+        /// Name of the policy.
+        policy: String,
+        /// What is wrong.
+        source: DistributionError,
+    },
     /// Bytes do not hold a state of this policy.
     #[error("the state of policy `{policy}` is invalid: {what}")]
     State {
@@ -123,6 +132,7 @@ impl PolicyError {
             Self::AskedTwice { .. } => "P0570",
             Self::State { .. } => "P0178",
             Self::Unpriced { .. } => "P0179",
+            Self::Distribution { source, .. } => source.code(),
             Self::Predictor(error) => error.code(),
             Self::Rule(error) => error.code(),
             Self::Exploration(error) => error.code(),
@@ -149,6 +159,9 @@ impl PolicyError {
             Self::State { .. } => "restore an earlier generation, or make the policy again",
             Self::Unpriced { .. } => {
                 "add the arm to the price catalogue, record `cost_usd`, or exclude the arm"
+            }
+            Self::Distribution { .. } => {
+                "correct the policy: probabilities are at least 0 and sum to 1"
             }
             Self::Predictor(error) => error.help(),
             Self::Rule(error) => error.help(),

@@ -1,7 +1,5 @@
 //! Linear Thompson sampling: each arm as often as it is believed to be the best.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
@@ -172,13 +170,5 @@ impl Policy for LinTs {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

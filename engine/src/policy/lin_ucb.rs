@@ -1,7 +1,5 @@
 //! LinUCB: the arm whose expected reward could plausibly be highest.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
@@ -157,13 +155,5 @@ impl Policy for LinUcb {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

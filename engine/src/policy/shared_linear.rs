@@ -1,7 +1,5 @@
 //! Linear bandits whose arms share one regression over features of the arms.
 
-use std::any::Any;
-
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -482,13 +480,5 @@ impl Policy for SharedLinear {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

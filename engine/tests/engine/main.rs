@@ -49,6 +49,7 @@ mod learning;
 mod ledger;
 mod live;
 mod numerics;
+mod outside;
 mod public_api;
 mod rules;
 mod sessions;
