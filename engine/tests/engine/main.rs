@@ -55,4 +55,5 @@ mod sessions;
 mod shared;
 mod snapshots;
 mod structure;
+mod warm_start;
 mod worlds;
