@@ -1,8 +1,9 @@
 //! `ParetoBandit`'s first experiment beside ours: seven budgets, three arms, stationary traffic.
 //!
 //! Theirs learns online on the table's requests and is measured on 1,824 others, which are not
-//! public as outcomes here; it starts from priors fitted on a third set (n_eff = 10). Ours starts
-//! cold, learns on one pass over the table and is measured on a second pass in another order.
+//! public as outcomes here; it starts from priors fitted on a third set. Ours starts
+//! cold, learns on one pass over the table and is measured on a second pass in another order;
+//! [`pareto_warm`](crate::pareto_warm) has priors and held-out requests.
 
 use crate::contenders;
 use crate::play::{Trace, band, mean, order, play, router};
