@@ -84,6 +84,10 @@ impl LinTs {
         &self.linear.config
     }
 
+    pub(super) fn linear_mut(&mut self) -> &mut LinearArms {
+        &mut self.linear
+    }
+
     pub(crate) fn is_sound(&self) -> bool {
         check_scale(self.scale).is_ok() && self.linear.is_sound()
     }

@@ -85,6 +85,10 @@ impl LinUcb {
         &self.linear.config
     }
 
+    pub(super) fn linear_mut(&mut self) -> &mut LinearArms {
+        &mut self.linear
+    }
+
     pub(crate) fn is_sound(&self) -> bool {
         check_alpha(self.alpha).is_ok() && self.linear.is_sound()
     }

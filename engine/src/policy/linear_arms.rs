@@ -11,7 +11,7 @@ use super::{
 use crate::context::Context;
 use crate::inverse_factor::{padded, single};
 use crate::linalg::dot;
-use crate::predictor::{Prediction, PredictorError};
+use crate::predictor::{Prediction, PredictorError, TrainingRows};
 
 /// Default ridge λ.
 pub const LINEAR_RIDGE: f64 = 1.0;
@@ -445,6 +445,28 @@ impl LinearArms {
         let scratch = &mut self.scratch;
         arm.learn(ridge, &own.double, quality.get(), weight, scratch);
         self.x = own;
+    }
+
+    /// Learns a checked log of these arms, then counts each arm's evidence as at most `strength`
+    /// outcomes. Nothing of the log fades: forgetting begins with the first live outcome.
+    pub(super) fn warm(
+        &mut self,
+        log: &TrainingRows<'_>,
+        strength: f64,
+    ) -> Result<(), PolicyError> {
+        let live = std::mem::replace(&mut self.config.forgetting, 1.0);
+        for (row, context) in log.contexts.iter().enumerate() {
+            for outcome in log.outcomes(row) {
+                self.learn(context, &outcome);
+            }
+        }
+        self.config.forgetting = live;
+        let ridge = self.config.ridge();
+        for (at, arm) in self.arms.iter_mut().enumerate() {
+            let warm = arm.warm(ridge, strength);
+            *arm = Forked::new(warm.ok_or(PolicyError::Singular { arm: at })?);
+        }
+        Ok(())
     }
 
     pub(super) fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {

@@ -15,7 +15,7 @@ use crate::context::{Context, check_features};
 use crate::inverse_factor::single;
 use crate::linalg::dot;
 use crate::math;
-use crate::predictor::{Prediction, PredictorError};
+use crate::predictor::{Prediction, PredictorError, TrainingRows};
 use crate::random::unit_interval;
 
 /// Pairs of opposite draws from the joint belief that one Thompson decision counts.
@@ -137,6 +137,25 @@ impl SharedLinear {
     pub(crate) fn is_sound(&self) -> bool {
         check(&self.features, self.dimensions, self.rule, &self.config)
             .is_ok_and(|dim| self.regression.is_sound(dim))
+    }
+
+    /// Learns a checked log of these arms, none of which fades, then counts the evidence of all
+    /// arms together as at most `strength` outcomes.
+    pub(super) fn warm(
+        &mut self,
+        log: &TrainingRows<'_>,
+        strength: f64,
+    ) -> Result<(), PolicyError> {
+        let live = std::mem::replace(&mut self.config.forgetting, 1.0);
+        for (row, context) in log.contexts.iter().enumerate() {
+            for outcome in log.outcomes(row) {
+                self.update(context, &outcome)?;
+            }
+        }
+        self.config.forgetting = live;
+        let warm = self.regression.warm(self.config.ridge(), strength);
+        self.regression = Forked::new(warm.ok_or(PolicyError::Singular { arm: 0 })?);
+        Ok(())
     }
 
     /// z = f(a) ⊗ x'.

@@ -56,4 +56,5 @@ mod sessions;
 mod shared;
 mod snapshots;
 mod structure;
+mod warm_start;
 mod worlds;
