@@ -288,7 +288,9 @@ fn orthonormalise(rows: &mut [f64], dimensions: usize) {
         } else {
             0.0
         };
-        row.iter_mut().for_each(|x| *x *= scale);
+        for x in row {
+            *x *= scale;
+        }
     }
 }
 
