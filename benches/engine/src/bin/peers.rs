@@ -176,12 +176,16 @@ fn compare(arms: usize, dimensions: usize) -> Result<()> {
             _ => println!("| {name} | – | its tools are missing | | | |"),
         }
     }
-    for (name, done) in &results {
-        if let Some(done) = done.as_ref().filter(|done| done.fit > 0.0) {
-            let ms = 1e3 * done.fit;
-            println!("\n{name}: fitted in {ms:.0} CPU-ms, not counted above");
-        }
-    }
+    let fits: Vec<String> = results
+        .iter()
+        .filter_map(|(name, done)| Some((name, done.as_ref()?.fit)))
+        .filter(|(_, fit)| *fit > 0.0)
+        .map(|(name, fit)| format!("{name} {:.0}", 1e3 * fit))
+        .collect();
+    println!(
+        "\nFitted in CPU-ms, not counted above: {}.",
+        fits.join("; ")
+    );
     fs::remove_dir_all(&folder)?;
     Ok(())
 }
