@@ -185,13 +185,13 @@ impl LinearArms {
             config.rank.is_none(),
             "rank",
             crate::math::len(config.rank.unwrap_or(0)),
-            "components, or a rank, not both",
+            "{None}, because components take its place",
         )?;
         within(
             config.intercept,
             "intercept",
             0.0,
-            "true: components are of centred contexts",
+            "{true}, because components are of centred contexts",
         )?;
         let dimensions = components.dimensions();
         Self::behind(

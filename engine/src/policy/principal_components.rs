@@ -32,12 +32,12 @@ const ORTHONORMAL_TOLERANCE: f64 = 1e-4;
 /// z = Vᵀ(x − μ): the coordinates of a context along the leading principal components of other
 /// contexts (Pearson 1901, doi:10.1080/14786440109462720).
 ///
-/// Embeddings of text lie near a subspace: a policy over `rank` components learns as fast as one over
-/// all d features, in (rank/d)² of its time. Fit them on contexts of a log, which need no outcomes,
-/// and give them to [`LinUcb::with_components`](super::LinUcb::with_components) or
+/// Embeddings of text lie near a subspace: a policy over its components learns as well as one over all
+/// d features, and an event takes O(rank·d + K·rank²) instead of O(K·d²). Fit them on contexts of a
+/// log, which need no outcomes, and give them to [`LinUcb::with_components`](super::LinUcb::with_components) or
 /// [`LinTs::with_components`](super::LinTs::with_components). What contexts hardly vary in is lost,
-/// whatever it says about quality: look at [`variance_share`](Self::variance_share) first. At a share far
-/// below 1 nothing but all features will do.
+/// whatever it says about quality: look at [`variance_share`](Self::variance_share) first. Far below 1,
+/// as on contexts that vary alike in all directions, take more components or all features.
 ///
 /// - μ is the mean, shape (d), and V has orthonormal columns, shape (d, rank), that span the leading
 ///   eigenvectors of the contexts' covariance. It is centred because the policy adds an intercept behind
@@ -45,7 +45,7 @@ const ORTHONORMAL_TOLERANCE: f64 = 1e-4;
 ///   mean, and the intercept would be learned a second time with it.
 /// - Components are not rescaled, so that λ and α mean what they mean for all features.
 /// - V comes from orthogonal iteration on the covariance, from a fixed start (Halko, Martinsson &
-///   Tropp 2011, algorithm 4.4, doi:10.1137/090771806), until a step adds less than 10⁻⁸ to the
+///   Tropp 2011, algorithm 4.4, doi:10.1137/090771806), until a step adds less than 10⁻⁸ of the
 ///   variance along it, 200 steps at most. Directions of nearly the same variance take the longest to
 ///   tell apart, and matter least. Time is O(nd² + steps·rank·d²).
 /// - Equal contexts give equal bits on every machine.
