@@ -286,15 +286,20 @@ fn policy(stream: &Stream, features: Features, seed: u64) -> Result<(LinUcb, f64
             ..config
         },
         Features::Fitted(rank) => {
-            let log = contexts(wide, stream, 0, stream.len())?;
-            let start = ProcessTime::now();
-            let components = PrincipalComponents::fit(&log, rank)?;
-            let fit = start.elapsed().as_secs_f64();
+            let (components, fit) = components(stream, rank)?;
             let policy = LinUcb::with_components(arms, components, ALPHA, config)?;
             return Ok((policy, fit));
         }
     };
     Ok((LinUcb::new(arms, wide, ALPHA, config)?, 0.0))
+}
+
+/// Components of the first contexts, and the CPU seconds of fitting them.
+fn components(stream: &Stream, rank: usize) -> Result<(PrincipalComponents, f64)> {
+    let log = contexts(stream.dimensions - 1, stream, 0, stream.len())?;
+    let start = ProcessTime::now();
+    let components = PrincipalComponents::fit(&log, rank)?;
+    Ok((components, start.elapsed().as_secs_f64()))
 }
 
 /// Contexts of the rows from `first` on, a thousand at most: what a service has at hand, and not
@@ -395,6 +400,13 @@ fn regret(k: usize, first: u64, seeds: u64) -> Result<()> {
             let gaps: Vec<f64> = own.iter().zip(&full).map(|(a, b)| a - b).collect();
             let ((mean, error), (gap, gap_error)) = (moments(own), moments(&gaps));
             println!("| {name} | {mean:.4} | {error:.4} | {gap:+.4} | {gap_error:.4} |");
+        }
+        let stream = draw(k, d, CONTEXTS, first + 100);
+        for features in LOW_RANK {
+            if let Features::Fitted(rank) = features {
+                let share = components(&stream, rank)?.0.variance_share();
+                println!("\n{}: {share:.3} of the variance", features.name());
+            }
         }
     }
     Ok(())
