@@ -9,7 +9,8 @@
 //!
 //! Error: below 10⁻⁸ in every probability, before they are scaled to sum to 1 (tested against
 //! values of 40 digits). Where beliefs are cut off, they hold less than 10⁻¹¹ of probability; an
-//! arm whose belief ends below the start of another's gets exactly 0.
+//! arm whose belief ends below the start of another's gets exactly 0. Normal beliefs are not
+//! integrated where the best arm is below with a probability under 10⁻¹⁰: their F is known there.
 
 use multiversion::multiversion;
 
@@ -21,6 +22,10 @@ const NODES: usize = 8;
 const STEP: f64 = 2.0;
 /// Where a normal belief is cut off, in standard deviations: P(|z| > 7) = 2.6·10⁻¹².
 const REACH: f64 = 7.0;
+/// −ln 10⁻¹⁰: below a point where ln ΠF is lower still, nothing is integrated.
+const NEGLECT: f64 = 23.0;
+/// Halvings of the range that the point is looked for in.
+const HALVINGS: u32 = 6;
 /// √(2π).
 const ROOT_OF_TAU: f64 = 2.506_628_274_631_000_5;
 /// Where a Beta belief is cut off: its density has fallen by e⁻²⁸ = 7·10⁻¹³.
@@ -68,6 +73,16 @@ const PARTIAL: [[f64; NODES]; NODES] = partial_weights();
 pub(crate) trait Belief {
     /// Whether the density is smooth beyond the window too, so that panels may reach over its ends.
     const SMOOTH: bool = false;
+    /// Whether [`cdf`](Self::cdf) and its bound are known in closed form.
+    const CLOSED: bool = false;
+    /// F(t), where it is known in closed form.
+    fn cdf(&self, _: f64) -> f64 {
+        0.0
+    }
+    /// At most −ln F(t), and cheap.
+    fn log_cdf_least(&self, _: f64) -> f64 {
+        0.0
+    }
     /// Where practically all probability lies.
     fn window(&self) -> (f64, f64);
     /// Width that a panel starting at `t` may have.
@@ -160,13 +175,41 @@ fn survey<B: Belief>(belief: impl Fn(usize) -> Option<B>, scratch: &mut [f64]) -
             floor = Some(floor.map_or(state[0], |floor| floor.max(state[0])));
         }
     }
-    let floor = floor?;
-    for state in scratch.chunks_exact_mut(PER_ARM) {
+    let mut floor = floor?;
+    if B::CLOSED {
+        floor = raise(&belief, floor, scratch);
+    }
+    for (arm, state) in scratch.chunks_exact_mut(PER_ARM).enumerate() {
         if state[1] <= floor {
             (state[0], state[1]) = (f64::INFINITY, f64::NEG_INFINITY);
+        } else if B::CLOSED
+            && let Some(belief) = belief(arm)
+        {
+            (state[0], state[2]) = (floor, belief.cdf(floor));
         }
     }
     Some(floor)
+}
+
+/// A point above `floor` that the best arm is still above, but for a probability of e^−[`NEGLECT`].
+fn raise<B: Belief>(belief: impl Fn(usize) -> Option<B>, floor: f64, scratch: &[f64]) -> f64 {
+    let windows = scratch.as_chunks::<PER_ARM>().0;
+    let middle = windows
+        .iter()
+        .map(|state| f64::midpoint(state[0], state[1]));
+    // `max` passes over NaN, which arms without a belief have here.
+    let (mut low, mut high) = (floor, middle.fold(floor, f64::max));
+    for _ in 0..HALVINGS {
+        let t = f64::midpoint(low, high);
+        let least = |arm: usize| belief(arm).map_or(0.0, |belief| belief.log_cdf_least(t));
+        let sum: f64 = (0..windows.len()).map(least).sum();
+        if sum >= NEGLECT {
+            low = t;
+        } else {
+            high = t;
+        }
+    }
+    low
 }
 
 /// Arms whose beliefs reach highest share: what remains when there is nothing to integrate.
@@ -411,6 +454,21 @@ impl Normal {
 
 impl Belief for Normal {
     const SMOOTH: bool = true;
+    const CLOSED: bool = true;
+
+    fn cdf(&self, t: f64) -> f64 {
+        math::normal_cdf((t - self.mean) / self.sd)
+    }
+
+    /// Φ(z) ≤ e^(−z²/2)/2 for z ≤ 0.
+    fn log_cdf_least(&self, t: f64) -> f64 {
+        let below = ((self.mean - t) / self.sd).max(0.0);
+        if below > 0.0 {
+            0.5 * below * below + std::f64::consts::LN_2
+        } else {
+            0.0
+        }
+    }
 
     fn window(&self) -> (f64, f64) {
         (self.mean - REACH * self.sd, self.mean + REACH * self.sd)

@@ -20,7 +20,9 @@ pub const LIN_UCB_ALPHA: f64 = 0.5;
 /// (Li, Chu, Langford & Schapire 2010, algorithm 1, arXiv 1003.0146). Costs are known before the
 /// decision, so they are not learned as part of the reward but taken from it. The choice is
 /// certain but for exact ties: where logged propensities must cover all arms, put exploration
-/// around it, or use [`LinTs`](super::LinTs).
+/// around it, or use [`LinTs`](super::LinTs). An arm's variance is worked out only where a bound on
+/// it, kept beside its regression, does not show that another arm's score is higher: the choice is
+/// the same, and once means differ by more than their errors it costs little more than the means.
 ///
 /// | parameter | default | range | effect |
 /// |---|---|---|---|
@@ -137,11 +139,7 @@ impl Policy for LinUcb {
         work: &mut Workspace,
         out: &mut [f64],
     ) -> Result<(), PolicyError> {
-        work.more.clear();
-        work.more.resize(self.arms(), f64::NEG_INFINITY);
-        self.linear.expect(request, work, |scores, arm, expected| {
-            scores[arm] = expected.reward + self.alpha * expected.spread.sqrt();
-        })?;
+        self.linear.highest(request, work, self.alpha)?;
         ranking::best(&work.more, out)
     }
 

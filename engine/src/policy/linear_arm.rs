@@ -13,12 +13,15 @@
 //!
 //! D is λI. Forgetting (γ < 1) would let it decay with the rest, so with each outcome one
 //! coordinate of D, in turn, is set back to λ: it never falls below λγᵈ.
+//!
+//! Beside them a number ω ≥ λ_max(A⁻¹) is kept, so that xᵀA⁻¹x ≤ ω|x|² is known without W: outcomes
+//! cannot raise it, forgetting raises it by 1/γ, and it is worked out anew with W.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use crate::inverse_factor::{InverseFactor, UpdateScratch, single};
-use crate::linalg::{Symmetric, axpy, dot, inner_product};
+use crate::linalg::{Cholesky, Symmetric, axpy, dot, inner_product};
 use crate::sealed::COUNT_MAX;
 
 /// Outcomes that are added to A together.
@@ -28,6 +31,15 @@ const BLOCK_OUTCOMES: u32 = 8;
 const CORRECT_EVERY: u32 = 32;
 /// Outcomes between two factorisations of A.
 const REFACTOR_EVERY: u32 = 4_096;
+/// Outcomes per feature before ω is worth working out between factorisations.
+const MEASURE_FROM: u64 = 8;
+/// Steps of inverse iteration towards A's least eigenvalue.
+const STEPS: u32 = 8;
+/// Bounds that are tried, each half of the one before, starting from this share of the estimate.
+const TRIES: u32 = 4;
+const FIRST_TRY: f64 = 0.8;
+/// What W's rounding may add to a variance, and more.
+const SLACK: f64 = 1.01;
 /// Largest correction of θ, relative to θ, that W is trusted with.
 const TRUST: f64 = 1e-3;
 
@@ -59,6 +71,24 @@ pub(super) struct LinearArm {
     weight: f64,
     /// Outcomes since W was made from A.
     stale: u32,
+    #[serde(skip)]
+    widest: Widest,
+}
+
+/// ω ≥ λ_max(A⁻¹): worked out from A, and no part of the state.
+#[derive(Clone, Copy, Debug)]
+struct Widest(f64);
+
+impl Default for Widest {
+    fn default() -> Self {
+        Self(f64::INFINITY)
+    }
+}
+
+impl PartialEq for Widest {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// Scratch space of learning; no part of any state.
@@ -100,6 +130,7 @@ impl LinearArm {
             outcomes: 0,
             weight: 0.0,
             stale: 0,
+            widest: Widest(1.0 / ridge.ridge),
         }
     }
 
@@ -112,6 +143,24 @@ impl LinearArm {
     pub(super) fn predict(&self, x: &[f64], x32: &[f32], scratch: &mut Vec<f32>) -> (f64, f64) {
         let (y, sums) = self.factor.scratch(x32, scratch);
         predict(self, x, x32, y, sums)
+    }
+
+    /// xᵀA⁻¹x, as [`predict`](Self::predict) gives it.
+    pub(super) fn spread(&self, x32: &[f32], scratch: &mut Vec<f32>) -> f64 {
+        let (y, sums) = self.factor.scratch(x32, scratch);
+        spread(self, x32, y, sums)
+    }
+
+    /// At least the [`spread`](Self::spread) of every x with |x|² = `squared_length`.
+    pub(super) fn spread_max(&self, squared_length: f64) -> f64 {
+        SLACK * self.widest.0 * squared_length
+    }
+
+    /// Works ω out from A; a state that was restored does not hold it.
+    pub(super) fn measure(&mut self) {
+        if let Some(exact) = self.gram.factor(self.gram_scale, &self.ridge) {
+            self.bound(&exact);
+        }
     }
 
     /// Wx with |Wx|² = xᵀA⁻¹x, padded; `x` is as [`single`] makes it.
@@ -151,6 +200,9 @@ impl LinearArm {
         }
         self.outcomes += 1;
         self.stale += 1;
+        if self.outcomes.is_power_of_two() && self.outcomes / MEASURE_FROM >= x.len() as u64 {
+            self.measure();
+        }
         if self.recent_weights.len() >= BLOCK {
             let before = self.stale.saturating_sub(BLOCK_OUTCOMES);
             self.collect();
@@ -224,6 +276,7 @@ impl LinearArm {
         let error = r - root * dot(&self.theta, x);
         single(root, x, &mut scratch.x);
         let (total, along) = self.factor.update(keep, &scratch.x, &mut scratch.update);
+        self.widest.0 /= keep;
         // error·(keep·A)⁻¹x/total
         let step = error / (total * keep);
         for (theta, along) in self.theta.iter_mut().zip(along) {
@@ -286,6 +339,31 @@ impl LinearArm {
         }
     }
 
+    /// ω from A's Cholesky factor: where A − μI is still positive definite, 1/μ bounds A⁻¹.
+    ///
+    /// Outcomes that are not yet in A would only make the bound smaller.
+    fn bound(&mut self, exact: &Cholesky) {
+        let mut direction = vec![1.0; self.theta.len()];
+        let mut least = f64::INFINITY;
+        for _ in 0..STEPS {
+            let length = dot(&direction, &direction).sqrt();
+            for v in &mut direction {
+                *v /= length;
+            }
+            exact.solve(&mut direction);
+            least = 1.0 / dot(&direction, &direction).sqrt();
+        }
+        let mut below = FIRST_TRY * least;
+        for _ in 0..TRIES {
+            let shifted: Vec<f64> = self.ridge.iter().map(|d| d - below).collect();
+            if below > 0.0 && self.gram.factor(self.gram_scale, &shifted).is_some() {
+                self.widest.0 = self.widest.0.min(1.0 / below);
+                return;
+            }
+            below /= 2.0;
+        }
+    }
+
     /// W and θ from A and b. Where A cannot be factorised, W stays: rotations cannot fail.
     fn refactor(&mut self) {
         self.stale = 0;
@@ -293,6 +371,7 @@ impl LinearArm {
             let mut theta = self.b.clone();
             exact.solve(&mut theta);
             let factor = InverseFactor::inverse_of(&exact);
+            self.bound(&exact);
             if theta.iter().all(|x| x.is_finite()) && factor.is_sound(theta.len()) {
                 (self.theta, self.factor) = (theta, factor);
             }
@@ -307,6 +386,14 @@ impl LinearArm {
 fn predict(arm: &LinearArm, x: &[f64], x32: &[f32], y: &mut [f32], sums: &mut [f32]) -> (f64, f64) {
     let mean = inner_product(&arm.theta, x);
     (mean, arm.factor.squared_product(x32, y, sums))
+}
+
+#[multiversion(targets(
+    "x86_64+avx+avx2+avx512f+avx512vl+avx512bw+avx512dq",
+    "x86_64+avx+avx2"
+))]
+fn spread(arm: &LinearArm, x32: &[f32], y: &mut [f32], sums: &mut [f32]) -> f64 {
+    arm.factor.squared_product(x32, y, sums)
 }
 
 #[cfg(test)]

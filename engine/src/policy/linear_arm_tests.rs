@@ -237,3 +237,44 @@ fn a_like_arm_knows_the_same_and_is_less_sure() {
     );
     assert_eq!(young.outcomes(), 0);
 }
+
+/// ω|x|² is never below the variance, is near it in the widest direction, and is found again from
+/// a state that does not hold it.
+#[test]
+fn no_variance_is_above_its_bound() {
+    for (forgetting, dim) in [(1.0, 3), (1.0, 20), (0.999, 6)] {
+        let config = Ridge {
+            ridge: 0.5,
+            forgetting,
+        };
+        let (mut numbers, mut scratch) = (Numbers(5), Scratch::default());
+        let mut arm = LinearArm::prior(config, dim);
+        let (mut x32, mut work) = (Vec::new(), Vec::new());
+        for round in 0..6_000_u32 {
+            // The last coordinate is always small: A is wide in one direction.
+            let mut x: Vec<f64> = (0..dim).map(|_| numbers.next()).collect();
+            x[dim - 1] *= 0.05;
+            arm.learn(config, &x, 0.5, 1.0, &mut scratch);
+            if round % 97 == 0 {
+                let mut unit = vec![0.0; dim];
+                unit[dim - 1] = 1.0;
+                for x in [&unit, &x] {
+                    single(1.0, x, &mut x32);
+                    let (spread, most) = (arm.spread(&x32, &mut work), arm.spread_max(dot(x, x)));
+                    assert!(spread <= most, "{round}: {spread} > {most}");
+                }
+            }
+        }
+        // Measured when 4,096 outcomes were learned, and forgetting loosens it by 1/γ each time.
+        let mut unit = vec![0.0; dim];
+        unit[dim - 1] = 1.0;
+        single(1.0, &unit, &mut x32);
+        let loose = 3.0 / (4_096..6_000).fold(1.0, |keep: f64, _| keep * forgetting);
+        let ratio = arm.spread_max(1.0) / arm.spread(&x32, &mut work);
+        assert!(ratio < loose, "{ratio} {loose}");
+        let known = arm.widest.0;
+        arm.widest = Widest::default();
+        arm.measure();
+        assert!(arm.widest.0 <= 1.01 * known, "{} {known}", arm.widest.0);
+    }
+}

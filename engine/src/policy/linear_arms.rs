@@ -1,6 +1,6 @@
 //! One ridge regression per arm: what LinUCB and linear Thompson sampling have in common.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::linear_arm::{LinearArm, Ridge, Scratch};
 use super::principal_components::PrincipalComponents;
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::context::Context;
 use crate::inverse_factor::{padded, single};
+use crate::linalg::dot;
 use crate::predictor::{Prediction, PredictorError};
 
 /// Default ridge λ.
@@ -120,11 +121,23 @@ pub(super) struct LinearArms {
     /// d of the contexts.
     dimensions: usize,
     projection: Option<Forked<Projection>>,
+    #[serde(deserialize_with = "measured")]
     arms: Vec<Forked<LinearArm>>,
     #[serde(skip)]
     scratch: Scratch,
     #[serde(skip)]
     x: X,
+}
+
+/// Restored regressions, each with its bound.
+fn measured<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Forked<LinearArm>>, D::Error> {
+    let mut arms = Vec::<Forked<LinearArm>>::deserialize(from)?;
+    for arm in &mut arms {
+        if arm.is_sound(arm.theta().len()) {
+            arm.make_mut().measure();
+        }
+    }
+    Ok(arms)
 }
 
 /// A context as the regressions see it.
@@ -339,6 +352,65 @@ impl LinearArms {
                 return Err(PolicyError::Singular { arm });
             }
             each(more, arm, expected);
+        }
+        Ok(())
+    }
+
+    /// Expected reward + α√(xᵀA⁻¹x) of the eligible arms that could have the most of it, shape (K),
+    /// in `work.more`; −∞ for all others.
+    ///
+    /// The arm of the highest mean comes first. Others' variances are worked out only where the
+    /// bound on them does not rule the arm out: the highest score is the same.
+    pub(super) fn highest(
+        &self,
+        request: &Request<'_>,
+        work: &mut Workspace,
+        alpha: f64,
+    ) -> Result<(), PolicyError> {
+        let Workspace {
+            floats,
+            singles,
+            more: scores,
+            more_singles,
+            ..
+        } = work;
+        check_context(request.context, self.dimensions)?;
+        let (x, x32) = self.prepare(request.context, floats, singles, more_singles);
+        scores.clear();
+        scores.resize(self.arms(), f64::NEG_INFINITY);
+        let (mut first, mut most) = (0, f64::NEG_INFINITY);
+        for (arm, regression) in self.arms.iter().enumerate() {
+            if !request.eligible[arm] {
+                continue;
+            }
+            let Some(penalty) = self.config.reward.penalty(request.costs[arm]) else {
+                continue;
+            };
+            let reward = regression.mean(x) - penalty;
+            if !reward.is_finite() {
+                return Err(PolicyError::Singular { arm });
+            }
+            scores[arm] = reward;
+            if reward > most {
+                (first, most) = (arm, reward);
+            }
+        }
+        let squared_length = dot(x, x);
+        let mut top = f64::NEG_INFINITY;
+        let others = (0..self.arms()).filter(|arm| *arm != first);
+        for arm in std::iter::once(first).chain(others) {
+            let (regression, reward) = (&self.arms[arm], scores[arm]);
+            // Written so that a bound that is not a number rules nothing out.
+            if reward + alpha * regression.spread_max(squared_length).sqrt() < top {
+                scores[arm] = f64::NEG_INFINITY;
+            } else if reward > f64::NEG_INFINITY {
+                let spread = regression.spread(x32, more_singles);
+                if !spread.is_finite() {
+                    return Err(PolicyError::Singular { arm });
+                }
+                scores[arm] = reward + alpha * spread.sqrt();
+                top = top.max(scores[arm]);
+            }
         }
         Ok(())
     }

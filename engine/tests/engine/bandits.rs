@@ -686,4 +686,35 @@ proptest! {
             }
         }
     }
+
+    /// LinUCB leaves variances out that cannot matter: its choice is that of all scores.
+    #[test]
+    fn lin_ucb_without_hopeless_variances_chooses_the_highest_score(
+        seed in any::<u64>(),
+        rounds in 1_usize..600,
+        alpha in prop_oneof![Just(0.0), 0.01..3.0],
+        eligible in prop::array::uniform5(any::<bool>()),
+        forgetting in prop_oneof![Just(1.0), 0.95..1.0],
+    ) {
+        let config = LinearConfig { forgetting, ..LinearConfig::default() };
+        let mut policy = LinUcb::new(5, 3, alpha, config).expect("sound");
+        let contexts = contexts(rounds + 20, 3, seed);
+        for (round, context) in contexts[..rounds].iter().enumerate() {
+            let outcome = Outcome { quality: Some(Quality::new(truth(context, round % 5)).expect("in range")), ..Outcome::of_arm(round % 5) };
+            policy.update(context, &outcome).expect("learns");
+        }
+        for context in &contexts[rounds..] {
+            let request = Request { context, eligible: &eligible, costs: &[None; 5], floor: None };
+            let (mut work, mut out, mut estimates) = (Workspace::default(), [0.0; 5], Vec::new());
+            policy.estimates(&request, &mut work, &mut estimates).expect("estimates");
+            let top = estimates.iter().map(|e| e.score).fold(f64::NEG_INFINITY, f64::max);
+            let decided = policy.distribution(&request, &mut work, &mut out);
+            prop_assert_eq!(decided.is_ok(), top > f64::NEG_INFINITY);
+            if decided.is_ok() {
+                for (p, estimate) in out.iter().zip(&estimates) {
+                    prop_assert_eq!(*p > 0.0, estimate.score >= top);
+                }
+            }
+        }
+    }
 }
