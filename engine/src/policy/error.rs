@@ -44,6 +44,16 @@ pub enum PolicyError {
         /// What is needed.
         expected: usize,
     },
+    /// Principal components cannot be fitted: there are too few contexts, or they are too much alike.
+    #[error("{part}: {got}, components of this rank need {needed}")]
+    Components {
+        /// What is counted.
+        part: &'static str,
+        /// What there is.
+        got: usize,
+        /// What is needed.
+        needed: usize,
+    },
     /// The context has another number of features than the policy's.
     #[error("context has {got} features, the policy needs {expected}")]
     Dimensions {
@@ -125,6 +135,7 @@ impl PolicyError {
             Self::NothingEligible => "P0172",
             Self::Arm { .. } | Self::Shape { .. } => "P0173",
             Self::Dimensions { .. } => "P0174",
+            Self::Components { .. } => "P0180",
             Self::Weight { .. } => "P0175",
             Self::DuplicateArm { .. } => "P0111",
             Self::FixedArms { .. } => "P0176",
@@ -150,6 +161,7 @@ impl PolicyError {
             }
             Self::Shape { .. } => "give each part one entry per arm, in the arms' order",
             Self::Arm { .. } => "use the arm's index in the order in which the arms were given",
+            Self::Components { .. } => "fit on more contexts, or choose a smaller rank",
             Self::Dimensions { .. } => "make every context with the same feature map",
             Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
             Self::DuplicateArm { .. } => "choose another name, or put the old arm back in service",

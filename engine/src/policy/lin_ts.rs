@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
-use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state};
+use super::{
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, PrincipalComponents, Request, Workspace,
+    encode_state,
+};
 use crate::context::Context;
 use crate::quadrature::{Normal, best_arm_probabilities};
 
@@ -59,6 +62,21 @@ impl LinTs {
     ) -> Result<Self, PolicyError> {
         check_scale(scale)?;
         let linear = LinearArms::new(arms, dimensions, config)?;
+        Ok(Self { scale, linear })
+    }
+
+    /// Over the principal components of contexts: `config.rank` must be `None`, the intercept on.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when a parameter is out of range or there are no arms.
+    pub fn with_components(
+        arms: usize,
+        components: PrincipalComponents,
+        scale: f64,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        check_scale(scale)?;
+        let linear = LinearArms::with_components(arms, components, config)?;
         Ok(Self { scale, linear })
     }
 

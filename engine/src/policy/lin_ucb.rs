@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
 use super::{
-    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state, ranking,
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, PrincipalComponents, Request, Workspace,
+    encode_state, ranking,
 };
 use crate::context::Context;
 
@@ -60,6 +61,21 @@ impl LinUcb {
     ) -> Result<Self, PolicyError> {
         check_alpha(alpha)?;
         let linear = LinearArms::new(arms, dimensions, config)?;
+        Ok(Self { alpha, linear })
+    }
+
+    /// Over the principal components of contexts: `config.rank` must be `None`, the intercept on.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when a parameter is out of range or there are no arms.
+    pub fn with_components(
+        arms: usize,
+        components: PrincipalComponents,
+        alpha: f64,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        check_alpha(alpha)?;
+        let linear = LinearArms::with_components(arms, components, config)?;
         Ok(Self { alpha, linear })
     }
 
