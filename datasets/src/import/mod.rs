@@ -15,6 +15,7 @@ mod labels;
 mod litellm;
 mod parquet_rows;
 mod record;
+mod redact;
 mod report;
 mod run;
 mod source_files;
