@@ -43,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) names: Vec<String>,
     /// Whether no usable answer came.
     pub(crate) has_failed: bool,
+    /// Whether the gateway's own cache answered, and no model: a request that ends so is left out.
+    pub(crate) is_cached: bool,
     /// The label of the export itself, before any scale: as text, because it may be a word.
     pub(crate) label: Option<String>,
     /// Whether the call stands for itself: other rows of its request are other arms' answers.

@@ -119,7 +119,11 @@ fn detect_source(source: &Source) -> Result<Found, ReadError> {
     let mut found: Found = Err(Vec::new());
     for cut in [Cut::Records, Cut::Paragraphs] {
         let looked = first_record(source, cut, &mut |record| {
-            found = signature(record, cut);
+            match signature(record, cut) {
+                // Lines of text have no fields to name.
+                Err(names) if names.is_empty() => {}
+                looked => found = looked,
+            }
         });
         match (looked, cut) {
             (Ok(()), _) if found.is_ok() => break,

@@ -109,15 +109,16 @@ impl Meaning {
 /// Up is 1, down is 0.
 fn thumbs(word: &str) -> Option<Quality> {
     let word = word.to_lowercase();
-    let word = word
-        .trim_start_matches("thumbs")
-        .trim_start_matches(['_', '-', ' ']);
+    let word = match word.strip_prefix("thumbs") {
+        Some(rest) => rest.trim_start_matches(['_', '-', ' ']),
+        None => &word,
+    };
     match word {
         "up" | "positive" | "like" | "liked" | "good" | "true" | "1" | "1.0" | "+1" | "👍" => {
             Quality::new(1.0).ok()
         }
         "down" | "negative" | "dislike" | "disliked" | "bad" | "false" | "0" | "0.0" | "-1"
-        | "-1.0" | "1down" | "👎" => Quality::new(0.0).ok(),
+        | "-1.0" | "👎" => Quality::new(0.0).ok(),
         _ => None,
     }
 }

@@ -82,11 +82,6 @@ impl Importer for Litellm {
             made.skip(Skip::NotChat);
             return Ok(());
         }
-        // LiteLLM's own response cache; a provider's prompt cache is in the tokens.
-        if record.flag("cache_hit")? == Some(true) {
-            made.skip(Skip::CacheHit);
-            return Ok(());
-        }
         let Some(model) = record.first_text(&["model", "model_group"])? else {
             made.skip(Skip::NoModel);
             return Ok(());
@@ -107,6 +102,8 @@ impl Importer for Litellm {
         call.id = id;
         let status = record.text("status")?.unwrap_or_default();
         call.has_failed = status == "failure";
+        // LiteLLM's own response cache; a provider's prompt cache is in the tokens.
+        call.is_cached = record.flag("cache_hit")? == Some(true);
         let class = record.first_text(&[
             "error_information.error_class",
             "metadata.error_information.error_class",
@@ -126,9 +123,7 @@ impl Importer for Litellm {
             "prompt_tokens",
         )?;
         if call.has_failed && !used(&call) {
-            // What LiteLLM writes for a call that never came back: nothing was billed, and
-            // nothing is known.
-            call.row.cost = None;
+            // Zeros for a call that never came back are no counts.
             (call.row.input_tokens, call.row.output_tokens) = (None, None);
         }
         time(&mut call, record)?;

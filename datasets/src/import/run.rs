@@ -663,8 +663,9 @@ impl Out {
     /// Writes the requests that are complete, or no longer fit into the window.
     fn drain(&mut self, is_end: bool) -> Result<(), ImportError> {
         while let Some(calls) = self.gather.next(is_end) {
-            let placed = self.gather.row(calls);
-            self.write(placed)?;
+            if let Some(placed) = self.gather.row(calls) {
+                self.write(placed)?;
+            }
         }
         Ok(())
     }
@@ -705,7 +706,11 @@ impl Out {
 }
 
 /// The report, or why there is no log.
-fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport, ImportError> {
+fn finish(mut tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport, ImportError> {
+    if out.gather.counts.from_cache > 0 {
+        let what = Skip::CacheHit.describe().to_owned();
+        *tally.skipped.entry(what).or_default() += out.gather.counts.from_cache;
+    }
     let rejected: u64 = tally.rejected.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
     let is_above =

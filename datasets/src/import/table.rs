@@ -76,14 +76,14 @@ impl Importer for Table {
             maps.push((*column, expression));
         }
         for column in Column::ALL {
-            if !maps.iter().any(|(other, _)| *other == column)
-                && record.names().contains(&column.name())
-            {
-                maps.push((column, Expression::parse(column.name(), Some(record))?));
+            // Objects may leave out what they have no value for, the first one too.
+            if !maps.iter().any(|(other, _)| *other == column) {
+                maps.push((column, Expression::parse(column.name(), None)?));
             }
         }
         for needed in [Column::RequestId, Column::Model] {
-            if !maps.iter().any(|(column, _)| *column == needed) {
+            let is_mapped = self.texts.iter().any(|(column, _)| *column == needed);
+            if !is_mapped && !record.names().contains(&needed.name()) {
                 let names = record.names();
                 let meant = did_you_mean(needed.name(), names.iter().copied());
                 return Err(ImportError::Option {
