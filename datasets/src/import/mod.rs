@@ -13,6 +13,7 @@ mod importer;
 mod kind;
 mod labels;
 mod litellm;
+mod openrouter;
 mod parquet_rows;
 mod record;
 mod report;
