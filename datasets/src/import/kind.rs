@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::importer::Importer;
 use super::record::Record;
 use super::source_files::{Batch, Cut, read_batches};
-use super::{ImportError, litellm, openrouter, table};
+use super::{ImportError, langfuse, litellm, openrouter, table};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::source::{Input, Meter, Source};
@@ -41,6 +41,7 @@ macro_rules! kinds {
 
 kinds! {
     Litellm "litellm" "LiteLLM: rows of LiteLLM_SpendLogs, or StandardLoggingPayload objects"
+    Langfuse "langfuse" "Langfuse: observations, with scores (and traces) beside them"
     OpenRouter "openrouter" "OpenRouter: the activity CSV, or objects of GET /generation"
     Table "table" "Any table, its columns mapped by --map"
 }
@@ -55,6 +56,7 @@ impl ImportKind {
     pub(super) fn importer(self) -> Box<dyn Importer> {
         match self {
             Self::Litellm => Box::new(litellm::Litellm),
+            Self::Langfuse => Box::new(langfuse::Langfuse::default()),
             Self::OpenRouter => Box::new(openrouter::OpenRouter),
             Self::Table => Box::new(table::Table::default()),
         }
@@ -64,7 +66,7 @@ impl ImportKind {
     #[must_use]
     pub const fn evidence(self) -> &'static str {
         match self {
-            Self::Litellm => {
+            Self::Litellm | Self::Langfuse => {
                 "one model's answer per request, without propensities: observational, so \
                  scenarios and bounds but no savings headline"
             }

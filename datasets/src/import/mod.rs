@@ -12,6 +12,7 @@ mod gather;
 mod importer;
 mod kind;
 mod labels;
+mod langfuse;
 mod litellm;
 mod openrouter;
 mod parquet_rows;

@@ -60,6 +60,11 @@ impl Given<'_> {
         ]
     }
 
+    /// The latency in milliseconds.
+    pub(crate) fn latency_ms(&self, id: &str) -> Option<f64> {
+        self.outcome(id).latency_ms
+    }
+
     /// The label.
     pub(crate) fn quality(&self, id: &str) -> Option<f64> {
         self.outcome(id).quality.map(plimsoll::Quality::get)

@@ -7,6 +7,7 @@
 mod detect;
 mod golden;
 mod labels;
+mod langfuse;
 mod litellm;
 mod openrouter;
 mod table;
