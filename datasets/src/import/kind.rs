@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::importer::Importer;
 use super::record::Record;
 use super::source_files::{Batch, Cut, read_batches};
-use super::{ImportError, langfuse, litellm, openrouter, table};
+use super::{ImportError, helicone, langfuse, litellm, openrouter, table};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::source::{Input, Meter, Source};
@@ -42,6 +42,7 @@ macro_rules! kinds {
 kinds! {
     Litellm "litellm" "LiteLLM: rows of LiteLLM_SpendLogs, or StandardLoggingPayload objects"
     Langfuse "langfuse" "Langfuse: observations, with scores (and traces) beside them"
+    Helicone "helicone" "Helicone: rows of request_response_rmt, or HeliconeRequest objects"
     OpenRouter "openrouter" "OpenRouter: the activity CSV, or objects of GET /generation"
     Table "table" "Any table, its columns mapped by --map"
 }
@@ -57,6 +58,7 @@ impl ImportKind {
         match self {
             Self::Litellm => Box::new(litellm::Litellm),
             Self::Langfuse => Box::new(langfuse::Langfuse::default()),
+            Self::Helicone => Box::new(helicone::Helicone),
             Self::OpenRouter => Box::new(openrouter::OpenRouter),
             Self::Table => Box::new(table::Table::default()),
         }
@@ -66,7 +68,7 @@ impl ImportKind {
     #[must_use]
     pub const fn evidence(self) -> &'static str {
         match self {
-            Self::Litellm | Self::Langfuse => {
+            Self::Litellm | Self::Langfuse | Self::Helicone => {
                 "one model's answer per request, without propensities: observational, so \
                  scenarios and bounds but no savings headline"
             }

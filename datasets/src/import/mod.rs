@@ -9,6 +9,7 @@ mod call;
 mod error;
 mod expression;
 mod gather;
+mod helicone;
 mod importer;
 mod kind;
 mod labels;

@@ -6,6 +6,7 @@
 
 mod detect;
 mod golden;
+mod helicone;
 mod labels;
 mod langfuse;
 mod litellm;
