@@ -18,6 +18,8 @@ pub(crate) enum Skip {
     NotChat,
     /// A span or step that is no call of a model.
     NotACall,
+    /// Asked by an evaluation, or judging an answer: no user's request.
+    Evaluation,
     /// The log has nothing to say about which model answered.
     NoModel,
 }
@@ -29,6 +31,7 @@ impl Skip {
             Self::CacheHit => "answered by the gateway's own cache, by no model",
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
             Self::NotACall => "spans or steps that are no call of a model",
+            Self::Evaluation => "made by an evaluation or a judge, for no user",
             Self::NoModel => "name no model: none was chosen, or the export does not say",
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::importer::Importer;
 use super::record::Record;
 use super::source_files::{Batch, Cut, read_batches};
-use super::{ImportError, helicone, langfuse, litellm, openrouter, table};
+use super::{ImportError, helicone, langfuse, litellm, openrouter, portkey, table, tensorzero};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::source::{Input, Meter, Source};
@@ -44,6 +44,8 @@ kinds! {
     Langfuse "langfuse" "Langfuse: observations, with scores (and traces) beside them"
     Helicone "helicone" "Helicone: rows of request_response_rmt, or HeliconeRequest objects"
     OpenRouter "openrouter" "OpenRouter: the activity CSV, or objects of GET /generation"
+    Portkey "portkey" "Portkey: lines of a log export, costs in cents"
+    TensorZero "tensorzero" "TensorZero: ModelInference, with inferences and feedback beside it"
     Table "table" "Any table, its columns mapped by --map"
 }
 
@@ -60,6 +62,8 @@ impl ImportKind {
             Self::Langfuse => Box::new(langfuse::Langfuse::default()),
             Self::Helicone => Box::new(helicone::Helicone),
             Self::OpenRouter => Box::new(openrouter::OpenRouter),
+            Self::Portkey => Box::new(portkey::Portkey),
+            Self::TensorZero => Box::new(tensorzero::TensorZero::default()),
             Self::Table => Box::new(table::Table::default()),
         }
     }
@@ -68,7 +72,7 @@ impl ImportKind {
     #[must_use]
     pub const fn evidence(self) -> &'static str {
         match self {
-            Self::Litellm | Self::Langfuse | Self::Helicone => {
+            Self::Litellm | Self::Langfuse | Self::Helicone | Self::Portkey | Self::TensorZero => {
                 "one model's answer per request, without propensities: observational, so \
                  scenarios and bounds but no savings headline"
             }

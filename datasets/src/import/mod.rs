@@ -17,11 +17,13 @@ mod langfuse;
 mod litellm;
 mod openrouter;
 mod parquet_rows;
+mod portkey;
 mod record;
 mod report;
 mod run;
 mod source_files;
 mod table;
+mod tensorzero;
 
 pub use error::ImportError;
 pub use kind::{Detected, ImportKind, detect};

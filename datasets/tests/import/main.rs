@@ -11,4 +11,6 @@ mod labels;
 mod langfuse;
 mod litellm;
 mod openrouter;
+mod portkey;
 mod table;
+mod tensorzero;
