@@ -172,7 +172,7 @@ fn metadata(record: &Record<'_>) -> Result<Vec<(String, String)>, Fault> {
     };
     let texts = |list: &str| -> Vec<String> {
         let items = items(list).unwrap_or_default();
-        let texts = items.into_iter().map(|item| serde_json::from_str(item));
+        let texts = items.into_iter().map(serde_json::from_str);
         texts.map(Result::unwrap_or_default).collect()
     };
     Ok(texts(&keys).into_iter().zip(texts(&values)).collect())
