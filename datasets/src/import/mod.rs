@@ -19,6 +19,7 @@ mod openrouter;
 mod parquet_rows;
 mod portkey;
 mod record;
+mod redact;
 mod report;
 mod run;
 mod source_files;

@@ -14,6 +14,7 @@ use super::importer::{Importer, Made, Role};
 use super::kind::{ENDINGS, first_record};
 use super::labels::{ArmLabels, Labels, Meaning, QualityFrom, Scale, label_of, p_same_share};
 use super::record::Record;
+use super::redact::redact;
 use super::source_files::{Batch, read_batches};
 use super::table::Table;
 use super::{ImportError, ImportKind, ImportReport, LabelReport};
@@ -43,6 +44,8 @@ pub struct ImportOptions {
     pub group_by: Option<String>,
     /// Leave prompts out.
     pub without_prompts: bool,
+    /// Blot out keys, tokens and mail addresses in prompts.
+    pub redact: bool,
     /// Unit of integer times that are mapped by hand.
     pub timestamp_unit: Option<TimestampUnit>,
     /// Bytes of requests that may wait for further calls.
@@ -76,6 +79,7 @@ impl ImportOptions {
             keep: Vec::new(),
             group_by: None,
             without_prompts: false,
+            redact: true,
             timestamp_unit: None,
             window_bytes: Self::WINDOW_BYTES,
             read: ReadOptions::default(),
@@ -169,6 +173,7 @@ pub fn import(
         unpriced: 0,
         free: 0,
         without_prompts: options.without_prompts,
+        redacted: 0,
     };
     for source in &main {
         tally.begin(source);
@@ -507,7 +512,11 @@ impl<'a> MainPass<'a> {
         for (index, made) in made.into_iter().enumerate() {
             let spot = batch.spot(index);
             match made {
-                Ok(Made2 { made, scores }) => {
+                Ok(Made2 {
+                    made,
+                    scores,
+                    redacted,
+                }) => {
                     tally.record(spot, Ok(()));
                     for skip in made.skips {
                         tally.skip(skip);
@@ -515,6 +524,7 @@ impl<'a> MainPass<'a> {
                     for name in scores {
                         out.labels.count_score(&name);
                     }
+                    out.redacted += redacted;
                     for call in made.calls {
                         let placed = Placed {
                             call,
@@ -540,7 +550,13 @@ impl<'a> MainPass<'a> {
             Some(field) if !made.calls.is_empty() => Some(record.need(field)?),
             _ => None,
         };
+        let mut redacted = 0;
         for call in &mut made.calls {
+            if self.options.redact
+                && let Some(prompt) = &mut call.row.prompt
+            {
+                redacted += redact(prompt);
+            }
             if call.label.is_none() {
                 call.label.clone_from(&label);
             }
@@ -560,6 +576,7 @@ impl<'a> MainPass<'a> {
         }
         Ok(Made2 {
             made,
+            redacted,
             scores: scores.into_iter().map(|(name, _)| name).collect(),
         })
     }
@@ -593,6 +610,7 @@ impl<'a> MainPass<'a> {
 /// What a record made, with the names of the scores in it.
 struct Made2 {
     made: Made,
+    redacted: u64,
     scores: Vec<String>,
 }
 
@@ -623,6 +641,7 @@ struct Out {
     unpriced: u64,
     free: u64,
     without_prompts: bool,
+    redacted: u64,
 }
 
 impl Out {
@@ -750,6 +769,7 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
         duplicates: counts.duplicates,
         unpriced: out.unpriced,
         free: out.free,
+        redacted: out.redacted,
         skipped: tally.skipped,
         rejected: tally.rejected,
         rejects: tally.rejects,
