@@ -1,5 +1,7 @@
 //! One call of a model, as an export tells it: what later becomes a row, or a part of one.
 
+use plimsoll::Usd;
+
 use super::record::Record;
 use super::{fault, record};
 use crate::assemble::Fault;
@@ -16,6 +18,8 @@ pub(crate) enum Skip {
     NotChat,
     /// A span or step that is no call of a model.
     NotACall,
+    /// Asked by an evaluation, or judging an answer: no user's request.
+    Evaluation,
     /// The log has nothing to say about which model answered.
     NoModel,
 }
@@ -27,7 +31,8 @@ impl Skip {
             Self::CacheHit => "answered by the gateway's own cache, by no model",
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
             Self::NotACall => "spans or steps that are no call of a model",
-            Self::NoModel => "failed before any model was chosen",
+            Self::Evaluation => "made by an evaluation or a judge, for no user",
+            Self::NoModel => "name no model: none was chosen, or the export does not say",
         }
     }
 }
@@ -142,6 +147,23 @@ impl Call {
         Ok(())
     }
 
+    /// Notes that no usable answer came, and why; a call that used no tokens and cost nothing was
+    /// not billed, and nothing is known of its price.
+    pub(crate) fn fail(&mut self, why: &str) {
+        self.has_failed = true;
+        self.row.status = Some(why.to_owned());
+        let row = &mut self.row;
+        let is_unused = [row.input_tokens, row.output_tokens, row.reasoning_tokens]
+            .into_iter()
+            .flatten()
+            .all(|tokens| tokens == 0);
+        if is_unused && row.cost.is_none_or(|cost| cost == Usd::ZERO) {
+            row.cost = None;
+            (row.input_tokens, row.output_tokens) = (None, None);
+            (row.cached_input_tokens, row.reasoning_tokens) = (None, None);
+        }
+    }
+
     /// The prompt: the last user message of a list of messages at one of the paths.
     pub(crate) fn put_prompt(&mut self, record: &Record<'_>, paths: &[&str]) -> Result<(), Fault> {
         for path in paths {
@@ -168,6 +190,22 @@ impl Call {
         let names: usize = self.names.iter().map(String::len).sum();
         512 + text(&self.row.prompt) + text(&self.label) + extra + names
     }
+}
+
+/// Whether an address is that of an API that answers no chats.
+pub(crate) fn is_no_chat_api(address: &str) -> bool {
+    [
+        "/embeddings",
+        ":embedContent",
+        ":batchEmbedContents",
+        "/images",
+        "/audio",
+        "/moderations",
+        "/rerank",
+        "/videos",
+    ]
+    .iter()
+    .any(|part| address.contains(part))
 }
 
 /// Escaped NULs in a prompt carry nothing and are left out.

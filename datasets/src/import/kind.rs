@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::importer::Importer;
 use super::record::Record;
 use super::source_files::{Batch, Cut, read_batches};
-use super::{ImportError, litellm, table};
+use super::{ImportError, helicone, langfuse, litellm, openrouter, portkey, table, tensorzero};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::source::{Input, Meter, Source};
@@ -17,9 +17,8 @@ macro_rules! kinds {
     ($($variant:ident $name:literal $about:literal)*) => {
         /// A kind of export.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-        #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
-        pub enum ImportKind { $(#[doc = $about] $variant,)* }
+        pub enum ImportKind { $(#[doc = $about] #[serde(rename = $name)] $variant,)* }
 
         impl ImportKind {
             /// Every kind.
@@ -42,6 +41,11 @@ macro_rules! kinds {
 
 kinds! {
     Litellm "litellm" "LiteLLM: rows of LiteLLM_SpendLogs, or StandardLoggingPayload objects"
+    Langfuse "langfuse" "Langfuse: observations, with scores (and traces) beside them"
+    Helicone "helicone" "Helicone: rows of request_response_rmt, or HeliconeRequest objects"
+    OpenRouter "openrouter" "OpenRouter: the activity CSV, or objects of GET /generation"
+    Portkey "portkey" "Portkey: lines of a log export, costs in cents"
+    TensorZero "tensorzero" "TensorZero: ModelInference, with inferences and feedback beside it"
     Table "table" "Any table, its columns mapped by --map"
 }
 
@@ -55,6 +59,11 @@ impl ImportKind {
     pub(super) fn importer(self) -> Box<dyn Importer> {
         match self {
             Self::Litellm => Box::new(litellm::Litellm),
+            Self::Langfuse => Box::new(langfuse::Langfuse::default()),
+            Self::Helicone => Box::new(helicone::Helicone),
+            Self::OpenRouter => Box::new(openrouter::OpenRouter),
+            Self::Portkey => Box::new(portkey::Portkey),
+            Self::TensorZero => Box::new(tensorzero::TensorZero::default()),
             Self::Table => Box::new(table::Table::default()),
         }
     }
@@ -63,9 +72,13 @@ impl ImportKind {
     #[must_use]
     pub const fn evidence(self) -> &'static str {
         match self {
-            Self::Litellm => {
+            Self::Litellm | Self::Langfuse | Self::Helicone | Self::Portkey | Self::TensorZero => {
                 "one model's answer per request, without propensities: observational, so \
                  scenarios and bounds but no savings headline"
+            }
+            Self::OpenRouter => {
+                "one model's answer per request, without prompts, labels or propensities: what was \
+                 spent on which model, and nothing on quality unless labels are joined"
             }
             Self::Table => "whatever the mapped columns hold",
         }

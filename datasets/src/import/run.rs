@@ -748,6 +748,7 @@ fn finish(mut tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportRe
     labels.scores = std::mem::take(&mut out.labels.scores);
     labels.read_apart = out.labels.read;
     labels.contradicting = out.labels.contradicting;
+    labels.superseded = out.labels.superseded;
     labels.unmatched = out.labels.unmatched();
     labels.arms = out
         .by_arm

@@ -4,7 +4,13 @@
 //! one is in `golden/NAME.jsonl` (the log) and `golden/NAME.json` (the report); with
 //! `PLIMSOLL_BLESS=1` they are written anew: read them before they are committed.
 
+mod detect;
 mod golden;
+mod helicone;
 mod labels;
+mod langfuse;
 mod litellm;
+mod openrouter;
+mod portkey;
 mod table;
+mod tensorzero;
