@@ -14,6 +14,8 @@ pub(crate) enum Skip {
     CacheHit,
     /// Embeddings, images, audio, reranking: nothing that a router of chats chooses.
     NotChat,
+    /// A cell of a wide table whose model was not asked.
+    NotAsked,
     /// A span or step that is no call of a model.
     NotACall,
     /// The log has nothing to say about which model answered.
@@ -26,6 +28,7 @@ impl Skip {
         match self {
             Self::CacheHit => "answered by the gateway's own cache, by no model",
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
+            Self::NotAsked => "models that a request was not sent to",
             Self::NotACall => "spans or steps that are no call of a model",
             Self::NoModel => "failed before any model was chosen",
         }
@@ -47,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) label: Option<String>,
     /// Whether the call stands for itself: other rows of its request are other arms' answers.
     pub(crate) is_counterfactual: bool,
+    /// Whether only calls of the same model are joined: those of others are other arms' answers.
+    pub(crate) is_apart_by_model: bool,
 }
 
 impl Call {
@@ -159,6 +164,16 @@ impl Call {
         Ok(())
     }
 
+    /// What calls that become one row have in common.
+    pub(crate) fn group(&self) -> String {
+        let (id, model) = (&self.row.request_id, &self.row.model);
+        if self.is_apart_by_model {
+            format!("{id}\0{model}")
+        } else {
+            id.clone()
+        }
+    }
+
     /// Bytes that the call takes while it waits for others of its request.
     pub(crate) fn bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -168,8 +183,56 @@ impl Call {
     }
 }
 
+/// The arm of a call: the model asked for, also where the answer names a dated version of it; the
+/// model that answered where that is another one. So an arm's failures, which name no version, stay
+/// with it.
+pub(crate) fn arm_of(asked: Option<&str>, answered: Option<&str>) -> Option<String> {
+    let arm = match (asked, answered) {
+        (Some(asked), Some(answered)) if !is_version_of(answered, asked) => answered,
+        (Some(asked), _) => asked,
+        (None, answered) => answered?,
+    };
+    Some(arm.to_owned())
+}
+
+/// Whether a name is another's with a date or a number behind it.
+fn is_version_of(name: &str, base: &str) -> bool {
+    let Some(rest) = name.strip_prefix(base) else {
+        return false;
+    };
+    let is_number = |part: &str| {
+        let digits = part.strip_prefix('v').unwrap_or(part);
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    rest.is_empty()
+        || (rest.starts_with(['-', '@', ':'])
+            && rest[1..].split(['-', '@', ':', '.']).all(is_number))
+}
+
 /// Escaped NULs in a prompt carry nothing and are left out.
 fn without_nul(mut text: String) -> String {
     text.retain(|c| c != '\0');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_a_model_are_one_arm() {
+        for (asked, answered, arm) in [
+            ("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o"),
+            ("gpt-4o", "gpt-4o-mini", "gpt-4o-mini"),
+            ("claude-opus-4", "claude-opus-4@20250514", "claude-opus-4"),
+            ("nova-pro", "nova-pro-v1:0", "nova-pro"),
+            ("auto", "small", "small"),
+            ("small", "small", "small"),
+        ] {
+            assert_eq!(arm_of(Some(asked), Some(answered)).as_deref(), Some(arm));
+        }
+        assert_eq!(arm_of(Some("a"), None).as_deref(), Some("a"));
+        assert_eq!(arm_of(None, Some("b-1")).as_deref(), Some("b-1"));
+        assert_eq!(arm_of(None, None), None);
+    }
 }

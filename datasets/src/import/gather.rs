@@ -76,13 +76,14 @@ impl Gather {
                 .in_column("request_id")
                 .of_request(id.clone())
         };
-        if self.written.contains(&xxh3_64(id.as_bytes())) {
+        let group = placed.call.group();
+        if self.written.contains(&xxh3_64(group.as_bytes())) {
             return Err(fault(RejectReason::LateCall));
         }
         let bytes = placed.call.bytes();
-        match self.calls.entry(id.clone()) {
+        match self.calls.entry(group) {
             Entry::Vacant(entry) => {
-                self.order.push_back(id.clone());
+                self.order.push_back(entry.key().clone());
                 entry.insert(vec![placed]);
             }
             Entry::Occupied(mut entry) => {
