@@ -20,6 +20,8 @@ pub(crate) enum Skip {
     NotACall,
     /// The log has nothing to say about which model answered.
     NoModel,
+    /// An example whose choice and loss were not logged.
+    Unlabelled,
 }
 
 impl Skip {
@@ -30,7 +32,8 @@ impl Skip {
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
             Self::NotAsked => "models that a request was not sent to",
             Self::NotACall => "spans or steps that are no call of a model",
-            Self::NoModel => "failed before any model was chosen",
+            Self::NoModel => "failed, and nothing says which model was called",
+            Self::Unlabelled => "examples without a label: no choice and no loss are known",
         }
     }
 }
@@ -196,7 +199,7 @@ pub(crate) fn arm_of(asked: Option<&str>, answered: Option<&str>) -> Option<Stri
 }
 
 /// Whether a name is another's with a date or a number behind it.
-fn is_version_of(name: &str, base: &str) -> bool {
+pub(crate) fn is_version_of(name: &str, base: &str) -> bool {
     let Some(rest) = name.strip_prefix(base) else {
         return false;
     };

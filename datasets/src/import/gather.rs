@@ -6,7 +6,8 @@
 //!   billed has no cost: a call that failed without a single token cannot have been;
 //! - its tokens are the sums when every call that used any went to that model; otherwise they are
 //!   left out, because no one price applies to them;
-//! - its time is the first call's, its latency the sum, its prompt the first one.
+//! - its time is the first call's, its latency the sum; its prompt, task, tenant and session are the
+//!   first that a call has.
 //!
 //! Rows of one request need not stand together, but not too far apart: requests are held until
 //! their calls take more than a window of memory, and the oldest is then written. A call that comes
@@ -168,6 +169,10 @@ impl Gather {
             first(&|row| row.prompt.clone()),
             first(&|row| row.task.clone()),
         );
+        let (tenant, session) = (
+            first(&|row| row.tenant.clone()),
+            first(&|row| row.session_id.clone()),
+        );
         let times = calls
             .iter()
             .filter_map(|placed| placed.call.row.timestamp_us);
@@ -181,9 +186,17 @@ impl Gather {
             total.filter(|_| is_one_model && calls.iter().any(|p| used_tokens(&p.call.row)))
         };
         let (input, output) = (sum(|row| row.input_tokens), sum(|row| row.output_tokens));
+        // A call that does not tell these apart counts them among its other tokens.
+        let sum_known = |pick: fn(&LogRow) -> Option<u64>| {
+            let mut counts = calls.iter().filter_map(|placed| pick(&placed.call.row));
+            let total = counts.try_fold(None, |total: Option<u64>, count| {
+                total.unwrap_or(0).checked_add(count).map(Some)
+            });
+            total.flatten().filter(|_| is_one_model)
+        };
         let (cached, reasoning) = (
-            sum(|row| row.cached_input_tokens),
-            sum(|row| row.reasoning_tokens),
+            sum_known(|row| row.cached_input_tokens),
+            sum_known(|row| row.reasoning_tokens),
         );
         let label = calls
             .iter()
@@ -196,6 +209,7 @@ impl Gather {
         let mut own = calls.swap_remove(chosen);
         let row = &mut own.call.row;
         (row.cost, row.prompt, row.task) = (total, prompt, task);
+        (row.tenant, row.session_id) = (tenant, session);
         (row.timestamp_us, row.latency_ms) = (timestamp_us, latency_ms);
         (row.input_tokens, row.output_tokens) = (input, output);
         (row.cached_input_tokens, row.reasoning_tokens) = (cached, reasoning);

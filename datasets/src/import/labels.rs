@@ -66,7 +66,8 @@ impl FromStr for Scale {
 impl Scale {
     fn quality(self, grade: f64) -> Option<Quality> {
         let share = (grade - self.worst) / (self.best - self.worst);
-        Quality::new(share).ok()
+        // The worst grade of a falling scale is −0, which is no quality.
+        Quality::new(share + 0.0).ok()
     }
 }
 
@@ -290,6 +291,8 @@ mod tests {
         assert!(graded("0").is_err() && graded("6").is_err());
         let ranks = Meaning::Scale("3..1".parse().expect("best last"));
         assert_eq!(ranks.quality("1").map(Quality::get), Ok(1.0));
+        let worst = ranks.quality("3").map(Quality::get);
+        assert!(worst.is_ok_and(|worst| worst == 0.0 && worst.is_sign_positive()));
         for (word, want) in [
             ("up", 1.0),
             ("thumbs_down", 0.0),

@@ -83,11 +83,6 @@ impl ImportOptions {
     }
 }
 
-/// What rows of one request become, in the report's words.
-const RULE: &str = "calls of one request are one row: the model that answered last, the sum of \
-    all costs (unknown if a call that may have been billed has none), tokens only if all calls \
-    were that model's";
-
 /// Imports an export and writes an outcome log, whole or not at all.
 ///
 /// `progress` is told the records read so far, now and then.
@@ -143,7 +138,13 @@ pub fn import(
         let cut = importer.cut();
         read_batches(source, &meter, &options.read, cut, &mut |batch| {
             for index in 0..batch.len() {
-                for learned in learn(importer.as_mut(), batch, index, wanted.as_deref(), &mut labels) {
+                for learned in learn(
+                    importer.as_mut(),
+                    batch,
+                    index,
+                    wanted.as_deref(),
+                    &mut labels,
+                ) {
                     tally.record(batch.spot(index), learned);
                 }
             }
@@ -622,6 +623,7 @@ impl<'a> MainPass<'a> {
                 let own = std::mem::replace(&mut call.row.request_id, group.clone());
                 call.names.push(own);
                 call.is_counterfactual = false;
+                call.is_apart_by_model = false;
             }
             call.row.check().map_err(|(column, reason)| {
                 super::fault(column, reason).of_request(call.row.request_id.clone())
@@ -823,7 +825,10 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
         rejects: tally.rejects,
         labels,
         evidence: tally.options.kind.evidence(),
-        rule: RULE,
+        rule: match tally.options.group_by {
+            Some(_) => ImportKind::Litellm.rule(),
+            None => tally.options.kind.rule(),
+        },
         digest,
     })
 }

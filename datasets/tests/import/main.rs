@@ -7,4 +7,10 @@
 mod golden;
 mod labels;
 mod litellm;
+mod obd;
+mod openai_batch;
+mod otel;
+mod routellm;
+mod routerbench;
 mod table;
+mod vw;
