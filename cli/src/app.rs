@@ -104,6 +104,7 @@ fn dispatch(context: &Context, verb: &Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Demo => verbs::demo::run(context),
         Verb::Init => verbs::init::run(context),
+        Verb::Import(args) => verbs::import::run(context, args),
         Verb::Validate(args) => verbs::validate::run(context, args),
         Verb::Simulate(args) => verbs::simulate::run(context, args),
         Verb::Replay(args) => verbs::replay::run(context, args),

@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use plimsoll_datasets::Logging;
 
+mod import;
 mod learning;
 
+pub(crate) use import::ImportArgs;
 pub(crate) use learning::LearningArgs;
 
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
@@ -75,6 +77,8 @@ pub(crate) enum Verb {
     Demo,
     /// Write a commented policy.toml to start from
     Init,
+    /// Turn the export of a gateway or tracing tool into an outcome log
+    Import(Box<ImportArgs>),
     /// Say what kind of evidence a log is, and what is wrong with it
     Validate(ValidateArgs),
     /// Write a synthetic log whose truth is known

@@ -154,7 +154,11 @@ pub(crate) fn catalogue(path: &Path) -> Result<Catalogue, Failure> {
     })
 }
 
-fn keep_rejects(context: &Context, path: Option<&Path>, rejects: &[Reject]) -> Result<(), Failure> {
+pub(crate) fn keep_rejects(
+    context: &Context,
+    path: Option<&Path>,
+    rejects: &[Reject],
+) -> Result<(), Failure> {
     let Some(path) = path else { return Ok(()) };
     let staging = Staging::new(path, context.global.force)?;
     write_rejects(&staging.path(), rejects)?;
@@ -167,7 +171,7 @@ fn keep_rejects(context: &Context, path: Option<&Path>, rejects: &[Reject]) -> R
     Ok(())
 }
 
-const fn unit(unit: Unit) -> TimestampUnit {
+pub(crate) const fn unit(unit: Unit) -> TimestampUnit {
     match unit {
         Unit::S => TimestampUnit::Seconds,
         Unit::Ms => TimestampUnit::Milliseconds,

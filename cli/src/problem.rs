@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use plimsoll_datasets::{ReadError, SimulateError, WriteError};
+use plimsoll_datasets::{ImportError, ReadError, SimulateError, WriteError};
 use plimsoll_harness::EvidenceError;
 use plimsoll_harness::stream::StreamError;
 use plimsoll_reports::ReportError;
@@ -93,6 +93,36 @@ impl From<ReadError> for Failure {
                 help: error.help(),
             },
         )
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        let (exit, impact) = match &error {
+            ImportError::Read(_) | ImportError::Write(_) => (Exit::Data, None),
+            ImportError::Option { .. } | ImportError::Expression { .. } => (Exit::Usage, None),
+            ImportError::TooManyRejects { rejects, .. }
+            | ImportError::NothingLeft { rejects, .. }
+                if !rejects.is_empty() =>
+            {
+                (Exit::Data, Some(rejects_impact(rejects)))
+            }
+            _ => (Exit::Data, None),
+        };
+        match error {
+            ImportError::Read(error) => error.into(),
+            ImportError::Write(error) => error.into(),
+            error => Self::new(
+                exit,
+                Problem {
+                    code: error.code(),
+                    what: error.to_string(),
+                    help: error.help(),
+                    impact: impact.or_else(|| Some("no log was written".to_owned())),
+                    ..Problem::default()
+                },
+            ),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod certified;
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod explain;
+pub(crate) mod import;
 pub(crate) mod init;
 mod judging;
 mod learning;

@@ -165,7 +165,7 @@ fn prices(text: &mut String, pricing: &PricingSummary) {
 }
 
 /// A share in per cent; what is not all or nothing never reads as such.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let shown = format!("{:.1} %", share * 100.0);
     match shown.as_str() {
         "0.0 %" if share > 0.0 => "<0.1 %".to_owned(),

@@ -32,7 +32,7 @@ impl Skip {
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
             Self::NotAsked => "models that a request was not sent to",
             Self::NotACall => "spans or steps that are no call of a model",
-            Self::NoModel => "failed, and nothing says which model was called",
+            Self::NoModel => "name no model: none was chosen, or the export does not say",
             Self::Unlabelled => "examples without a label: no choice and no loss are known",
         }
     }

@@ -110,10 +110,10 @@ impl Meaning {
 /// Up is 1, down is 0.
 fn thumbs(word: &str) -> Option<Quality> {
     let word = word.to_lowercase();
-    let word = word
-        .trim_start_matches("thumbs")
-        .trim_start_matches(['_', '-', ' ']);
-    match word {
+    let direction = word
+        .strip_prefix("thumbs")
+        .map(|rest| rest.trim_start_matches(['_', '-', ' ']));
+    match direction.unwrap_or(&word) {
         "up" | "positive" | "like" | "liked" | "good" | "true" | "1" | "1.0" | "+1" | "👍" => {
             Quality::new(1.0).ok()
         }

@@ -20,6 +20,7 @@ mod otel;
 mod otlp;
 mod parquet_rows;
 mod record;
+mod redact;
 mod report;
 mod routellm;
 mod routerbench;

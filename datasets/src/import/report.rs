@@ -34,6 +34,8 @@ pub struct ImportReport {
     pub unpriced: u64,
     /// Rows with a cost of exactly 0.
     pub free: u64,
+    /// Keys, tokens and mail addresses blotted out in prompts.
+    pub redacted: u64,
     /// Records that make no row, by what they are.
     pub skipped: BTreeMap<String, u64>,
     /// Records and calls that cannot be used, by reason.

@@ -14,6 +14,7 @@ use super::importer::{Importer, Made, Role};
 use super::kind::{ENDINGS, first_record};
 use super::labels::{ArmLabels, Labels, Meaning, QualityFrom, Scale, label_of, p_same_share};
 use super::record::Record;
+use super::redact::redact;
 use super::source_files::{Batch, read_batches};
 use super::table::Table;
 use super::{ImportError, ImportKind, ImportReport, LabelReport};
@@ -43,6 +44,8 @@ pub struct ImportOptions {
     pub group_by: Option<String>,
     /// Leave prompts out.
     pub without_prompts: bool,
+    /// Blot out keys, tokens and mail addresses in prompts.
+    pub redact: bool,
     /// Unit of integer times that are mapped by hand.
     pub timestamp_unit: Option<TimestampUnit>,
     /// Bytes of requests that may wait for further calls.
@@ -76,6 +79,7 @@ impl ImportOptions {
             keep: Vec::new(),
             group_by: None,
             without_prompts: false,
+            redact: true,
             timestamp_unit: None,
             window_bytes: Self::WINDOW_BYTES,
             read: ReadOptions::default(),
@@ -170,6 +174,7 @@ pub fn import(
         unpriced: 0,
         free: 0,
         without_prompts: options.without_prompts,
+        redacted: 0,
     };
     for source in &main {
         tally.begin(source);
@@ -558,11 +563,16 @@ impl<'a> MainPass<'a> {
     /// Hands on what a record made.
     fn hand_on(
         &self,
-        Made2 { made, scores }: Made2,
+        Made2 {
+            made,
+            scores,
+            redacted,
+        }: Made2,
         spot: Spot,
         tally: &mut Tally<'_>,
         out: &mut Out,
     ) -> Result<(), ImportError> {
+        out.redacted += redacted;
         for skip in made.skips {
             tally.skip(skip);
         }
@@ -607,9 +617,15 @@ impl<'a> MainPass<'a> {
             Some(field) if !made.calls.is_empty() => Some(record.need(field)?),
             _ => None,
         };
+        let mut redacted = 0;
         for call in &mut made.calls {
             if call.row.request_id.is_empty() && self.importer.names_by_place() {
                 call.row.request_id = format!("{}:{}", file + 1, spot.row);
+            }
+            if self.options.redact
+                && let Some(prompt) = &mut call.row.prompt
+            {
+                redacted += redact(prompt);
             }
             if call.label.is_none() {
                 call.label.clone_from(&label);
@@ -631,6 +647,7 @@ impl<'a> MainPass<'a> {
         }
         Ok(Made2 {
             made,
+            redacted,
             scores: scores.into_iter().map(|(name, _)| name).collect(),
         })
     }
@@ -664,6 +681,7 @@ impl<'a> MainPass<'a> {
 /// What a record made, with the names of the scores in it.
 struct Made2 {
     made: Made,
+    redacted: u64,
     scores: Vec<String>,
 }
 
@@ -694,6 +712,7 @@ struct Out {
     unpriced: u64,
     free: u64,
     without_prompts: bool,
+    redacted: u64,
 }
 
 impl Out {
@@ -820,6 +839,7 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
         duplicates: counts.duplicates,
         unpriced: out.unpriced,
         free: out.free,
+        redacted: out.redacted,
         skipped: tally.skipped,
         rejected: tally.rejected,
         rejects: tally.rejects,
