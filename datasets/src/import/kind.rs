@@ -49,8 +49,8 @@ kinds! {
     Routerbench "routerbench" "RouterBench: a row per prompt, columns per model"
     Routellm "routellm" "RouteLLM's benchmarks: a prompt and two models' results"
     Obd "obd" "Open Bandit Dataset: impressions, clicks and propensities"
-    Vw "vw" "Vowpal Wabbit text: cb lines and cb_adf blocks"
     VwDsjson "vw-dsjson" "Vowpal Wabbit's dsjson: a decision per line"
+    Vw "vw" "Vowpal Wabbit text: cb lines and cb_adf blocks"
     Table "table" "Any table, its columns mapped by --map"
 }
 

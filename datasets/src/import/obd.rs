@@ -31,6 +31,9 @@ impl Importer for Obd {
     fn signature(&self, record: &Record<'_>) -> Option<&'static str> {
         let names = record.names();
         let has = |name: &str| names.contains(&name);
+        if has("item_id") && has("item_feature_0") && !has("click") {
+            return Some("rows with `item_id` and `item_feature_0`: the items of a campaign");
+        }
         (["item_id", "position", "click"].into_iter().all(has) && PROPENSITY.into_iter().any(has))
             .then_some("rows with `item_id`, `position`, `click` and a propensity")
     }

@@ -6,7 +6,7 @@ use plimsoll_datasets::{ImportKind, ImportOptions, Input};
 use crate::golden::{check, detects, fixture, lenient, outcome, run};
 
 const TABLE: &str = "routellm.csv";
-const SCORES: &str = "routellm_scores.csv";
+const SCORES: &str = "two_model_scores.csv";
 
 /// Equal prompts are requests of their own, an empty result is no answer, and a word is none either.
 #[test]

@@ -9,7 +9,7 @@ use crate::golden::{check, detects, fixture, lenient, outcome, run};
 
 const CB: &str = "vw_cb.txt";
 const ADF: &str = "vw_adf.txt";
-const DSJSON: &str = "vw_decisions.dsjson.jsonl";
+const DSJSON: &str = "vw_dsjson_decisions.jsonl";
 
 /// A line is a decision; nothing is a quality until somebody says what a loss means.
 #[test]
