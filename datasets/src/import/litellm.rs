@@ -141,6 +141,11 @@ impl Importer for Litellm {
                 call.put(Column::Tenant, from, path)?;
             }
         }
+        call.put_first(Column::SessionId, record, &["session_id", "trace_id"])?;
+        call.keep("requested_model", record.text("model_group")?);
+        call.keep("provider", record.text("custom_llm_provider")?);
+        let written = usage.first_count(&CACHE_WRITE)?;
+        call.keep("cache_write_tokens", written.map(|n| n.to_string()));
         call.keep(
             "service_tier",
             match record.text("cost_breakdown.service_tier")? {

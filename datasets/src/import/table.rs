@@ -1,6 +1,6 @@
 //! Any table: the user says which field, or which expression over fields, each column is.
 
-use super::call::Call;
+use super::call::{Call, Joins};
 use super::expression::{Computed, Expression};
 use super::importer::{Importer, Made};
 use super::record::Record;
@@ -123,7 +123,7 @@ impl Importer for Table {
                 .map_err(|reason| fault(expression.text(), reason))?;
         }
         // Rows of one request with different models are different arms' answers.
-        call.is_counterfactual = true;
+        call.joins = Joins::Nothing;
         made.calls.push(call);
         Ok(())
     }
