@@ -11,6 +11,7 @@ mod labels;
 mod langfuse;
 mod litellm;
 mod openrouter;
+mod parquet;
 mod portkey;
 mod table;
 mod tensorzero;
