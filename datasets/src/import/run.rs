@@ -715,9 +715,13 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
             .skipped
             .iter()
             .map(|(what, n)| format!("{n} left out: {what}"));
+        let broken = tally
+            .rejected
+            .iter()
+            .map(|(what, n)| format!("{n} rejected as {what}"));
         return Err(ImportError::NothingLeft {
             records: tally.records,
-            why: skipped.collect(),
+            why: skipped.chain(broken).collect(),
             rejects: tally.rejects,
         });
     }
