@@ -16,12 +16,16 @@ pub(crate) enum Skip {
     CacheHit,
     /// Embeddings, images, audio, reranking: nothing that a router of chats chooses.
     NotChat,
+    /// A cell of a wide table whose model was not asked.
+    NotAsked,
     /// A span or step that is no call of a model.
     NotACall,
     /// Asked by an evaluation, or judging an answer: no user's request.
     Evaluation,
     /// The log has nothing to say about which model answered.
     NoModel,
+    /// An example whose choice and loss were not logged.
+    Unlabelled,
 }
 
 impl Skip {
@@ -30,9 +34,11 @@ impl Skip {
         match self {
             Self::CacheHit => "answered by the gateway's own cache, by no model",
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
+            Self::NotAsked => "models that a request was not sent to",
             Self::NotACall => "spans or steps that are no call of a model",
             Self::Evaluation => "made by an evaluation or a judge, for no user",
             Self::NoModel => "name no model: none was chosen, or the export does not say",
+            Self::Unlabelled => "examples without a label: no choice and no loss are known",
         }
     }
 }
@@ -48,10 +54,24 @@ pub(crate) struct Call {
     pub(crate) names: Vec<String>,
     /// Whether no usable answer came.
     pub(crate) has_failed: bool,
+    /// Whether the gateway's own cache answered, and no model: a request that ends so is left out.
+    pub(crate) is_cached: bool,
     /// The label of the export itself, before any scale: as text, because it may be a word.
     pub(crate) label: Option<String>,
-    /// Whether the call stands for itself: other rows of its request are other arms' answers.
-    pub(crate) is_counterfactual: bool,
+    /// With which calls it makes one row.
+    pub(crate) joins: Joins,
+}
+
+/// With which calls a call makes one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// All of its request.
+    #[default]
+    Request,
+    /// Those of its request and its model: others are other arms' answers.
+    Model,
+    /// None: other rows of its request are other arms' answers.
+    Nothing,
 }
 
 impl Call {
@@ -181,6 +201,16 @@ impl Call {
         Ok(())
     }
 
+    /// What calls that become one row have in common.
+    pub(crate) fn group(&self) -> String {
+        let (id, model) = (&self.row.request_id, &self.row.model);
+        if self.joins == Joins::Model {
+            format!("{id}\0{model}")
+        } else {
+            id.clone()
+        }
+    }
+
     /// Bytes that the call takes while it waits for others of its request.
     pub(crate) fn bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -206,8 +236,56 @@ pub(crate) fn is_no_chat_api(address: &str) -> bool {
     .any(|part| address.contains(part))
 }
 
+/// The arm of a call: the model asked for, also where the answer names a dated version of it; the
+/// model that answered where that is another one. So an arm's failures, which name no version, stay
+/// with it.
+pub(crate) fn arm_of(asked: Option<&str>, answered: Option<&str>) -> Option<String> {
+    let arm = match (asked, answered) {
+        (Some(asked), Some(answered)) if !is_version_of(answered, asked) => answered,
+        (Some(asked), _) => asked,
+        (None, answered) => answered?,
+    };
+    Some(arm.to_owned())
+}
+
+/// Whether a name is another's with a date or a number behind it.
+pub(crate) fn is_version_of(name: &str, base: &str) -> bool {
+    let Some(rest) = name.strip_prefix(base) else {
+        return false;
+    };
+    let is_number = |part: &str| {
+        let digits = part.strip_prefix('v').unwrap_or(part);
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    rest.is_empty()
+        || (rest.starts_with(['-', '@', ':'])
+            && rest[1..].split(['-', '@', ':', '.']).all(is_number))
+}
+
 /// Escaped NULs in a prompt carry nothing and are left out.
 fn without_nul(mut text: String) -> String {
     text.retain(|c| c != '\0');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_a_model_are_one_arm() {
+        for (asked, answered, arm) in [
+            ("gpt-4o", "gpt-4o-2024-08-06", "gpt-4o"),
+            ("gpt-4o", "gpt-4o-mini", "gpt-4o-mini"),
+            ("claude-opus-4", "claude-opus-4@20250514", "claude-opus-4"),
+            ("nova-pro", "nova-pro-v1:0", "nova-pro"),
+            ("auto", "small", "small"),
+            ("small", "small", "small"),
+        ] {
+            assert_eq!(arm_of(Some(asked), Some(answered)).as_deref(), Some(arm));
+        }
+        assert_eq!(arm_of(Some("a"), None).as_deref(), Some("a"));
+        assert_eq!(arm_of(None, Some("b-1")).as_deref(), Some("b-1"));
+        assert_eq!(arm_of(None, None), None);
+    }
 }

@@ -6,7 +6,9 @@
 //!   billed has no cost: a call that failed without a single token cannot have been;
 //! - its tokens are the sums when every call that used any went to that model; otherwise they are
 //!   left out, because no one price applies to them;
-//! - its time is the first call's, its latency the sum, its prompt the first one.
+//! - a request that the gateway's own cache answered is left out: it tells nothing of a model;
+//! - its time is the first call's, its latency the sum; its prompt, task, tenant and session are the
+//!   first that a call has.
 //!
 //! Rows of one request need not stand together, but not too far apart: requests are held until
 //! their calls take more than a window of memory, and the oldest is then written. A call that comes
@@ -48,7 +50,7 @@ pub(super) struct Gather {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) calls: u64,
-    pub(super) requests: u64,
+    pub(super) from_cache: u64,
     pub(super) merged_requests: u64,
     pub(super) merged_calls: u64,
     pub(super) several_models: u64,
@@ -76,13 +78,14 @@ impl Gather {
                 .in_column("request_id")
                 .of_request(id.clone())
         };
-        if self.written.contains(&xxh3_64(id.as_bytes())) {
+        let group = placed.call.group();
+        if self.written.contains(&xxh3_64(group.as_bytes())) {
             return Err(fault(RejectReason::LateCall));
         }
         let bytes = placed.call.bytes();
-        match self.calls.entry(id.clone()) {
+        match self.calls.entry(group) {
             Entry::Vacant(entry) => {
-                self.order.push_back(id.clone());
+                self.order.push_back(entry.key().clone());
                 entry.insert(vec![placed]);
             }
             Entry::Occupied(mut entry) => {
@@ -124,11 +127,9 @@ impl Gather {
         Some(calls)
     }
 
-    /// The row of a request's calls; they are at least one, and one request's.
-    pub(super) fn row(&mut self, calls: Vec<Placed>) -> Placed {
-        self.counts.requests += 1;
-        let count = calls.len();
-        let mut calls = calls;
+    /// The row of a request's calls; they are at least one, and one request's. `None`: the
+    /// gateway's cache gave the answer.
+    pub(super) fn row(&mut self, mut calls: Vec<Placed>) -> Option<Placed> {
         // In the order of time, as far as it is known; else as they were written.
         calls.sort_by_key(|placed| {
             (
@@ -136,10 +137,17 @@ impl Gather {
                 placed.call.row.timestamp_us,
             )
         });
+        let answered = calls.iter().rfind(|placed| !placed.call.has_failed);
+        if answered.is_some_and(|placed| placed.call.is_cached) {
+            self.counts.from_cache += 1;
+            return None;
+        }
+        calls.retain(|placed| !placed.call.is_cached);
+        let count = calls.len();
         if count == 1 {
             let mut only = calls.remove(0);
             only.call.keep(CALLS, Some("1".to_owned()));
-            return only;
+            return Some(only);
         }
         self.counts.merged_requests += 1;
         self.counts.merged_calls += count as u64;
@@ -167,6 +175,10 @@ impl Gather {
             first(&|row| row.prompt.clone()),
             first(&|row| row.task.clone()),
         );
+        let (tenant, session) = (
+            first(&|row| row.tenant.clone()),
+            first(&|row| row.session_id.clone()),
+        );
         let times = calls
             .iter()
             .filter_map(|placed| placed.call.row.timestamp_us);
@@ -180,9 +192,17 @@ impl Gather {
             total.filter(|_| is_one_model && calls.iter().any(|p| used_tokens(&p.call.row)))
         };
         let (input, output) = (sum(|row| row.input_tokens), sum(|row| row.output_tokens));
+        // A call that does not tell these apart counts them among its other tokens.
+        let sum_known = |pick: fn(&LogRow) -> Option<u64>| {
+            let mut counts = calls.iter().filter_map(|placed| pick(&placed.call.row));
+            let total = counts.try_fold(None, |total: Option<u64>, count| {
+                total.unwrap_or(0).checked_add(count).map(Some)
+            });
+            total.flatten().filter(|_| is_one_model)
+        };
         let (cached, reasoning) = (
-            sum(|row| row.cached_input_tokens),
-            sum(|row| row.reasoning_tokens),
+            sum_known(|row| row.cached_input_tokens),
+            sum_known(|row| row.reasoning_tokens),
         );
         let label = calls
             .iter()
@@ -195,13 +215,14 @@ impl Gather {
         let mut own = calls.swap_remove(chosen);
         let row = &mut own.call.row;
         (row.cost, row.prompt, row.task) = (total, prompt, task);
+        (row.tenant, row.session_id) = (tenant, session);
         (row.timestamp_us, row.latency_ms) = (timestamp_us, latency_ms);
         (row.input_tokens, row.output_tokens) = (input, output);
         (row.cached_input_tokens, row.reasoning_tokens) = (cached, reasoning);
         (own.call.label, own.call.names) = (label, names);
         own.call.keep(CALLS, Some(count.to_string()));
         own.call.keep(MODELS_CALLED, Some(models.join("|")));
-        own
+        Some(own)
     }
 }
 

@@ -4,6 +4,7 @@ use super::call::{Call, Skip};
 use super::labels::Labels;
 use super::record::Record;
 use super::source_files::Cut;
+use super::{ImportError, ImportOptions};
 use crate::assemble::Fault;
 
 /// What a file of an export holds.
@@ -20,6 +21,15 @@ pub(super) enum Role {
 pub(super) struct Made {
     pub(super) calls: Vec<Call>,
     pub(super) skips: Vec<Skip>,
+    /// Scores of calls that stand in records of their own.
+    pub(super) scores: Vec<Scored>,
+}
+
+/// A score, and the name of what it is about.
+pub(super) struct Scored {
+    pub(super) about: String,
+    pub(super) score: String,
+    pub(super) value: String,
 }
 
 impl Made {
@@ -51,8 +61,24 @@ pub(super) trait Importer: Send + Sync {
         &[]
     }
 
+    /// Takes what the user asked for, or refuses what the kind cannot do.
+    fn configure(&mut self, _: &ImportOptions) -> Result<(), ImportError> {
+        Ok(())
+    }
+
+    /// The records that a record holds, as JSON, where it is an envelope of many; `None`: it is one
+    /// itself.
+    fn open(&self, _: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
+        Ok(None)
+    }
+
+    /// Whether requests without a name are called after their place: `FILE:ROW`, both from 1.
+    fn names_by_place(&self) -> bool {
+        false
+    }
+
     /// Looks at the first record of the calls: wide tables find their columns here.
-    fn begin(&mut self, _: &Record<'_>) -> Result<(), super::ImportError> {
+    fn begin(&mut self, _: &Record<'_>) -> Result<(), ImportError> {
         Ok(())
     }
 

@@ -8,7 +8,10 @@ use serde::Serialize;
 use super::importer::Importer;
 use super::record::Record;
 use super::source_files::{Batch, Cut, read_batches};
-use super::{ImportError, helicone, langfuse, litellm, openrouter, portkey, table, tensorzero};
+use super::{
+    ImportError, helicone, langfuse, litellm, obd, openai_batch, openrouter, otel, portkey,
+    routellm, routerbench, table, tensorzero, vw, vw_dsjson,
+};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::source::{Input, Meter, Source};
@@ -46,6 +49,13 @@ kinds! {
     OpenRouter "openrouter" "OpenRouter: the activity CSV, or objects of GET /generation"
     Portkey "portkey" "Portkey: lines of a log export, costs in cents"
     TensorZero "tensorzero" "TensorZero: ModelInference, with inferences and feedback beside it"
+    Otel "otel" "OpenTelemetry: OTLP JSON spans with gen_ai.* attributes"
+    OpenaiBatch "openai-batch" "OpenAI's batches: output and error JSONL, beside their input"
+    Routerbench "routerbench" "RouterBench: a row per prompt, columns per model"
+    Routellm "routellm" "RouteLLM's benchmarks: a prompt and two models' results"
+    Obd "obd" "Open Bandit Dataset: impressions, clicks and propensities"
+    VwDsjson "vw-dsjson" "Vowpal Wabbit's dsjson: a decision per line"
+    Vw "vw" "Vowpal Wabbit text: cb lines and cb_adf blocks"
     Table "table" "Any table, its columns mapped by --map"
 }
 
@@ -64,6 +74,13 @@ impl ImportKind {
             Self::OpenRouter => Box::new(openrouter::OpenRouter),
             Self::Portkey => Box::new(portkey::Portkey),
             Self::TensorZero => Box::new(tensorzero::TensorZero::default()),
+            Self::Otel => Box::new(otel::Otel),
+            Self::OpenaiBatch => Box::<openai_batch::OpenaiBatch>::default(),
+            Self::Routerbench => Box::new(routerbench::Routerbench),
+            Self::Routellm => Box::new(routellm::Routellm),
+            Self::Obd => Box::<obd::Obd>::default(),
+            Self::Vw => Box::<vw::Vw>::default(),
+            Self::VwDsjson => Box::<vw_dsjson::Dsjson>::default(),
             Self::Table => Box::new(table::Table::default()),
         }
     }
@@ -72,7 +89,12 @@ impl ImportKind {
     #[must_use]
     pub const fn evidence(self) -> &'static str {
         match self {
-            Self::Litellm | Self::Langfuse | Self::Helicone | Self::Portkey | Self::TensorZero => {
+            Self::Litellm
+            | Self::Langfuse
+            | Self::Helicone
+            | Self::Portkey
+            | Self::TensorZero
+            | Self::Otel => {
                 "one model's answer per request, without propensities: observational, so \
                  scenarios and bounds but no savings headline"
             }
@@ -80,7 +102,53 @@ impl ImportKind {
                 "one model's answer per request, without prompts, labels or propensities: what was \
                  spent on which model, and nothing on quality unless labels are joined"
             }
+            Self::OpenaiBatch => {
+                "one answer per custom_id and model, unpriced until a catalogue's batch prices \
+                 are joined: full information where one id was sent to several models, \
+                 observational elsewhere"
+            }
+            Self::Routerbench => {
+                "every model's answer to every prompt, with its cost: full information"
+            }
+            Self::Routellm => {
+                "both models' results for every prompt: full information about quality; no costs, \
+                 so no savings until a catalogue prices them"
+            }
+            Self::Obd | Self::Vw | Self::VwDsjson => {
+                "one choice per decision, with the propensity that was logged: policies can be \
+                 evaluated where it overlaps; no costs in dollars, so no savings"
+            }
             Self::Table => "whatever the mapped columns hold",
+        }
+    }
+}
+
+impl ImportKind {
+    /// How rows of one request are joined, in a sentence for the report.
+    #[must_use]
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Self::OpenaiBatch => {
+                "answers of one custom_id and model are one row, the last one that succeeded, with \
+                 the tokens of all; answers of other models are rows of the same request"
+            }
+            Self::Routerbench | Self::Routellm | Self::Table => {
+                "nothing is joined: rows of one request are answers of different arms"
+            }
+            Self::Obd | Self::Vw | Self::VwDsjson => {
+                "nothing is joined: every decision is a request of its own"
+            }
+            Self::Litellm
+            | Self::Otel
+            | Self::Langfuse
+            | Self::Helicone
+            | Self::OpenRouter
+            | Self::Portkey
+            | Self::TensorZero => {
+                "calls of one request are one row: the model that answered last, the sum of all \
+                 costs (unknown if a call that may have been billed has none), tokens only if all \
+                 calls were that model's"
+            }
         }
     }
 }
@@ -130,15 +198,19 @@ type Found = Result<(ImportKind, &'static str), Vec<String>>;
 
 fn detect_source(source: &Source) -> Result<Found, ReadError> {
     let mut found: Found = Err(Vec::new());
-    for cut in [Cut::Records, Cut::Paragraphs] {
+    for cut in [Cut::Records, Cut::Examples] {
         let looked = first_record(source, cut, &mut |record| {
-            found = signature(record, cut);
+            match signature(record, cut) {
+                // Lines of text have no fields to name.
+                Err(names) if names.is_empty() => {}
+                looked => found = looked,
+            }
         });
         match (looked, cut) {
             (Ok(()), _) if found.is_ok() => break,
             // What cannot be read as records may be lines of text.
             (Ok(()) | Err(ReadError::Io { .. }), _) | (Err(_), Cut::Records) => {}
-            (Err(error), Cut::Paragraphs) => return Err(error),
+            (Err(error), Cut::Examples) => return Err(error),
         }
     }
     Ok(found)

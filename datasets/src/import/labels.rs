@@ -66,7 +66,8 @@ impl FromStr for Scale {
 impl Scale {
     fn quality(self, grade: f64) -> Option<Quality> {
         let share = (grade - self.worst) / (self.best - self.worst);
-        Quality::new(share).ok()
+        // The worst grade of a falling scale is −0, which is no quality.
+        Quality::new(share + 0.0).ok()
     }
 }
 
@@ -109,15 +110,15 @@ impl Meaning {
 /// Up is 1, down is 0.
 fn thumbs(word: &str) -> Option<Quality> {
     let word = word.to_lowercase();
-    let word = word
-        .trim_start_matches("thumbs")
-        .trim_start_matches(['_', '-', ' ']);
-    match word {
+    let direction = word
+        .strip_prefix("thumbs")
+        .map(|rest| rest.trim_start_matches(['_', '-', ' ']));
+    match direction.unwrap_or(&word) {
         "up" | "positive" | "like" | "liked" | "good" | "true" | "1" | "1.0" | "+1" | "👍" => {
             Quality::new(1.0).ok()
         }
         "down" | "negative" | "dislike" | "disliked" | "bad" | "false" | "0" | "0.0" | "-1"
-        | "-1.0" | "1down" | "👎" => Quality::new(0.0).ok(),
+        | "-1.0" | "👎" => Quality::new(0.0).ok(),
         _ => None,
     }
 }
@@ -325,6 +326,8 @@ mod tests {
         assert!(graded("0").is_err() && graded("6").is_err());
         let ranks = Meaning::Scale("3..1".parse().expect("best last"));
         assert_eq!(ranks.quality("1").map(Quality::get), Ok(1.0));
+        let worst = ranks.quality("3").map(Quality::get);
+        assert!(worst.is_ok_and(|worst| worst == 0.0 && worst.is_sign_positive()));
         for (word, want) in [
             ("up", 1.0),
             ("thumbs_down", 0.0),

@@ -60,7 +60,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The value at a path; what is absent, null or an empty field is `None`.
+    /// The value at a path; what is absent, null or an empty text is `None`.
     ///
     /// A name with dots in it is found before the parts of a path are.
     pub(crate) fn value(&self, path: &str) -> Result<Option<Value<'a>>, Fault> {
@@ -85,7 +85,7 @@ impl<'a> Record<'a> {
                 let found = fields.iter().find(|(own, _)| own == name);
                 let raw = found.map(|(_, raw)| raw.get());
                 Ok(raw
-                    .filter(|raw| *raw != "null")
+                    .filter(|raw| !matches!(*raw, "null" | "\"\""))
                     .map(|raw| Value::Json(Cow::Borrowed(raw))))
             }
             Self::Csv(names, record) => {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::call::Skip;
+use super::call::{Joins, Skip};
 use super::expression::Expression;
 use super::gather::{ByName, CALLS, Gather, MODELS_CALLED, Placed};
 use super::importer::{Importer, Made, Role};
@@ -87,11 +87,6 @@ impl ImportOptions {
     }
 }
 
-/// What rows of one request become, in the report's words.
-const RULE: &str = "calls of one request are one row: the model that answered last, the sum of \
-    all costs (unknown if a call that may have been billed has none), tokens only if all calls \
-    were that model's";
-
 /// Imports an export and writes an outcome log, whole or not at all.
 ///
 /// `progress` is told the records read so far, now and then.
@@ -134,6 +129,7 @@ pub fn import(
             help: "use --quality, --keep and --group-by; or --from table".to_owned(),
         });
     }
+    importer.configure(options)?;
     let (side, main) = by_role(importer.as_ref(), sources)?;
     let mut tally = Tally::new(options, progress);
     let mut labels = Labels::default();
@@ -146,10 +142,15 @@ pub fn import(
         let cut = importer.cut();
         read_batches(source, &meter, &options.read, cut, &mut |batch| {
             for index in 0..batch.len() {
-                let learned = batch
-                    .record(index)
-                    .and_then(|record| importer.learn(&record, wanted.as_deref(), &mut labels));
-                tally.record(batch.spot(index), learned);
+                for learned in learn(
+                    importer.as_mut(),
+                    batch,
+                    index,
+                    wanted.as_deref(),
+                    &mut labels,
+                ) {
+                    tally.record(batch.spot(index), learned);
+                }
             }
             Ok(true)
         })?;
@@ -230,6 +231,32 @@ fn by_role(
         });
     }
     Ok((side, main))
+}
+
+/// What a record of a side file gave, or each of the records that it holds.
+fn learn(
+    importer: &mut dyn Importer,
+    batch: &Batch,
+    index: usize,
+    wanted: Option<&str>,
+    labels: &mut Labels,
+) -> Vec<Result<(), Fault>> {
+    let record = match batch.record(index) {
+        Ok(record) => record,
+        Err(fault) => return vec![Err(fault)],
+    };
+    match importer.open(&record) {
+        Ok(None) => vec![importer.learn(&record, wanted, labels)],
+        Ok(Some(parts)) => {
+            let mut learned = Vec::with_capacity(parts.len());
+            for part in &parts {
+                let record = Record::of_json(part);
+                learned.push(record.and_then(|record| importer.learn(&record, wanted, labels)));
+            }
+            learned
+        }
+        Err(fault) => vec![Err(fault)],
+    }
 }
 
 /// Labels from files of their own.
@@ -431,6 +458,10 @@ impl<'a> MainPass<'a> {
             let mut failed = None;
             let cut = importer.cut();
             first_record(source, cut, &mut |record| {
+                let opened = importer.open(record).ok().flatten();
+                let first = opened.as_deref().and_then(<[String]>::first);
+                let inner = first.and_then(|first| Record::of_json(first).ok());
+                let record = inner.as_ref().unwrap_or(record);
                 let begun = importer
                     .begin(record)
                     .and_then(|()| pass.look(importer.thumbs(), record));
@@ -505,43 +536,79 @@ impl<'a> MainPass<'a> {
 
     /// Turns a batch into calls, side by side, and hands them on in order.
     fn take(&self, batch: &Batch, tally: &mut Tally<'_>, out: &mut Out) -> Result<(), ImportError> {
-        let made: Vec<Result<Made2, Fault>> = (0..batch.len())
+        let file = tally.file();
+        let made: Vec<Vec<Result<Made2, Fault>>> = (0..batch.len())
             .into_par_iter()
-            .map(|index| self.make(&batch.record(index)?))
+            .map(|index| match batch.record(index) {
+                Ok(record) => self.make_all(&record, file, batch.spot(index)),
+                Err(fault) => vec![Err(fault)],
+            })
             .collect();
         for (index, made) in made.into_iter().enumerate() {
             let spot = batch.spot(index);
-            match made {
-                Ok(Made2 {
-                    made,
-                    scores,
-                    redacted,
-                }) => {
-                    tally.record(spot, Ok(()));
-                    for skip in made.skips {
-                        tally.skip(skip);
+            for made in made {
+                match made {
+                    Ok(made) => {
+                        tally.record(spot, Ok(()));
+                        self.hand_on(made, spot, tally, out)?;
                     }
-                    for name in scores {
-                        out.labels.count_score(&name);
-                    }
-                    out.redacted += redacted;
-                    for call in made.calls {
-                        let placed = Placed {
-                            call,
-                            file: tally.file(),
-                            spot,
-                        };
-                        out.take(placed, tally)?;
-                    }
+                    Err(fault) => tally.record(spot, Err(fault)),
                 }
-                Err(fault) => tally.record(spot, Err(fault)),
             }
             out.drain(false)?;
         }
         Ok(())
     }
 
-    fn make(&self, record: &Record<'_>) -> Result<Made2, Fault> {
+    /// Hands on what a record made.
+    fn hand_on(
+        &self,
+        Made2 {
+            made,
+            scores,
+            redacted,
+        }: Made2,
+        spot: Spot,
+        tally: &mut Tally<'_>,
+        out: &mut Out,
+    ) -> Result<(), ImportError> {
+        out.redacted += redacted;
+        for skip in made.skips {
+            tally.skip(skip);
+        }
+        for name in scores {
+            out.labels.count_score(&name);
+        }
+        for scored in made.scores {
+            out.labels.count_score(&scored.score);
+            if !self.has_apart && self.wanted.as_ref() == Some(&scored.score) {
+                out.labels.add(scored.about, scored.value);
+            }
+        }
+        for call in made.calls {
+            let placed = Placed {
+                call,
+                file: tally.file(),
+                spot,
+            };
+            out.take(placed, tally)?;
+        }
+        Ok(())
+    }
+
+    /// What a record makes, or each of the records that it holds.
+    fn make_all(&self, record: &Record<'_>, file: u32, spot: Spot) -> Vec<Result<Made2, Fault>> {
+        match self.importer.open(record) {
+            Ok(None) => vec![self.make(record, file, spot)],
+            Ok(Some(parts)) => parts
+                .iter()
+                .map(|part| self.make(&Record::of_json(part)?, file, spot))
+                .collect(),
+            Err(fault) => vec![Err(fault)],
+        }
+    }
+
+    fn make(&self, record: &Record<'_>, file: u32, spot: Spot) -> Result<Made2, Fault> {
         let mut made = Made::default();
         self.importer.calls(record, &mut made)?;
         let scores = self.importer.scores(record)?;
@@ -552,6 +619,9 @@ impl<'a> MainPass<'a> {
         };
         let mut redacted = 0;
         for call in &mut made.calls {
+            if call.row.request_id.is_empty() && self.importer.names_by_place() {
+                call.row.request_id = format!("{}:{}", file + 1, spot.row);
+            }
             if self.options.redact
                 && let Some(prompt) = &mut call.row.prompt
             {
@@ -568,7 +638,7 @@ impl<'a> MainPass<'a> {
             if let Some(group) = &group {
                 let own = std::mem::replace(&mut call.row.request_id, group.clone());
                 call.names.push(own);
-                call.is_counterfactual = false;
+                call.joins = Joins::Request;
             }
             call.row.check().map_err(|(column, reason)| {
                 super::fault(column, reason).of_request(call.row.request_id.clone())
@@ -649,7 +719,7 @@ impl Out {
         if self.without_prompts {
             placed.call.row.prompt = None;
         }
-        if placed.call.is_counterfactual {
+        if placed.call.joins == Joins::Nothing {
             self.gather.counts.calls += 1;
             return self.write(placed);
         }
@@ -663,8 +733,9 @@ impl Out {
     /// Writes the requests that are complete, or no longer fit into the window.
     fn drain(&mut self, is_end: bool) -> Result<(), ImportError> {
         while let Some(calls) = self.gather.next(is_end) {
-            let placed = self.gather.row(calls);
-            self.write(placed)?;
+            if let Some(placed) = self.gather.row(calls) {
+                self.write(placed)?;
+            }
         }
         Ok(())
     }
@@ -705,7 +776,11 @@ impl Out {
 }
 
 /// The report, or why there is no log.
-fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport, ImportError> {
+fn finish(mut tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport, ImportError> {
+    if out.gather.counts.from_cache > 0 {
+        let what = Skip::CacheHit.describe().to_owned();
+        *tally.skipped.entry(what).or_default() += out.gather.counts.from_cache;
+    }
     let rejected: u64 = tally.rejected.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
     let is_above =
@@ -779,7 +854,10 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
         rejects: tally.rejects,
         labels,
         evidence: tally.options.kind.evidence(),
-        rule: RULE,
+        rule: match tally.options.group_by {
+            Some(_) => ImportKind::Litellm.rule(),
+            None => tally.options.kind.rule(),
+        },
         digest,
     })
 }

@@ -9,6 +9,7 @@ use csv::ByteRecord;
 use serde_json::value::RawValue;
 
 use super::record::Record;
+use super::vw::Block;
 use crate::assemble::{Fault, Spot};
 use crate::csv_log::{Guarded, RecordTooLong};
 use crate::jsonl::{read_line, trimmed};
@@ -25,8 +26,8 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(crate) enum Cut {
     /// JSONL, a JSON array, JSON objects one after the other, or CSV: whatever the file is.
     Records,
-    /// Lines of text, those up to an empty line together.
-    Paragraphs,
+    /// Lines of text: examples of Vowpal Wabbit, of one line or of all up to an empty one.
+    Examples,
 }
 
 /// Records that were read together.
@@ -108,7 +109,7 @@ pub(crate) fn read_batches(
     };
     match (cut, opened.format) {
         (_, Format::Parquet) => return super::parquet_rows::read(source, opened, &mut reader),
-        (Cut::Paragraphs, _) => reader.paragraphs(opened.reader)?,
+        (Cut::Examples, _) => reader.examples(opened.reader)?,
         (Cut::Records, Format::Csv { delimiter }) => reader.csv(opened.reader, delimiter)?,
         (Cut::Records, Format::Jsonl) => reader.lines(opened.reader)?,
         (Cut::Records, Format::JsonArray) => reader.array(opened.reader)?,
@@ -152,6 +153,20 @@ impl Reader<'_> {
             line,
             cap: self.options.line_cap,
         }
+    }
+
+    /// Hands on all but an example that is not complete; whether to go on.
+    fn hand_on_but(&mut self, open: &mut Option<(usize, Spot)>) -> Result<bool, ReadError> {
+        let rest = match open {
+            Some((began, _)) => self.batch.bytes.split_off(*began),
+            None => Vec::new(),
+        };
+        let go_on = self.hand_on()?;
+        self.batch.bytes = rest;
+        if let Some((began, _)) = open {
+            *began = 0;
+        }
+        Ok(go_on)
     }
 
     /// Adds a row; whether to go on.
@@ -348,26 +363,34 @@ impl Reader<'_> {
         }
     }
 
-    /// Lines, those up to an empty one together.
-    fn paragraphs(&mut self, mut reader: Box<dyn BufRead>) -> Result<(), ReadError> {
+    /// Lines, those of one example together.
+    fn examples(&mut self, mut reader: Box<dyn BufRead>) -> Result<(), ReadError> {
         self.batch.is_text = true;
         let (mut line, mut byte, mut row) = (0, 0, 0);
         let mut open: Option<(usize, Spot)> = None;
+        let mut block = Block::default();
         let cap = self.options.line_cap;
         loop {
             let start = self.batch.bytes.len();
             let read = read_line(&mut reader, &mut self.batch.bytes, cap)
                 .map_err(|error| self.failed(error))?;
             line += 1;
+            if line == 1 && self.batch.bytes.starts_with(b"\xef\xbb\xbf") {
+                self.batch.bytes.drain(..3);
+            }
             let is_empty = trimmed(&self.batch.bytes[start..]).trim_ascii().is_empty();
             let began = open.map_or(start, |(began, _)| began);
             if self.batch.bytes.len() - began > cap {
                 return Err(self.too_long(line));
             }
+            let text = &self.batch.bytes[start..];
+            if (is_empty || block.ends_before(text))
+                && let Some((began, spot)) = open.take()
+            {
+                self.batch.spans.push((began..start, spot));
+            }
             if is_empty {
-                if let Some((began, spot)) = open.take() {
-                    self.batch.spans.push((began..start, spot));
-                }
+                block = Block::default();
             } else if open.is_none() {
                 row += 1;
                 let spot = Spot {
@@ -381,7 +404,9 @@ impl Reader<'_> {
             if read == 0 {
                 return self.hand_on().map(drop);
             }
-            if open.is_none() && self.batch.is_full() && !self.hand_on()? {
+            // An example that is longer than a batch waits for its end.
+            let has_complete = open.is_none() || !self.batch.is_empty();
+            if self.batch.is_full() && has_complete && !self.hand_on_but(&mut open)? {
                 return Ok(());
             }
         }

@@ -8,10 +8,12 @@ use crate::golden::{fixture, folder};
 
 /// The kind that a fixture's name begins with; tables and labels may be anything.
 fn kind_of(name: &str) -> Option<ImportKind> {
-    ImportKind::ALL.iter().copied().find(|kind| {
-        *kind != ImportKind::Table
-            && name.starts_with(&format!("{}_", kind.name().replace('-', "_")))
-    })
+    let begins = |kind: &ImportKind| {
+        let rest = name.strip_prefix(&kind.name().replace('-', "_"));
+        *kind != ImportKind::Table && rest.is_some_and(|rest| rest.starts_with(['_', '.']))
+    };
+    let kinds = ImportKind::ALL.iter().copied().filter(begins);
+    kinds.max_by_key(|kind| kind.name().len())
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plimsoll_datasets::{
-    ImportError, ImportOptions, ImportReport, Input, Outcome, ReadLog, ReadOptions, Request,
-    import, read,
+    ImportError, ImportKind, ImportOptions, ImportReport, Input, Outcome, ReadLog, ReadOptions,
+    Request, detect, import, read,
 };
 
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -120,4 +120,29 @@ pub(crate) fn check(
         );
     }
     (report, log)
+}
+
+/// Asserts what a fixture is taken for.
+pub(crate) fn detects(name: &str, kind: ImportKind) {
+    let found = detect(&fixture(name)).map(|found| found.kind);
+    assert_eq!(found.ok(), Some(kind), "{name}");
+}
+
+/// What a log says of a request's answer by an arm.
+pub(crate) fn outcome<'l>(read: &'l ReadLog, request: &str, arm: &str) -> &'l Outcome {
+    let of_request = read.log.requests.iter().find(|own| own.id == request);
+    let of_request = of_request.unwrap_or_else(|| panic!("no request {request}"));
+    let is_arm = |own: &&Outcome| read.log.arms[own.arm as usize].to_string() == arm;
+    of_request
+        .outcomes
+        .iter()
+        .find(is_arm)
+        .unwrap_or_else(|| panic!("{request} has no answer of {arm}"))
+}
+
+/// Options that let half of the records be bad, as fixtures with traps need.
+pub(crate) fn lenient(kind: ImportKind) -> ImportOptions {
+    let mut options = ImportOptions::new(kind);
+    options.read.max_reject = 0.7;
+    options
 }

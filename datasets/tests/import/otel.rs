@@ -1,0 +1,89 @@
+//! OTLP JSON with `gen_ai.*` attributes.
+
+use plimsoll::{Quality, Usd};
+use plimsoll_datasets::{ImportKind, QualityFrom};
+
+use crate::golden::{check, detects, fixture, lenient, outcome, run};
+
+const SPANS: &str = "otel_spans.jsonl";
+const JUDGED: &str = "otel_evaluations.jsonl";
+const TRACE: [&str; 3] = [
+    "5b8efff798038103d269b633813fc60c",
+    "5b8efff798038103d269b633813fc60d",
+    "5b8efff798038103d269b633813fc60e",
+];
+
+/// A trace is a request; agents, tools, wrappers and repeated spans add nothing to it.
+#[test]
+fn traces_become_requests() {
+    for name in [SPANS, JUDGED] {
+        detects(name, ImportKind::Otel);
+    }
+    let mut options = lenient(ImportKind::Otel);
+    options.quality = Some(QualityFrom::Score("helpfulness".to_owned()));
+    let (report, read) = check("otel", &[SPANS, JUDGED], &options);
+    assert_eq!(report.rows, 3);
+    assert_eq!(report.duplicates, 1, "a batch sent twice");
+    assert_eq!(report.merged_calls, 3, "a failure and two turns");
+    let usd = |text: &str| text.parse::<Usd>().ok();
+
+    let turns = outcome(&read, TRACE[0], "claude-opus-4");
+    assert_eq!(turns.status.as_deref(), Some("ok"));
+    let tokens = (turns.input_tokens, turns.cached_input_tokens);
+    assert_eq!(
+        tokens,
+        (Some(520), Some(250)),
+        "without the agent's own sum"
+    );
+    let tokens = (turns.output_tokens, turns.reasoning_tokens);
+    assert_eq!(
+        tokens,
+        (Some(110), Some(30)),
+        "together the 140 that were billed"
+    );
+    assert_eq!(
+        turns.cost, None,
+        "the second turn has a cost, the first has none"
+    );
+    assert_eq!(report.cost_unknown_in_part, 1);
+    assert_eq!(turns.quality.map(Quality::get), Some(0.75));
+
+    let wrapped = outcome(&read, TRACE[1], "gpt-5-mini");
+    let tokens = (wrapped.input_tokens, wrapped.output_tokens);
+    assert_eq!(
+        tokens,
+        (Some(120), Some(30)),
+        "seen by two instrumentations, counted once"
+    );
+    assert_eq!(wrapped.reasoning_tokens, Some(10));
+    assert_eq!(wrapped.cost, usd("0.00012"));
+    assert_eq!(wrapped.quality.map(Quality::get), Some(0.25));
+
+    // Base64 ids, old names, times as numbers, a cost of 0.
+    let old = outcome(&read, TRACE[2], "local-model");
+    assert_eq!((old.input_tokens, old.output_tokens), (Some(30), Some(12)));
+    assert_eq!(old.cost, Some(Usd::ZERO));
+    assert_eq!(old.latency_ms, Some(700.0));
+    assert_eq!(
+        old.quality.map(Quality::get),
+        Some(1.0),
+        "judged in a log record"
+    );
+    let rejected: Vec<&str> = report.rejected.keys().map(String::as_str).collect();
+    assert_eq!(rejected, ["clock-skew", "out-of-range"]);
+    assert_eq!(report.labels.scores.get("toxicity"), Some(&1));
+}
+
+/// Spans are records of their own: their attributes can be kept, and requests cut otherwise.
+#[test]
+fn attributes_are_fields() {
+    let mut options = lenient(ImportKind::Otel);
+    options.group_by = Some("otlp.span_id".to_owned());
+    options.keep = vec!["gen_ai.agent.name".to_owned()];
+    let (report, read, text) = run(&[fixture(SPANS)], &options).expect("an import");
+    assert_eq!(report.merged_requests, 0);
+    assert_eq!(report.rows, 5);
+    let turn = outcome(&read, "eee19b7ec3c1b106", "claude-opus-4");
+    assert_eq!(turn.cost, "0.011".parse().ok());
+    assert!(text.contains("\"gen_ai.agent.name\":\"helper\""));
+}
