@@ -52,8 +52,11 @@ pub(super) fn open(record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
         is_batch = true;
         let wrong = |reason| fault(path, reason);
         let json = record.json(path)?;
-        let batch: Value = serde_json::from_str(json.as_deref().unwrap_or("[]"))
-            .map_err(|error| wrong(crate::jsonl::bad_json(&error)))?;
+        let json = json.as_deref().unwrap_or("[]");
+        // Refuses keys that are given twice and nesting without end.
+        crate::jsonl::cell(json).map_err(wrong)?;
+        let batch: Value =
+            serde_json::from_str(json).map_err(|error| wrong(crate::jsonl::bad_json(&error)))?;
         for resource in list(Some(&batch)) {
             let shared = attributes(resource.get("resource"), "resource.");
             for scope in list(first(resource, &scopes)) {

@@ -8,7 +8,7 @@ use plimsoll_datasets::{
     detect, import, read,
 };
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/import")
         .join(name)

@@ -7,6 +7,7 @@
 mod golden;
 mod labels;
 mod litellm;
+mod mutations;
 mod obd;
 mod openai_batch;
 mod otel;
