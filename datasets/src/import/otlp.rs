@@ -136,15 +136,25 @@ fn mark_wrappers(spans: &mut [Map<String, Value>]) {
                 None | Some("chat" | "text_completion" | "generate_content")
             )
     };
+    // What a tool or an agent calls on behalf of a call is another call, not the same one.
+    let is_border = |span: &Map<String, Value>| {
+        let operation = span.get("gen_ai.operation.name").and_then(Value::as_str);
+        matches!(
+            operation,
+            Some("execute_tool" | "invoke_agent" | "invoke_workflow")
+        )
+    };
     let mut parents = HashMap::new();
     for span in spans.iter() {
         if let Some(own) = key(span, SPAN_ID) {
-            parents.insert(own, key(span, PARENT_ID));
+            let parent = key(span, PARENT_ID).filter(|_| !is_border(span));
+            parents.insert(own, parent);
         }
     }
     let mut holders = HashSet::new();
     for span in spans.iter().filter(|span| is_call(span)) {
-        let mut at = key(span, PARENT_ID);
+        let own = key(span, SPAN_ID);
+        let mut at = key(span, PARENT_ID).filter(|parent| own.as_ref() != Some(parent));
         // Ends: an ancestor that is known already is not followed again, so cycles end too.
         while let Some(parent) = at {
             at = parents.get(&parent).cloned().flatten();
@@ -267,6 +277,28 @@ mod tests {
         assert_eq!(read("W47_95gDgQPSabYzgT_GDA"), hex);
         assert_eq!(read("7uGbfsPBsXM="), "eee19b7ec3c1b173");
         assert_eq!(read("not-an-id"), "not-an-id");
+    }
+
+    #[test]
+    fn only_the_same_call_is_a_wrapper() {
+        let span = |id: &str, parent: &str, operation: &str| {
+            let value = serde_json::json!({
+                TRACE_ID: "t", SPAN_ID: id, PARENT_ID: parent,
+                "gen_ai.operation.name": operation, "gen_ai.request.model": "m",
+            });
+            value.as_object().cloned().expect("an object")
+        };
+        let mut spans = [
+            span("inner", "http", "chat"),
+            span("http", "outer", "POST"),
+            span("outer", "tool", "chat"),
+            span("tool", "first", "execute_tool"),
+            span("first", "agent", "chat"),
+            span("loop", "loop", "chat"),
+        ];
+        mark_wrappers(&mut spans);
+        let marked: Vec<bool> = spans.iter().map(|s| s.contains_key(IS_WRAPPER)).collect();
+        assert_eq!(marked, [false, false, true, false, false, false]);
     }
 
     #[test]
