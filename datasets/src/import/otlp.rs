@@ -13,9 +13,15 @@ use super::record::Record;
 use crate::assemble::Fault;
 use crate::reject::RejectReason;
 
-/// Where batches are, as the protocol's JSON writes it and as Protobuf's may.
-pub(super) const SPANS: [&str; 2] = ["resourceSpans", "resource_spans"];
-pub(super) const LOGS: [&str; 2] = ["resourceLogs", "resource_logs"];
+/// Where batches are: as the protocol's JSON writes it, as Protobuf's may, and as Tempo's answers
+/// wrap it.
+pub(super) const SPANS: &[&str] = &[
+    "resourceSpans",
+    "resource_spans",
+    "trace.resourceSpans",
+    "batches",
+];
+pub(super) const LOGS: &[&str] = &["resourceLogs", "resource_logs"];
 
 pub(super) const TRACE_ID: &str = "otlp.trace_id";
 pub(super) const SPAN_ID: &str = "otlp.span_id";
@@ -46,7 +52,7 @@ pub(super) fn open(record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
             ["logRecords", "log_records"],
         ),
     ] {
-        let Some(path) = record.first(&paths) else {
+        let Some(path) = record.first(paths) else {
             continue;
         };
         is_batch = true;
