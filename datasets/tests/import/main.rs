@@ -4,6 +4,7 @@
 //! one is in `golden/NAME.jsonl` (the log) and `golden/NAME.json` (the report); with
 //! `PLIMSOLL_BLESS=1` they are written anew: read them before they are committed.
 
+mod evidence;
 mod golden;
 mod labels;
 mod litellm;
