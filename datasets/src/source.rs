@@ -256,6 +256,8 @@ pub(crate) struct Meter {
 pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 const SNIFF_BYTES: usize = 4096;
+/// Bytes read at a time: digests of small pieces cost twice as much.
+const BUFFER_BYTES: usize = 1 << 18;
 
 pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> {
     let failed = |error| ReadError::Io {
@@ -277,7 +279,7 @@ pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> 
             file: source.name.clone(),
         });
     }
-    let raw = BufReader::with_capacity(1 << 16, raw);
+    let raw = BufReader::with_capacity(BUFFER_BYTES, raw);
     let mut is_plain = false;
     let bytes: Box<dyn Read> = if head.starts_with(&[0x1f, 0x8b]) {
         Box::new(flate2::bufread::MultiGzDecoder::new(raw))
@@ -298,7 +300,7 @@ pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> 
     let (head, bytes) =
         peek(bytes, SNIFF_BYTES).map_err(|error| read_failed(&source.name, error, u64::MAX))?;
     let format = sniff(source, &head)?;
-    let reader = Box::new(BufReader::with_capacity(1 << 16, bytes));
+    let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, bytes));
     Ok(Opened {
         format,
         reader,

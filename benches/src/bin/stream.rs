@@ -8,7 +8,6 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Instant;
 
 use plimsoll::{ObjectiveConfig, PolicyConfig, Seed};
@@ -18,6 +17,8 @@ use plimsoll_datasets::{
 use plimsoll_harness::ReplayOptions;
 use plimsoll_harness::stream::{StreamStage, replay_stream};
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, col, len};
+
+use plimsoll_benches::process::{Run, child, measured, median};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -41,14 +42,6 @@ fn main() -> Result<()> {
         [log] => compare(Some(PathBuf::from(log)), 0),
         _ => Err("usage: stream [LOG.parquet | --requests N]".into()),
     }
-}
-
-/// What one run of one side took.
-#[derive(Clone, Copy)]
-struct Run {
-    wall_seconds: f64,
-    cpu_seconds: f64,
-    peak_mib: f64,
 }
 
 fn compare(log: Option<PathBuf>, requests: u64) -> Result<()> {
@@ -76,60 +69,6 @@ fn compare(log: Option<PathBuf>, requests: u64) -> Result<()> {
         replay.1 / scan.1
     );
     Ok(())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Runs one side in a process of its own and reads what it printed last.
-fn child(side: &str, log: &Path) -> Result<Run> {
-    let output = Command::new(std::env::current_exe()?)
-        .arg(side)
-        .arg(log)
-        .output()?;
-    let text = String::from_utf8(output.stdout)?;
-    let line = text.lines().last().unwrap_or_default();
-    let figures: Vec<f64> = line
-        .split(' ')
-        .map_while(|word| word.parse().ok())
-        .collect();
-    let &[wall_seconds, cpu_seconds, peak_mib] = figures.as_slice() else {
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(format!("{side} failed: {error}").into());
-    };
-    println!("{side} {line}");
-    Ok(Run {
-        wall_seconds,
-        cpu_seconds,
-        peak_mib,
-    })
-}
-
-/// Runs `work`, then prints wall seconds, processor seconds and peak MiB of this process.
-fn measured(work: impl FnOnce() -> Result<()>) -> Result<()> {
-    let began = Instant::now();
-    work()?;
-    let wall = began.elapsed().as_secs_f64();
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak: f64 = peak
-        .and_then(|kib| kib.trim().strip_suffix(" kB"))
-        .unwrap_or("0")
-        .parse()?;
-    println!("{wall} {} {}", cpu_seconds()?, peak / 1024.0);
-    Ok(())
-}
-
-/// Processor time of this process so far.
-fn cpu_seconds() -> Result<f64> {
-    // utime and stime are the 14th and 15th field, in ticks of 10 ms.
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks = after_name.split(' ').skip(11).take(2);
-    let ticks: f64 = ticks.map_while(|word| word.parse::<f64>().ok()).sum();
-    Ok(ticks / 100.0)
 }
 
 /// Streams the log through the default policy.

@@ -1,5 +1,7 @@
 //! One call of a model, as an export tells it: what later becomes a row, or a part of one.
 
+use plimsoll::Usd;
+
 use super::record::Record;
 use super::{fault, record};
 use crate::assemble::Fault;
@@ -18,6 +20,8 @@ pub(crate) enum Skip {
     NotAsked,
     /// A span or step that is no call of a model.
     NotACall,
+    /// Asked by an evaluation, or judging an answer: no user's request.
+    Evaluation,
     /// The log has nothing to say about which model answered.
     NoModel,
     /// An example whose choice and loss were not logged.
@@ -32,6 +36,7 @@ impl Skip {
             Self::NotChat => "no chat or completion (embeddings, images, audio, reranking)",
             Self::NotAsked => "models that a request was not sent to",
             Self::NotACall => "spans or steps that are no call of a model",
+            Self::Evaluation => "made by an evaluation or a judge, for no user",
             Self::NoModel => "name no model: none was chosen, or the export does not say",
             Self::Unlabelled => "examples without a label: no choice and no loss are known",
         }
@@ -49,12 +54,24 @@ pub(crate) struct Call {
     pub(crate) names: Vec<String>,
     /// Whether no usable answer came.
     pub(crate) has_failed: bool,
+    /// Whether the gateway's own cache answered, and no model: a request that ends so is left out.
+    pub(crate) is_cached: bool,
     /// The label of the export itself, before any scale: as text, because it may be a word.
     pub(crate) label: Option<String>,
-    /// Whether the call stands for itself: other rows of its request are other arms' answers.
-    pub(crate) is_counterfactual: bool,
-    /// Whether only calls of the same model are joined: those of others are other arms' answers.
-    pub(crate) is_apart_by_model: bool,
+    /// With which calls it makes one row.
+    pub(crate) joins: Joins,
+}
+
+/// With which calls a call makes one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Joins {
+    /// All of its request.
+    #[default]
+    Request,
+    /// Those of its request and its model: others are other arms' answers.
+    Model,
+    /// None: other rows of its request are other arms' answers.
+    Nothing,
 }
 
 impl Call {
@@ -148,6 +165,23 @@ impl Call {
         Ok(())
     }
 
+    /// Notes that no usable answer came, and why; a call that used no tokens and cost nothing was
+    /// not billed, and nothing is known of its price.
+    pub(crate) fn fail(&mut self, why: &str) {
+        self.has_failed = true;
+        self.row.status = Some(why.to_owned());
+        let row = &mut self.row;
+        let is_unused = [row.input_tokens, row.output_tokens, row.reasoning_tokens]
+            .into_iter()
+            .flatten()
+            .all(|tokens| tokens == 0);
+        if is_unused && row.cost.is_none_or(|cost| cost == Usd::ZERO) {
+            row.cost = None;
+            (row.input_tokens, row.output_tokens) = (None, None);
+            (row.cached_input_tokens, row.reasoning_tokens) = (None, None);
+        }
+    }
+
     /// The prompt: the last user message of a list of messages at one of the paths.
     pub(crate) fn put_prompt(&mut self, record: &Record<'_>, paths: &[&str]) -> Result<(), Fault> {
         for path in paths {
@@ -170,7 +204,7 @@ impl Call {
     /// What calls that become one row have in common.
     pub(crate) fn group(&self) -> String {
         let (id, model) = (&self.row.request_id, &self.row.model);
-        if self.is_apart_by_model {
+        if self.joins == Joins::Model {
             format!("{id}\0{model}")
         } else {
             id.clone()
@@ -184,6 +218,22 @@ impl Call {
         let names: usize = self.names.iter().map(String::len).sum();
         512 + text(&self.row.prompt) + text(&self.label) + extra + names
     }
+}
+
+/// Whether an address is that of an API that answers no chats.
+pub(crate) fn is_no_chat_api(address: &str) -> bool {
+    [
+        "/embeddings",
+        ":embedContent",
+        ":batchEmbedContents",
+        "/images",
+        "/audio",
+        "/moderations",
+        "/rerank",
+        "/videos",
+    ]
+    .iter()
+    .any(|part| address.contains(part))
 }
 
 /// The arm of a call: the model asked for, also where the answer names a dated version of it; the

@@ -1,6 +1,6 @@
 //! Values worked out from a record's fields: `cost_cents/100`, `if(stars >= 4, 1, 0)`.
 
-use evalexpr::{ContextWithMutableVariables, HashMapContext, Node, Value as Number};
+use evalexpr::{ContextWithMutableVariables, EvalexprError, HashMapContext, Node, Value as Number};
 
 use super::record::{Record, Value};
 use super::{ImportError, fault};
@@ -52,6 +52,20 @@ impl Expression {
         }
         if tree.iter_function_identifiers().any(|name| !is_pure(name)) {
             return Err(failed("it calls an unknown function".to_owned()));
+        }
+        // Operators without their operands are seen when they are worked out.
+        let mut ones = HashMapContext::new();
+        for field in &fields {
+            let _ = ones.set_value(field.clone(), Number::Float(1.0));
+        }
+        if let Err(error) = tree.eval_with_context(&ones)
+            && matches!(
+                error,
+                EvalexprError::WrongOperatorArgumentAmount { .. }
+                    | EvalexprError::WrongFunctionArgumentAmount { .. }
+            )
+        {
+            return Err(failed(error.to_string()));
         }
         let is_field = fields.len() == 1 && fields[0] == text;
         Ok(Self {

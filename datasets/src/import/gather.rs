@@ -6,6 +6,7 @@
 //!   billed has no cost: a call that failed without a single token cannot have been;
 //! - its tokens are the sums when every call that used any went to that model; otherwise they are
 //!   left out, because no one price applies to them;
+//! - a request that the gateway's own cache answered is left out: it tells nothing of a model;
 //! - its time is the first call's, its latency the sum; its prompt, task, tenant and session are the
 //!   first that a call has.
 //!
@@ -49,7 +50,7 @@ pub(super) struct Gather {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) calls: u64,
-    pub(super) requests: u64,
+    pub(super) from_cache: u64,
     pub(super) merged_requests: u64,
     pub(super) merged_calls: u64,
     pub(super) several_models: u64,
@@ -126,11 +127,9 @@ impl Gather {
         Some(calls)
     }
 
-    /// The row of a request's calls; they are at least one, and one request's.
-    pub(super) fn row(&mut self, calls: Vec<Placed>) -> Placed {
-        self.counts.requests += 1;
-        let count = calls.len();
-        let mut calls = calls;
+    /// The row of a request's calls; they are at least one, and one request's. `None`: the
+    /// gateway's cache gave the answer.
+    pub(super) fn row(&mut self, mut calls: Vec<Placed>) -> Option<Placed> {
         // In the order of time, as far as it is known; else as they were written.
         calls.sort_by_key(|placed| {
             (
@@ -138,10 +137,17 @@ impl Gather {
                 placed.call.row.timestamp_us,
             )
         });
+        let answered = calls.iter().rfind(|placed| !placed.call.has_failed);
+        if answered.is_some_and(|placed| placed.call.is_cached) {
+            self.counts.from_cache += 1;
+            return None;
+        }
+        calls.retain(|placed| !placed.call.is_cached);
+        let count = calls.len();
         if count == 1 {
             let mut only = calls.remove(0);
             only.call.keep(CALLS, Some("1".to_owned()));
-            return only;
+            return Some(only);
         }
         self.counts.merged_requests += 1;
         self.counts.merged_calls += count as u64;
@@ -216,7 +222,7 @@ impl Gather {
         (own.call.label, own.call.names) = (label, names);
         own.call.keep(CALLS, Some(count.to_string()));
         own.call.keep(MODELS_CALLED, Some(models.join("|")));
-        own
+        Some(own)
     }
 }
 

@@ -9,7 +9,8 @@ use super::importer::Importer;
 use super::record::Record;
 use super::source_files::{Batch, Cut, read_batches};
 use super::{
-    ImportError, litellm, obd, openai_batch, otel, routellm, routerbench, table, vw, vw_dsjson,
+    ImportError, helicone, langfuse, litellm, obd, openai_batch, openrouter, otel, portkey,
+    routellm, routerbench, table, tensorzero, vw, vw_dsjson,
 };
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
@@ -19,9 +20,8 @@ macro_rules! kinds {
     ($($variant:ident $name:literal $about:literal)*) => {
         /// A kind of export.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-        #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
-        pub enum ImportKind { $(#[doc = $about] $variant,)* }
+        pub enum ImportKind { $(#[doc = $about] #[serde(rename = $name)] $variant,)* }
 
         impl ImportKind {
             /// Every kind.
@@ -44,6 +44,11 @@ macro_rules! kinds {
 
 kinds! {
     Litellm "litellm" "LiteLLM: rows of LiteLLM_SpendLogs, or StandardLoggingPayload objects"
+    Langfuse "langfuse" "Langfuse: observations, with scores (and traces) beside them"
+    Helicone "helicone" "Helicone: rows of request_response_rmt, or HeliconeRequest objects"
+    OpenRouter "openrouter" "OpenRouter: the activity CSV, or objects of GET /generation"
+    Portkey "portkey" "Portkey: lines of a log export, costs in cents"
+    TensorZero "tensorzero" "TensorZero: ModelInference, with inferences and feedback beside it"
     Otel "otel" "OpenTelemetry: OTLP JSON spans with gen_ai.* attributes"
     OpenaiBatch "openai-batch" "OpenAI's batches: output and error JSONL, beside their input"
     Routerbench "routerbench" "RouterBench: a row per prompt, columns per model"
@@ -64,6 +69,11 @@ impl ImportKind {
     pub(super) fn importer(self) -> Box<dyn Importer> {
         match self {
             Self::Litellm => Box::new(litellm::Litellm),
+            Self::Langfuse => Box::new(langfuse::Langfuse::default()),
+            Self::Helicone => Box::new(helicone::Helicone),
+            Self::OpenRouter => Box::new(openrouter::OpenRouter),
+            Self::Portkey => Box::new(portkey::Portkey),
+            Self::TensorZero => Box::new(tensorzero::TensorZero::default()),
             Self::Otel => Box::new(otel::Otel),
             Self::OpenaiBatch => Box::<openai_batch::OpenaiBatch>::default(),
             Self::Routerbench => Box::new(routerbench::Routerbench),
@@ -79,9 +89,18 @@ impl ImportKind {
     #[must_use]
     pub const fn evidence(self) -> &'static str {
         match self {
-            Self::Litellm | Self::Otel => {
+            Self::Litellm
+            | Self::Langfuse
+            | Self::Helicone
+            | Self::Portkey
+            | Self::TensorZero
+            | Self::Otel => {
                 "one model's answer per request, without propensities: observational, so \
                  scenarios and bounds but no savings headline"
+            }
+            Self::OpenRouter => {
+                "one model's answer per request, without prompts, labels or propensities: what was \
+                 spent on which model, and nothing on quality unless labels are joined"
             }
             Self::OpenaiBatch => {
                 "one answer per custom_id and model, unpriced until a catalogue's batch prices \
@@ -119,7 +138,13 @@ impl ImportKind {
             Self::Obd | Self::Vw | Self::VwDsjson => {
                 "nothing is joined: every decision is a request of its own"
             }
-            Self::Litellm | Self::Otel => {
+            Self::Litellm
+            | Self::Otel
+            | Self::Langfuse
+            | Self::Helicone
+            | Self::OpenRouter
+            | Self::Portkey
+            | Self::TensorZero => {
                 "calls of one request are one row: the model that answered last, the sum of all \
                  costs (unknown if a call that may have been billed has none), tokens only if all \
                  calls were that model's"
@@ -175,7 +200,11 @@ fn detect_source(source: &Source) -> Result<Found, ReadError> {
     let mut found: Found = Err(Vec::new());
     for cut in [Cut::Records, Cut::Examples] {
         let looked = first_record(source, cut, &mut |record| {
-            found = signature(record, cut);
+            match signature(record, cut) {
+                // Lines of text have no fields to name.
+                Err(names) if names.is_empty() => {}
+                looked => found = looked,
+            }
         });
         match (looked, cut) {
             (Ok(()), _) if found.is_ok() => break,

@@ -118,7 +118,7 @@ fn thumbs(word: &str) -> Option<Quality> {
             Quality::new(1.0).ok()
         }
         "down" | "negative" | "dislike" | "disliked" | "bad" | "false" | "0" | "0.0" | "-1"
-        | "-1.0" | "1down" | "👎" => Quality::new(0.0).ok(),
+        | "-1.0" | "👎" => Quality::new(0.0).ok(),
         _ => None,
     }
 }
@@ -129,6 +129,8 @@ pub(super) struct Labels {
     by_name: HashMap<String, Known>,
     /// Names that were given two labels that contradict each other: they have none.
     pub(super) contradicting: u64,
+    /// Labels in whose place a later one counts.
+    pub(super) superseded: u64,
     /// Labels read.
     pub(super) read: u64,
     /// Score names seen, with how often.
@@ -139,6 +141,8 @@ pub(super) struct Labels {
 enum Known {
     Label {
         label: String,
+        /// When it was given, in microseconds, where that is known.
+        at: Option<i64>,
         /// Whether a request had the name.
         is_used: bool,
     },
@@ -148,20 +152,43 @@ enum Known {
 impl Labels {
     /// Remembers a label.
     pub(super) fn add(&mut self, name: String, label: String) {
+        self.add_dated(name, label, None);
+    }
+
+    /// Remembers a label given at a time: of several at different times the latest counts.
+    pub(super) fn add_dated(&mut self, name: String, label: String, at: Option<i64>) {
         self.read += 1;
-        match self.by_name.entry(name) {
+        let new = Known::Label {
+            label,
+            at,
+            is_used: false,
+        };
+        let mut entry = match self.by_name.entry(name) {
             Entry::Vacant(entry) => {
-                entry.insert(Known::Label {
-                    label,
-                    is_used: false,
-                });
+                entry.insert(new);
+                return;
             }
-            Entry::Occupied(mut entry) => {
-                if matches!(entry.get(), Known::Label { label: known, .. } if *known != label) {
-                    entry.insert(Known::Contradicting);
-                    self.contradicting += 1;
-                }
+            Entry::Occupied(entry) => entry,
+        };
+        let (
+            Known::Label { label, at, .. },
+            Known::Label {
+                label: own,
+                at: then,
+                ..
+            },
+        ) = (&new, entry.get())
+        else {
+            return;
+        };
+        if at.is_some() && then.is_some() && at != then {
+            self.superseded += 1;
+            if at > then {
+                entry.insert(new);
             }
+        } else if label != own {
+            entry.insert(Known::Contradicting);
+            self.contradicting += 1;
         }
     }
 
@@ -174,7 +201,7 @@ impl Labels {
     pub(super) fn of<'n>(&mut self, names: impl Iterator<Item = &'n String>) -> Option<String> {
         for name in names {
             match self.by_name.get_mut(name) {
-                Some(Known::Label { label, is_used }) => {
+                Some(Known::Label { label, is_used, .. }) => {
                     *is_used = true;
                     return Some(label.clone());
                 }
@@ -213,6 +240,9 @@ pub struct LabelReport {
     pub read_apart: u64,
     /// Names with two labels that contradict each other; they count as unlabelled.
     pub contradicting: u64,
+    /// Labels in whose place a later one of the same name counts.
+    #[serde(skip_serializing_if = "is_none")]
+    pub superseded: u64,
     /// Names of labels that no request had.
     pub unmatched: u64,
     /// Score names that the export holds, with how often.
@@ -223,6 +253,11 @@ pub struct LabelReport {
     /// random (χ² test of homogeneity over arms with at least five expected labels on either
     /// side); `None`: there is nothing to compare.
     pub p_same_share: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The labels of one arm.
@@ -309,6 +344,29 @@ mod tests {
         assert!(Meaning::Thumbs.quality("maybe").is_err());
         assert!("5".parse::<Scale>().is_err() && "1..1".parse::<Scale>().is_err());
         assert!("1..inf".parse::<Scale>().is_err());
+    }
+
+    #[test]
+    fn the_latest_label_counts() {
+        let mut labels = Labels::default();
+        for (name, label, at) in [
+            ("a", "1", Some(2)),
+            ("a", "0", Some(1)),
+            ("b", "0", Some(1)),
+            ("b", "1", Some(3)),
+            ("c", "0", Some(1)),
+            ("c", "1", Some(1)),
+            ("d", "0", None),
+            ("d", "1", Some(1)),
+            ("e", "1", None),
+            ("e", "1", Some(1)),
+        ] {
+            labels.add_dated(name.to_owned(), label.to_owned(), at);
+        }
+        let mut of = |name: &str| labels.of([name.to_owned()].iter());
+        let got = ["a", "b", "c", "d", "e"].map(|name| of(name).unwrap_or_default());
+        assert_eq!(got, ["1", "1", "", "", "1"]);
+        assert_eq!((labels.superseded, labels.contradicting), (2, 2));
     }
 
     #[test]

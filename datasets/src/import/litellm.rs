@@ -29,17 +29,13 @@ const CHATS: [&str; 14] = [
     "",
 ];
 
-/// Where usage reports keep cached input tokens, and reasoning tokens.
-const CACHED: [&str; 3] = [
-    "metadata.usage_object.prompt_tokens_details.cached_tokens",
-    "metadata.usage_object.cache_read_input_tokens",
-    "metadata.additional_usage_values.cache_read_input_tokens",
+/// Where usage reports keep cached input tokens, reasoning tokens, and tokens written to a cache.
+const CACHED: [&str; 2] = [
+    "prompt_tokens_details.cached_tokens",
+    "cache_read_input_tokens",
 ];
-const REASONING: [&str; 1] = ["metadata.usage_object.completion_tokens_details.reasoning_tokens"];
-const CACHE_WRITE: [&str; 2] = [
-    "metadata.usage_object.cache_creation_input_tokens",
-    "metadata.additional_usage_values.cache_creation_input_tokens",
-];
+const REASONING: [&str; 1] = ["completion_tokens_details.reasoning_tokens"];
+const CACHE_WRITE: [&str; 1] = ["cache_creation_input_tokens"];
 
 impl Importer for Litellm {
     fn signature(&self, record: &Record<'_>) -> Option<&'static str> {
@@ -82,11 +78,6 @@ impl Importer for Litellm {
             made.skip(Skip::NotChat);
             return Ok(());
         }
-        // LiteLLM's own response cache; a provider's prompt cache is in the tokens.
-        if record.flag("cache_hit")? == Some(true) {
-            made.skip(Skip::CacheHit);
-            return Ok(());
-        }
         let Some(model) = record.first_text(&["model", "model_group"])? else {
             made.skip(Skip::NoModel);
             return Ok(());
@@ -107,54 +98,60 @@ impl Importer for Litellm {
         call.id = id;
         let status = record.text("status")?.unwrap_or_default();
         call.has_failed = status == "failure";
-        let class = record.first_text(&[
-            "error_information.error_class",
-            "metadata.error_information.error_class",
-        ])?;
+        // LiteLLM's own response cache; a provider's prompt cache is in the tokens.
+        call.is_cached = record.flag("cache_hit")? == Some(true);
+        // Parsed once: many things are in it.
+        let metadata = record.json("metadata")?;
+        let metadata = Record::of_json(metadata.as_deref().unwrap_or("{}"))?;
         let status = if call.has_failed {
+            let class = match record.text("error_information.error_class")? {
+                Some(class) => Some(class),
+                None => metadata.text("error_information.error_class")?,
+            };
             class.unwrap_or_else(|| "failure".to_owned())
         } else {
             "ok".to_owned()
         };
         call.set(Column::Status, Cell::Text(status.into()), "status")?;
         call.put_first(Column::CostUsd, record, &["response_cost", "spend"])?;
+        let usage = match metadata.json("usage_object")? {
+            Some(usage) => Some(usage),
+            None => metadata.json("additional_usage_values")?,
+        };
+        let usage = Record::of_json(usage.as_deref().unwrap_or("{}"))?;
         call.put_tokens(
             record.count("prompt_tokens")?,
-            record.first_count(&CACHED)?,
+            usage.first_count(&CACHED)?,
             record.count("completion_tokens")?,
-            record.first_count(&REASONING)?,
+            usage.first_count(&REASONING)?,
             "prompt_tokens",
         )?;
         if call.has_failed && !used(&call) {
-            // What LiteLLM writes for a call that never came back: nothing was billed, and
-            // nothing is known.
-            call.row.cost = None;
+            // Zeros for a call that never came back are no counts.
             (call.row.input_tokens, call.row.output_tokens) = (None, None);
         }
         time(&mut call, record)?;
         call.put_prompt(record, &["messages", "proxy_server_request.messages"])?;
-        call.put_first(
-            Column::Tenant,
-            record,
-            &["team_id", "metadata.user_api_key_team_id", "end_user"],
-        )?;
-        call.put(Column::SessionId, record, "session_id")?;
-        if call.row.session_id.is_none() {
-            call.put(Column::SessionId, record, "trace_id")?;
+        for (from, path) in [
+            (record, "team_id"),
+            (&metadata, "user_api_key_team_id"),
+            (record, "end_user"),
+        ] {
+            if call.row.tenant.is_none() {
+                call.put(Column::Tenant, from, path)?;
+            }
         }
+        call.put_first(Column::SessionId, record, &["session_id", "trace_id"])?;
         call.keep("requested_model", record.text("model_group")?);
         call.keep("provider", record.text("custom_llm_provider")?);
-        call.keep(
-            "cache_write_tokens",
-            record.first_count(&CACHE_WRITE)?.map(|n| n.to_string()),
-        );
+        let written = usage.first_count(&CACHE_WRITE)?;
+        call.keep("cache_write_tokens", written.map(|n| n.to_string()));
         call.keep(
             "service_tier",
-            record.first_text(&[
-                "cost_breakdown.service_tier",
-                "metadata.cost_breakdown.service_tier",
-                "response.service_tier",
-            ])?,
+            match record.text("cost_breakdown.service_tier")? {
+                Some(tier) => Some(tier),
+                None => metadata.text("cost_breakdown.service_tier")?,
+            },
         );
         call.keep(
             "tags",

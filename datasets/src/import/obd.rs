@@ -1,7 +1,7 @@
 //! The Open Bandit Dataset: an impression per row, with the propensity that the logging policy
 //! had for its item at its position.
 
-use super::call::Call;
+use super::call::{Call, Joins};
 use super::importer::{Importer, Made, Role};
 use super::record::Record;
 use super::{ImportError, ImportOptions, QualityFrom, fault};
@@ -86,7 +86,7 @@ impl Importer for Obd {
         let item = record.need("item_id")?;
         let mut call = Call::new(String::new(), format!("item-{item}"));
         // Impressions are decisions of their own: nothing joins them.
-        call.is_counterfactual = true;
+        call.joins = Joins::Nothing;
         if record.first(&PROPENSITY).is_none() {
             return Err(fault(PROPENSITY[0], RejectReason::Missing));
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::call::{Call, Skip, arm_of, is_version_of};
+use super::call::{Call, Joins, Skip, arm_of, is_version_of};
 use super::importer::{Importer, Made, Role};
 use super::labels::Labels;
 use super::record::Record;
@@ -114,7 +114,7 @@ impl Importer for OpenaiBatch {
             return Ok(());
         };
         let mut call = Call::new(custom, model);
-        call.is_apart_by_model = true;
+        call.joins = Joins::Model;
         call.id = record.text("id")?.unwrap_or_default();
         call.names = vec![call.id.clone()];
         let class = failure(record, &body)?;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use csv::ByteRecord;
+use plimsoll::Usd;
 
 use super::fault;
 use crate::assemble::Fault;
@@ -59,7 +60,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The value at a path; what is absent, null or an empty field is `None`.
+    /// The value at a path; what is absent, null or an empty text is `None`.
     ///
     /// A name with dots in it is found before the parts of a path are.
     pub(crate) fn value(&self, path: &str) -> Result<Option<Value<'a>>, Fault> {
@@ -84,7 +85,7 @@ impl<'a> Record<'a> {
                 let found = fields.iter().find(|(own, _)| own == name);
                 let raw = found.map(|(_, raw)| raw.get());
                 Ok(raw
-                    .filter(|raw| *raw != "null")
+                    .filter(|raw| !matches!(*raw, "null" | "\"\""))
                     .map(|raw| Value::Json(Cow::Borrowed(raw))))
             }
             Self::Csv(names, record) => {
@@ -145,6 +146,56 @@ impl<'a> Record<'a> {
         Ok(None)
     }
 
+    /// A whole number, 0 or more, of a source that may write whole numbers as text.
+    pub(crate) fn loose_count(&self, path: &str) -> Result<Option<u64>, Fault> {
+        let Some(text) = self.loose_text(path)?.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        count_of(&text)
+            .map(Some)
+            .map_err(|reason| fault(path, reason))
+    }
+
+    /// An amount of money, of a source that may write decimals as text; `per_dollar` of its units
+    /// are a US dollar. What is less than half a pico-dollar is rounded away.
+    pub(crate) fn amount(&self, path: &str, per_dollar: i128) -> Result<Option<Usd>, Fault> {
+        let Some(text) = self.loose_text(path)?.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        let wanted = "an amount of money, 0 or more, or null";
+        let units = crate::row::money(&Cell::Untyped(&text), wanted)
+            .map_err(|reason| fault(path, reason))?;
+        Ok(Some(Usd::from_pico(
+            (units.pico() + per_dollar / 2) / per_dollar,
+        )))
+    }
+
+    /// Names and values of a map: an object, or the list of keys and values that Parquet makes of
+    /// one. Values are as [`loose_text`](Self::loose_text) gives them; null ones are left out.
+    pub(crate) fn entries(&self, path: &str) -> Result<Vec<(String, String)>, Fault> {
+        let Some(json) = self.json(path)? else {
+            return Ok(Vec::new());
+        };
+        let mut entries = Vec::new();
+        if json.trim_start().starts_with('[') {
+            for item in items(&json).unwrap_or_default() {
+                let pair = Record::of_json(item)?;
+                if let (Some(key), Some(value)) = (pair.text("key")?, pair.loose_text("value")?) {
+                    entries.push((key, value));
+                }
+            }
+            return Ok(entries);
+        }
+        let map = Record::of_json(&json)?;
+        for name in map.names() {
+            if let Some(value) = map.own(name).map_err(|reason| fault(path, reason))? {
+                let text = value.loose().map_err(|reason| fault(path, reason))?;
+                entries.push((name.to_owned(), text));
+            }
+        }
+        Ok(entries)
+    }
+
     /// A finite number.
     pub(crate) fn number(&self, path: &str) -> Result<Option<f64>, Fault> {
         let Some(value) = self.value(path)? else {
@@ -181,10 +232,10 @@ impl<'a> Record<'a> {
         let Some(value) = self.value(path)? else {
             return Ok(None);
         };
-        match &value {
-            Value::Json(raw) if !raw.starts_with('"') => Ok(Some(raw.clone().into_owned())),
-            value => value.text().map(Some).map_err(|reason| fault(path, reason)),
-        }
+        value
+            .loose()
+            .map(Some)
+            .map_err(|reason| fault(path, reason))
     }
 
     /// A time with its offset, or of a source that writes UTC without one, in microseconds.
@@ -229,6 +280,14 @@ impl<'a> Value<'a> {
         crate::row::text(self.cell()?, "a text or null")
     }
 
+    /// The value as text, whatever its type.
+    fn loose(&self) -> Result<String, RejectReason> {
+        match self {
+            Self::Json(raw) if !raw.starts_with('"') => Ok(raw.clone().into_owned()),
+            value => value.text(),
+        }
+    }
+
     /// The JSON of the value, unpacked from a text where it is in one.
     fn json(&self) -> Result<Option<Cow<'a, str>>, RejectReason> {
         let text = match self {
@@ -245,7 +304,7 @@ impl<'a> Value<'a> {
             return Ok(None);
         };
         if json.trim_start().starts_with('[') {
-            return Ok(None);
+            return in_list(&json, path);
         }
         let found = |text: &str| -> Result<Option<Value<'static>>, RejectReason> {
             let record = Record::Json(jsonl::fields(text).map_err(|fault| fault.reason)?);
@@ -267,6 +326,30 @@ impl<'a> Value<'a> {
             Self::Csv(text) => Value::Csv(Cow::Owned(text.into_owned())),
         }
     }
+}
+
+/// A whole number, 0 or more, as text.
+pub(crate) fn count_of(text: &str) -> Result<u64, RejectReason> {
+    crate::row::count(&Cell::Untyped(text), "a whole number, 0 or more, or null")
+}
+
+/// The value of a key in the list of keys and values that Parquet makes of a map.
+fn in_list(list: &str, key: &str) -> Result<Option<Value<'static>>, RejectReason> {
+    for item in items(list).unwrap_or_default() {
+        let Ok(pair) = Record::of_json(item) else {
+            return Ok(None);
+        };
+        if pair
+            .own("key")?
+            .map(|own| own.loose())
+            .transpose()?
+            .as_deref()
+            == Some(key)
+        {
+            return Ok(pair.own("value")?.map(Value::into_owned));
+        }
+    }
+    Ok(None)
 }
 
 /// The items of a JSON list, each as it is written; `None`: it is no list.
@@ -341,6 +424,34 @@ mod tests {
         );
         assert!(!record.has("n") && !record.has("a.z") && !record.has("packed.e.f"));
         assert!(record.count("a.c.d").is_err());
+    }
+
+    #[test]
+    fn maps_are_objects_or_lists_of_pairs() {
+        let text = r#"{"a": {"x": 1, "y": null, "z": "t"},
+            "b": [{"key": "x", "value": 1}, {"key": "z", "value": "t"}]}"#;
+        let record = Record::of_json(text).expect("JSON");
+        let want = vec![
+            ("x".to_owned(), "1".to_owned()),
+            ("z".to_owned(), "t".to_owned()),
+        ];
+        assert_eq!(record.entries("a").expect("a map"), want);
+        assert_eq!(record.entries("b").expect("a map"), want);
+        assert_eq!(record.text("b.z").expect("a text").as_deref(), Some("t"));
+        assert!(record.entries("c").expect("none").is_empty() && !record.has("b.y"));
+    }
+
+    #[test]
+    fn amounts_are_exact() {
+        let text =
+            r#"{"cents": 0.0123, "nanos": "1230000", "fine": 1e-12, "bad": "x", "less": -1}"#;
+        let record = Record::of_json(text).expect("JSON");
+        let pico = |path, unit| record.amount(path, unit).map(|usd| usd.map(Usd::pico)).ok();
+        assert_eq!(pico("cents", 100), Some(Some(123_000_000)));
+        assert_eq!(pico("nanos", 1_000_000_000), Some(Some(1_230_000_000)));
+        assert_eq!(pico("fine", 1), Some(Some(1)));
+        assert_eq!(pico("none", 1), Some(None));
+        assert_eq!((pico("bad", 1), pico("less", 1)), (None, None));
     }
 
     #[test]

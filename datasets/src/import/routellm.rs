@@ -1,7 +1,7 @@
 //! `RouteLLM`'s benchmark tables: a prompt, and for each of two models whether it was right, or
 //! its score.
 
-use super::call::{Call, Skip};
+use super::call::{Call, Joins, Skip};
 use super::importer::{Importer, Made};
 use super::record::Record;
 use super::routerbench::own_scores;
@@ -96,7 +96,7 @@ impl Importer for Routellm {
                 ));
             }
             let mut call = Call::new(String::new(), model.to_owned());
-            call.is_counterfactual = true;
+            call.joins = Joins::Nothing;
             call.label = Some(result.to_owned());
             call.row.prompt = Some(prompt.clone());
             made.calls.push(call);

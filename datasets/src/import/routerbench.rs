@@ -3,7 +3,7 @@
 
 use super::ImportError;
 use super::ImportOptions;
-use super::call::{Call, Skip};
+use super::call::{Call, Joins, Skip};
 use super::importer::{Importer, Made};
 use super::record::Record;
 use crate::assemble::Fault;
@@ -54,7 +54,7 @@ impl Importer for Routerbench {
                 continue;
             }
             let mut call = Call::new(id.clone(), model.to_owned());
-            call.is_counterfactual = true;
+            call.joins = Joins::Nothing;
             call.label = record.loose_text(model)?;
             call.put(Column::CostUsd, record, &cost)?;
             call.put(Column::Task, record, "eval_name")?;

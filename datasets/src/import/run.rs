@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::call::Skip;
+use super::call::{Joins, Skip};
 use super::expression::Expression;
 use super::gather::{ByName, CALLS, Gather, MODELS_CALLED, Placed};
 use super::importer::{Importer, Made, Role};
@@ -643,8 +643,7 @@ impl<'a> MainPass<'a> {
             if let Some(group) = &group {
                 let own = std::mem::replace(&mut call.row.request_id, group.clone());
                 call.names.push(own);
-                call.is_counterfactual = false;
-                call.is_apart_by_model = false;
+                call.joins = Joins::Request;
             }
             call.row.check().map_err(|(column, reason)| {
                 super::fault(column, reason).of_request(call.row.request_id.clone())
@@ -725,7 +724,7 @@ impl Out {
         if self.without_prompts {
             placed.call.row.prompt = None;
         }
-        if placed.call.is_counterfactual {
+        if placed.call.joins == Joins::Nothing {
             self.gather.counts.calls += 1;
             return self.write(placed);
         }
@@ -739,8 +738,9 @@ impl Out {
     /// Writes the requests that are complete, or no longer fit into the window.
     fn drain(&mut self, is_end: bool) -> Result<(), ImportError> {
         while let Some(calls) = self.gather.next(is_end) {
-            let placed = self.gather.row(calls);
-            self.write(placed)?;
+            if let Some(placed) = self.gather.row(calls) {
+                self.write(placed)?;
+            }
         }
         Ok(())
     }
@@ -781,7 +781,11 @@ impl Out {
 }
 
 /// The report, or why there is no log.
-fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport, ImportError> {
+fn finish(mut tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport, ImportError> {
+    if out.gather.counts.from_cache > 0 {
+        let what = Skip::CacheHit.describe().to_owned();
+        *tally.skipped.entry(what).or_default() += out.gather.counts.from_cache;
+    }
     let rejected: u64 = tally.rejected.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
     let is_above =
@@ -819,6 +823,7 @@ fn finish(tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportReport
     labels.scores = std::mem::take(&mut out.labels.scores);
     labels.read_apart = out.labels.read;
     labels.contradicting = out.labels.contradicting;
+    labels.superseded = out.labels.superseded;
     labels.unmatched = out.labels.unmatched();
     labels.arms = out
         .by_arm

@@ -1,6 +1,6 @@
 //! Any table: the user says which field, or which expression over fields, each column is.
 
-use super::call::Call;
+use super::call::{Call, Joins};
 use super::expression::{Computed, Expression};
 use super::importer::{Importer, Made};
 use super::record::Record;
@@ -76,14 +76,14 @@ impl Importer for Table {
             maps.push((*column, expression));
         }
         for column in Column::ALL {
-            if !maps.iter().any(|(other, _)| *other == column)
-                && record.names().contains(&column.name())
-            {
-                maps.push((column, Expression::parse(column.name(), Some(record))?));
+            // Objects may leave out what they have no value for, the first one too.
+            if !maps.iter().any(|(other, _)| *other == column) {
+                maps.push((column, Expression::parse(column.name(), None)?));
             }
         }
         for needed in [Column::RequestId, Column::Model] {
-            if !maps.iter().any(|(column, _)| *column == needed) {
+            let is_mapped = self.texts.iter().any(|(column, _)| *column == needed);
+            if !is_mapped && !record.names().contains(&needed.name()) {
                 let names = record.names();
                 let meant = did_you_mean(needed.name(), names.iter().copied());
                 return Err(ImportError::Option {
@@ -123,7 +123,7 @@ impl Importer for Table {
                 .map_err(|reason| fault(expression.text(), reason))?;
         }
         // Rows of one request with different models are different arms' answers.
-        call.is_counterfactual = true;
+        call.joins = Joins::Nothing;
         made.calls.push(call);
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! What VW calls a cost is a loss here: it is no money, and its range is not known. It is kept in the
 //! column `loss`, and becomes quality only as `--scale` or `--quality` say.
 
-use super::call::{Call, Skip};
+use super::call::{Call, Joins, Skip};
 use super::importer::{Importer, Made};
 use super::loss::LossLabels;
 use super::record::Record;
@@ -94,7 +94,7 @@ impl Importer for Vw {
             return Ok(());
         };
         // Decisions stand for themselves.
-        call.is_counterfactual = true;
+        call.joins = Joins::Nothing;
         if let Some(probability) = choice.probability {
             call.set(
                 Column::Propensity,

@@ -1,7 +1,7 @@
 //! Vowpal Wabbit's dsjson: a decision per line, with its label, its actions and the probabilities
 //! that they had.
 
-use super::call::{Call, Skip};
+use super::call::{Call, Joins, Skip};
 use super::importer::{Importer, Made};
 use super::loss::LossLabels;
 use super::record::{Record, items};
@@ -66,7 +66,7 @@ impl Importer for Dsjson {
         let id = record.text("EventId")?.unwrap_or_default();
         let mut call = Call::new(id, model.clone());
         // Decisions stand for themselves.
-        call.is_counterfactual = true;
+        call.joins = Joins::Nothing;
         call.put(Column::Propensity, record, PROBABILITY)?;
         call.row.timestamp_us = record.time("Timestamp")?;
         call.row.prompt = seen(&context);

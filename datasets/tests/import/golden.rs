@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_datasets::{
     ImportError, ImportKind, ImportOptions, ImportReport, Input, Outcome, ReadLog, ReadOptions,
-    detect, import, read,
+    Request, detect, import, read,
 };
 
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -16,9 +16,64 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// A fixture, by its file's name; the report calls it by that name alone.
 pub(crate) fn fixture(name: &str) -> Input {
+    Input::bytes(name, fixture_text(name).into_bytes())
+}
+
+/// What a fixture holds.
+pub(crate) fn fixture_text(name: &str) -> String {
     let path = folder("fixtures").join(name);
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-    Input::bytes(name, bytes)
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// A log with one row per request, as an import gave it.
+pub(crate) struct Given<'a>(pub(crate) &'a ReadLog);
+
+impl Given<'_> {
+    fn request(&self, id: &str) -> &Request {
+        let found = self.0.log.requests.iter().find(|request| request.id == id);
+        found.unwrap_or_else(|| panic!("no request {id}"))
+    }
+
+    fn outcome(&self, id: &str) -> &Outcome {
+        &self.request(id).outcomes[0]
+    }
+
+    /// The arm that answered.
+    pub(crate) fn arm(&self, id: &str) -> String {
+        self.0.log.arms[self.outcome(id).arm as usize].to_string()
+    }
+
+    /// The cost in dollars, or `unknown`.
+    pub(crate) fn cost(&self, id: &str) -> String {
+        let cost = self.outcome(id).cost;
+        cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string())
+    }
+
+    /// Tokens: read (cached ones included), cached, written, and thought.
+    pub(crate) fn tokens(&self, id: &str) -> [Option<u64>; 4] {
+        let row = self.outcome(id);
+        [
+            row.input_tokens,
+            row.cached_input_tokens,
+            row.output_tokens,
+            row.reasoning_tokens,
+        ]
+    }
+
+    /// The latency in milliseconds.
+    pub(crate) fn latency_ms(&self, id: &str) -> Option<f64> {
+        self.outcome(id).latency_ms
+    }
+
+    /// The label.
+    pub(crate) fn quality(&self, id: &str) -> Option<f64> {
+        self.outcome(id).quality.map(plimsoll::Quality::get)
+    }
+
+    /// The prompt.
+    pub(crate) fn prompt(&self, id: &str) -> Option<&str> {
+        self.request(id).prompt.as_deref()
+    }
 }
 
 /// Imports into a log that is read again.

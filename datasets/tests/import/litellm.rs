@@ -1,9 +1,11 @@
 //! `LiteLLM`'s table and its payloads.
 
-use plimsoll::Usd;
-use plimsoll_datasets::{ImportKind, ImportOptions, QualityFrom};
+use std::path::Path;
 
-use crate::golden::check;
+use plimsoll::Usd;
+use plimsoll_datasets::{ImportKind, ImportOptions, Input, QualityFrom, detect};
+
+use crate::golden::{check, run};
 
 /// A retry and its fallback are one request; cache hits and embeddings are no calls of a model.
 #[test]
@@ -46,4 +48,120 @@ fn spend_logs_become_requests() {
         Some(Usd::ZERO),
         "a cost of 0 is not unknown"
     );
+}
+
+/// Payloads: epoch seconds, tiers, images, unknown costs, and rows that are wrong.
+#[test]
+fn payloads_become_requests() {
+    let mut options = ImportOptions::new(ImportKind::Litellm);
+    options.quality = Some(QualityFrom::Thumbs(None));
+    options.read.max_reject = 0.5;
+    let (report, read) = check("litellm_payloads", &["litellm_payloads.jsonl"], &options);
+    assert_eq!((report.records, report.rows), (9, 4));
+    let reasons: Vec<_> = report.rejected.keys().map(String::as_str).collect();
+    assert_eq!(reasons, ["bad-json", "bad-time", "clock-skew", "negative"]);
+    let places: Vec<_> = report
+        .rejects
+        .iter()
+        .filter_map(|reject| reject.line)
+        .collect();
+    assert_eq!(places, [6, 7, 8, 9], "each with its line");
+    assert_eq!(report.redacted, 1);
+    let request = |id: &str| {
+        let found = read.log.requests.iter().find(|request| request.id == id);
+        found.expect("the request")
+    };
+    assert_eq!(
+        request("call-1").prompt.as_deref(),
+        Some("Mail it to [email] please")
+    );
+    assert_eq!(request("call-5").prompt.as_deref(), Some("Look:"));
+    let outcome = &request("call-2").outcomes[0];
+    let tokens = (outcome.output_tokens, outcome.reasoning_tokens);
+    assert_eq!(tokens, (Some(50), Some(200)));
+    assert_eq!(outcome.latency_ms, Some(29_750.0));
+    assert_eq!(outcome.cost.map(Usd::pico), Some(1_200_000_000));
+    assert_eq!(request("call-2").extra["service_tier"], "flex");
+    assert_eq!(
+        request("call-3").outcomes[0].status.as_deref(),
+        Some("OverloadedError")
+    );
+    assert_eq!(request("call-5").outcomes[0].cost, None);
+}
+
+/// The published payloads, where they are at hand.
+#[test]
+fn recorded_payloads_are_taken() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data/exports/litellm_standard_logging_payload.json");
+    if !path.exists() {
+        eprintln!("skipped: no recorded payloads here");
+        return;
+    }
+    let input = Input::Path(path);
+    assert_eq!(detect(&input).expect("a kind").kind, ImportKind::Litellm);
+    let options = ImportOptions::new(ImportKind::Litellm);
+    let (report, read, _) = run(&[input], &options).expect("an import");
+    assert_eq!((report.records, report.rows), (2, 2));
+    assert!(
+        read.log
+            .requests
+            .iter()
+            .all(|request| request.prompt.is_some())
+    );
+    assert!(
+        read.log
+            .requests
+            .iter()
+            .all(|r| r.outcomes[0].cost.is_some())
+    );
+}
+
+/// A request that the gateway's cache answered after a retry is none of any model's.
+#[test]
+fn cache_hits_take_their_retries_with_them() {
+    let row = |id: &str, status: &str, hit: &str| {
+        format!(
+            "{{\"request_id\":\"{id}\",\"litellm_call_id\":\"r\",\"call_type\":\"completion\",\
+             \"model\":\"m\",\"spend\":0.1,\"startTime\":\"2026-03-01 10:00:0{id}\",\"status\":\
+             \"{status}\",\"cache_hit\":\"{hit}\",\"prompt_tokens\":1,\"completion_tokens\":1}}\n"
+        )
+    };
+    let other = row("9", "success", "False").replace("\"r\"", "\"other\"");
+    let of = |rows: &[String]| {
+        let text = rows.concat() + &other;
+        let input = Input::bytes("rows.jsonl", text.into_bytes());
+        run(&[input], &ImportOptions::new(ImportKind::Litellm)).expect("an import")
+    };
+    let (report, ..) = of(&[row("1", "failure", ""), row("2", "success", "True")]);
+    assert_eq!((report.rows, report.skipped.values().sum::<u64>()), (1, 1));
+    // A hit before the answer that counts costs nothing and is no call.
+    let (report, read, _) = of(&[row("1", "success", "True"), row("2", "success", "")]);
+    assert_eq!((report.rows, report.merged_requests), (2, 0));
+    assert_eq!(
+        read.log.requests[0].outcomes[0].cost,
+        Some("0.1".parse().expect("dollars"))
+    );
+}
+
+/// Rows of one request may stand apart, but not beyond the window; a late one is told.
+#[test]
+fn calls_outside_the_window_are_rejected() {
+    let row = |call: usize, request: usize| {
+        format!(
+            "{{\"request_id\":\"c{call}\",\"litellm_call_id\":\"r{request}\",\"call_type\":\
+             \"completion\",\"model\":\"m\",\"spend\":0.1,\"startTime\":\"2026-03-01 10:00:00\",\
+             \"status\":\"success\",\"custom_llm_provider\":\"p\"}}\n"
+        )
+    };
+    let rows: String = (0..50).map(|n| row(n, n)).chain([row(99, 0)]).collect();
+    let input = || Input::bytes("rows.jsonl", rows.clone().into_bytes());
+    let mut options = ImportOptions::new(ImportKind::Litellm);
+    let (report, ..) = run(&[input()], &options).expect("an import");
+    assert_eq!((report.rows, report.merged_requests), (50, 1));
+    options.window_bytes = 4_000;
+    options.read.max_reject = 0.1;
+    let (report, ..) = run(&[input()], &options).expect("an import");
+    assert_eq!(report.rows, 50);
+    assert_eq!(report.rejected.get("late-call"), Some(&1));
 }

@@ -4,15 +4,21 @@
 //! one is in `golden/NAME.jsonl` (the log) and `golden/NAME.json` (the report); with
 //! `PLIMSOLL_BLESS=1` they are written anew: read them before they are committed.
 
+mod detect;
 mod evidence;
 mod golden;
+mod helicone;
 mod labels;
+mod langfuse;
 mod litellm;
 mod mutations;
 mod obd;
 mod openai_batch;
+mod openrouter;
 mod otel;
+mod portkey;
 mod routellm;
 mod routerbench;
 mod table;
+mod tensorzero;
 mod vw;
