@@ -72,7 +72,8 @@ pub(super) trait Importer: Send + Sync {
         Ok(None)
     }
 
-    /// Whether requests without a name are called after their place: `FILE:ROW`, both from 1.
+    /// Whether requests without a name are called after their place: `FILE:ROW`, both from 1, files
+    /// with calls counted alone.
     fn names_by_place(&self) -> bool {
         false
     }

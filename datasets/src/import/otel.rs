@@ -60,18 +60,19 @@ const EVALUATION: &str = "gen_ai.evaluation.result";
 
 impl Importer for Otel {
     fn signature(&self, record: &Record<'_>) -> Option<&'static str> {
-        if record.first(&otlp::SPANS).is_some() {
+        if record.first(&otlp::SPANS[..3]).is_some() {
             return Some("OTLP JSON: objects with `resourceSpans`");
         }
-        let is_evaluation = otlp::open(record)
+        // `batches` and logs may hold anything else.
+        let is_ours = otlp::open(record)
             .ok()
             .flatten()
             .is_some_and(|parts| parts.iter().any(|part| part.contains("gen_ai.")));
-        is_evaluation.then_some("OTLP JSON: `resourceLogs` with gen_ai.* attributes")
+        is_ours.then_some("OTLP JSON: `batches` or `resourceLogs` with gen_ai.* attributes")
     }
 
     fn role(&self, record: &Record<'_>) -> Role {
-        if record.first(&otlp::SPANS).is_none() && record.first(&otlp::LOGS).is_some() {
+        if record.first(otlp::SPANS).is_none() && record.first(otlp::LOGS).is_some() {
             Role::Side
         } else {
             Role::Calls

@@ -13,9 +13,15 @@ use super::record::Record;
 use crate::assemble::Fault;
 use crate::reject::RejectReason;
 
-/// Where batches are, as the protocol's JSON writes it and as Protobuf's may.
-pub(super) const SPANS: [&str; 2] = ["resourceSpans", "resource_spans"];
-pub(super) const LOGS: [&str; 2] = ["resourceLogs", "resource_logs"];
+/// Where batches are: as the protocol's JSON writes it, as Protobuf's may, and as Tempo's answers
+/// wrap it.
+pub(super) const SPANS: &[&str] = &[
+    "resourceSpans",
+    "resource_spans",
+    "trace.resourceSpans",
+    "batches",
+];
+pub(super) const LOGS: &[&str] = &["resourceLogs", "resource_logs"];
 
 pub(super) const TRACE_ID: &str = "otlp.trace_id";
 pub(super) const SPAN_ID: &str = "otlp.span_id";
@@ -46,14 +52,17 @@ pub(super) fn open(record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
             ["logRecords", "log_records"],
         ),
     ] {
-        let Some(path) = record.first(&paths) else {
+        let Some(path) = record.first(paths) else {
             continue;
         };
         is_batch = true;
         let wrong = |reason| fault(path, reason);
         let json = record.json(path)?;
-        let batch: Value = serde_json::from_str(json.as_deref().unwrap_or("[]"))
-            .map_err(|error| wrong(crate::jsonl::bad_json(&error)))?;
+        let json = json.as_deref().unwrap_or("[]");
+        // Refuses keys that are given twice and nesting without end.
+        crate::jsonl::cell(json).map_err(wrong)?;
+        let batch: Value =
+            serde_json::from_str(json).map_err(|error| wrong(crate::jsonl::bad_json(&error)))?;
         for resource in list(Some(&batch)) {
             let shared = attributes(resource.get("resource"), "resource.");
             for scope in list(first(resource, &scopes)) {
@@ -133,15 +142,25 @@ fn mark_wrappers(spans: &mut [Map<String, Value>]) {
                 None | Some("chat" | "text_completion" | "generate_content")
             )
     };
+    // What a tool or an agent calls on behalf of a call is another call, not the same one.
+    let is_border = |span: &Map<String, Value>| {
+        let operation = span.get("gen_ai.operation.name").and_then(Value::as_str);
+        matches!(
+            operation,
+            Some("execute_tool" | "invoke_agent" | "invoke_workflow")
+        )
+    };
     let mut parents = HashMap::new();
     for span in spans.iter() {
         if let Some(own) = key(span, SPAN_ID) {
-            parents.insert(own, key(span, PARENT_ID));
+            let parent = key(span, PARENT_ID).filter(|_| !is_border(span));
+            parents.insert(own, parent);
         }
     }
     let mut holders = HashSet::new();
     for span in spans.iter().filter(|span| is_call(span)) {
-        let mut at = key(span, PARENT_ID);
+        let own = key(span, SPAN_ID);
+        let mut at = key(span, PARENT_ID).filter(|parent| own.as_ref() != Some(parent));
         // Ends: an ancestor that is known already is not followed again, so cycles end too.
         while let Some(parent) = at {
             at = parents.get(&parent).cloned().flatten();
@@ -264,6 +283,28 @@ mod tests {
         assert_eq!(read("W47_95gDgQPSabYzgT_GDA"), hex);
         assert_eq!(read("7uGbfsPBsXM="), "eee19b7ec3c1b173");
         assert_eq!(read("not-an-id"), "not-an-id");
+    }
+
+    #[test]
+    fn only_the_same_call_is_a_wrapper() {
+        let span = |id: &str, parent: &str, operation: &str| {
+            let value = serde_json::json!({
+                TRACE_ID: "t", SPAN_ID: id, PARENT_ID: parent,
+                "gen_ai.operation.name": operation, "gen_ai.request.model": "m",
+            });
+            value.as_object().cloned().expect("an object")
+        };
+        let mut spans = [
+            span("inner", "http", "chat"),
+            span("http", "outer", "POST"),
+            span("outer", "tool", "chat"),
+            span("tool", "first", "execute_tool"),
+            span("first", "agent", "chat"),
+            span("loop", "loop", "chat"),
+        ];
+        mark_wrappers(&mut spans);
+        let marked: Vec<bool> = spans.iter().map(|s| s.contains_key(IS_WRAPPER)).collect();
+        assert_eq!(marked, [false, false, true, false, false, false]);
     }
 
     #[test]

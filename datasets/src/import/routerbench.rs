@@ -65,17 +65,19 @@ impl Importer for Routerbench {
     }
 }
 
-/// Refuses another source of quality in tables that hold a score per model.
+/// Refuses another source of quality in tables that hold a score per model: one label per request
+/// would be every model's.
 pub(super) fn own_scores(options: &ImportOptions, place: &str) -> Result<(), ImportError> {
-    if options.quality.is_none() || options.join.is_some() {
+    if options.quality.is_none() && options.join.is_none() {
         return Ok(());
     }
     Err(ImportError::Option {
         what: format!(
-            "{} keeps its scores in {place}; one --quality cannot be all of theirs",
+            "{} keeps its scores in {place}; one label per request cannot be all of theirs",
             options.kind.name()
         ),
-        help: "leave --quality out; for scores that are not in [0, 1], give --scale".to_owned(),
+        help: "leave --quality and --join out; for scores that are not in [0, 1], give --scale"
+            .to_owned(),
     })
 }
 
@@ -97,7 +99,8 @@ fn models<'a>(names: &[&'a str]) -> Vec<&'a str> {
 
 /// The turns of a prompt that was written as Python writes a list of texts; others are as they are.
 fn unquoted(text: String) -> String {
-    python_list(&text).map_or(text, |turns| turns.join("\n"))
+    let turns = python_list(&text).map(|turns| turns.join("\n"));
+    turns.unwrap_or(text).replace('\0', "")
 }
 
 /// The items of `['one', "two"]`; `None`: it is no such list.
@@ -155,6 +158,7 @@ mod tests {
         for (text, prompt) in [
             (r#"['one\n\'two\'', "it's", ]"#, "one\n'two'\nit's"),
             (r"['caf\xe9 \u20ac']", "café €"),
+            (r"['a\x00b']", "ab"),
             ("['open", "['open"),
             ("['open]", "['open]"),
             ("[1, 2]", "[1, 2]"),

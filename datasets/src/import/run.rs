@@ -178,6 +178,7 @@ pub fn import(
     };
     for source in &main {
         tally.begin(source);
+        main_options.file_number += 1;
         let mut failed = None;
         read_batches(
             source,
@@ -422,6 +423,8 @@ struct MainPass<'a> {
     wanted: Option<String>,
     /// Whether labels come from a file of their own, so that records hold none.
     has_apart: bool,
+    /// The number of the file among those with calls, from 1.
+    file_number: u32,
 }
 
 impl<'a> MainPass<'a> {
@@ -442,6 +445,7 @@ impl<'a> MainPass<'a> {
             thumbs: false,
             wanted: None,
             has_apart: false,
+            file_number: 0,
         };
         if options.scale.is_some() && matches!(options.quality, Some(QualityFrom::Thumbs(_))) {
             return Err(ImportError::Option {
@@ -536,11 +540,10 @@ impl<'a> MainPass<'a> {
 
     /// Turns a batch into calls, side by side, and hands them on in order.
     fn take(&self, batch: &Batch, tally: &mut Tally<'_>, out: &mut Out) -> Result<(), ImportError> {
-        let file = tally.file();
         let made: Vec<Vec<Result<Made2, Fault>>> = (0..batch.len())
             .into_par_iter()
             .map(|index| match batch.record(index) {
-                Ok(record) => self.make_all(&record, file, batch.spot(index)),
+                Ok(record) => self.make_all(&record, batch.spot(index)),
                 Err(fault) => vec![Err(fault)],
             })
             .collect();
@@ -597,18 +600,18 @@ impl<'a> MainPass<'a> {
     }
 
     /// What a record makes, or each of the records that it holds.
-    fn make_all(&self, record: &Record<'_>, file: u32, spot: Spot) -> Vec<Result<Made2, Fault>> {
+    fn make_all(&self, record: &Record<'_>, spot: Spot) -> Vec<Result<Made2, Fault>> {
         match self.importer.open(record) {
-            Ok(None) => vec![self.make(record, file, spot)],
+            Ok(None) => vec![self.make(record, spot)],
             Ok(Some(parts)) => parts
                 .iter()
-                .map(|part| self.make(&Record::of_json(part)?, file, spot))
+                .map(|part| self.make(&Record::of_json(part)?, spot))
                 .collect(),
             Err(fault) => vec![Err(fault)],
         }
     }
 
-    fn make(&self, record: &Record<'_>, file: u32, spot: Spot) -> Result<Made2, Fault> {
+    fn make(&self, record: &Record<'_>, spot: Spot) -> Result<Made2, Fault> {
         let mut made = Made::default();
         self.importer.calls(record, &mut made)?;
         let scores = self.importer.scores(record)?;
@@ -620,14 +623,16 @@ impl<'a> MainPass<'a> {
         let mut redacted = 0;
         for call in &mut made.calls {
             if call.row.request_id.is_empty() && self.importer.names_by_place() {
-                call.row.request_id = format!("{}:{}", file + 1, spot.row);
+                call.row.request_id = format!("{}:{}", self.file_number, spot.row);
             }
             if self.options.redact
                 && let Some(prompt) = &mut call.row.prompt
             {
                 redacted += redact(prompt);
             }
-            if call.label.is_none() {
+            if self.has_apart {
+                call.label = None;
+            } else if call.label.is_none() {
                 call.label.clone_from(&label);
             }
             for field in &self.options.keep {

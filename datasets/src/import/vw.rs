@@ -70,6 +70,9 @@ impl Importer for Vw {
                 wanted: "Vowpal Wabbit's text",
             }));
         };
+        if let Some(at) = text.find('\0') {
+            return Err(Fault::new(RejectReason::NulCharacter).at_offset(at as u64));
+        }
         let lines: Vec<Line<'_>> = text
             .lines()
             .filter(|line| !line.trim().is_empty())

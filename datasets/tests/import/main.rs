@@ -6,11 +6,13 @@
 
 mod broken;
 mod detect;
+mod evidence;
 mod golden;
 mod helicone;
 mod labels;
 mod langfuse;
 mod litellm;
+mod mutations;
 mod obd;
 mod openai_batch;
 mod openrouter;

@@ -1,7 +1,7 @@
 //! OTLP JSON with `gen_ai.*` attributes.
 
 use plimsoll::{Quality, Usd};
-use plimsoll_datasets::{ImportKind, QualityFrom};
+use plimsoll_datasets::{ImportKind, ImportOptions, Input, QualityFrom};
 
 use crate::golden::{check, detects, fixture, lenient, outcome, run};
 
@@ -86,4 +86,38 @@ fn attributes_are_fields() {
     let turn = outcome(&read, "eee19b7ec3c1b106", "claude-opus-4");
     assert_eq!(turn.cost, "0.011".parse().ok());
     assert!(text.contains("\"gen_ai.agent.name\":\"helper\""));
+}
+
+/// Tempo wraps the same batches in other names.
+#[test]
+fn tempo_answers_are_read() {
+    let span = r#"{"resource":{},"instrumentationLibrarySpans":[{"spans":[{
+        "traceId":"W47/95gDgQPSabYzgT/GDA==","spanId":"7uGbfsPBsXM=","name":"chat",
+        "startTimeUnixNano":"1772442000000000000","endTimeUnixNano":"1772442001000000000",
+        "attributes":[{"key":"gen_ai.request.model","value":{"stringValue":"small"}},
+            {"key":"gen_ai.usage.prompt_tokens","value":{"intValue":"many"}}]}]}]}"#;
+    let good = span.replace("\"many\"", "\"7\"");
+    for text in [
+        format!(r#"{{"batches":[{good}]}}"#),
+        format!(r#"{{"trace":{{"resourceSpans":[{good}]}}}}"#),
+    ] {
+        let input = Input::bytes("trace.json", text.into_bytes());
+        let found = plimsoll_datasets::detect(&input).map(|found| found.kind);
+        assert_eq!(found.ok(), Some(ImportKind::Otel));
+        let options = ImportOptions::new(ImportKind::Otel);
+        let (report, read, _) = run(&[input], &options).expect("an import");
+        assert_eq!(report.rows, 1);
+        let call = outcome(&read, TRACE[0], "small");
+        assert_eq!(
+            (call.input_tokens, call.latency_ms),
+            (Some(7), Some(1000.0))
+        );
+    }
+    // A count that is none is refused, not left out.
+    let bad = Input::bytes(
+        "bad.json",
+        format!(r#"{{"batches":[{span}]}}"#).into_bytes(),
+    );
+    let error = run(&[bad], &ImportOptions::new(ImportKind::Otel)).map(drop);
+    assert_eq!(error.map_err(|error| error.code()), Err("P0255"));
 }
