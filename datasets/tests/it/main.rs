@@ -3,6 +3,7 @@
 mod any_bytes;
 mod files;
 mod prices;
+mod prices_real;
 mod reading;
 mod recorded;
 mod simulation;
