@@ -10,9 +10,7 @@ mod learning;
 mod prices;
 
 pub(crate) use learning::LearningArgs;
-pub(crate) use prices::{
-    PricesArgs, PricesDiffArgs, PricesImportArgs, PricesListArgs, PricesVerb,
-};
+pub(crate) use prices::{PricesArgs, PricesDiffArgs, PricesImportArgs, PricesListArgs, PricesVerb};
 
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
 /// recorded traffic what that saves.

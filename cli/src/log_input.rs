@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use plimsoll_datasets::{
-    Catalogue, CatalogueError, Input, LoggedFiles, OutcomeLog, PricingSummary, ReadError, ReadOptions, Reject,
-    StreamOptions, TimestampUnit, ValidationReport, read_with_progress, write_rejects,
+    Catalogue, CatalogueError, Input, LoggedFiles, OutcomeLog, PricingSummary, ReadError,
+    ReadOptions, Reject, StreamOptions, TimestampUnit, ValidationReport, read_with_progress,
+    write_rejects,
 };
 use plimsoll_harness::stream::is_streamed;
 use plimsoll_harness::{ReplayInput, ReplayOptions, RowCounts};
 
 use crate::app::Context;
 use crate::args::{ReadingArgs, Unit};
-use crate::exit::Exit;
 use crate::console::shell_word;
+use crate::exit::Exit;
 use crate::input::read_text;
 use crate::problem::{Failure, Problem};
 use crate::progress::Progress;

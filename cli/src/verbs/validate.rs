@@ -155,17 +155,34 @@ fn prices(text: &mut String, pricing: &PricingSummary) {
     );
     for (arm, unknown) in &pricing.unknown_arms {
         let outcomes = unknown.outcomes;
-        let _ = writeln!(text, "  no price for `{arm}`, {outcomes} outcomes: {}", unknown.why);
+        let _ = writeln!(
+            text,
+            "  no price for `{arm}`, {outcomes} outcomes: {}",
+            unknown.why
+        );
     }
     for (why, outcomes) in &pricing.without_rate {
         let _ = writeln!(text, "  unpriced, {outcomes} outcomes of {why}");
     }
     for (outcomes, why) in [
         (pricing.without_tokens, "unpriced without token counts"),
-        (pricing.inconsistent_tokens, "unpriced for counts that contradict each other"),
-        (pricing.outside_periods, "unpriced, at a time for which no price is known"),
-        (pricing.cached_as_input, "with cached input at the price of input, no other is known"),
+        (
+            pricing.inconsistent_tokens,
+            "unpriced for counts that contradict each other",
+        ),
+        (
+            pricing.outside_periods,
+            "unpriced, at a time for which no price is known",
+        ),
+        (
+            pricing.cached_as_input,
+            "with cached input at the price of input, no other is known",
+        ),
         (pricing.undated, "without a timestamp, at the latest prices"),
+        (
+            pricing.before_catalogue,
+            "at prices that were looked up later and do not say since when they hold",
+        ),
         (pricing.free, "free, at a price of 0"),
     ] {
         if outcomes > 0 {

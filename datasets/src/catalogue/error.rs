@@ -194,7 +194,8 @@ impl CatalogueError {
             Self::WrongType { key, wanted, .. } => format!("make `{key}` {wanted}"),
             Self::BadPrice { .. } => {
                 "prices are US dollars per million tokens, with at most six decimal places \
-                 (`per_request`: US dollars, with at most twelve)".into()
+                 (`per_request`: US dollars, with at most twelve)"
+                    .into()
             }
             Self::MissingPrice { arm, key, .. } => {
                 format!("give `{arm}` its `{key}`; a price of nothing must be written as 0")

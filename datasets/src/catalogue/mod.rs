@@ -20,10 +20,10 @@ pub use import::{
 };
 pub use names::Resolution;
 pub use pricing::{PricingSummary, UnknownArm};
+pub(crate) use rates::tier_of;
 pub use rates::{
     ArmPrices, ConditionalPrices, Conditions, PricePeriod, TokenPrices, Unpriced, Usage,
 };
-pub(crate) use rates::tier_of;
 pub use window::{Window, WindowError};
 
 use crate::timestamp;
@@ -88,7 +88,8 @@ impl Catalogue {
     /// Never: a test reads it.
     #[must_use]
     pub fn embedded() -> Self {
-        Self::read(include_str!("../../catalogue/default.toml")).expect("the embedded catalogue reads")
+        Self::read(include_str!("../../catalogue/default.toml"))
+            .expect("the embedded catalogue reads")
     }
 
     /// When the prices were looked up.

@@ -125,7 +125,10 @@ impl Catalogue {
         let candidates = self.under_makers_prefixes(name);
         if let Some((arm, same)) = candidates.split_first() {
             let periods = &self.arms[*arm].periods;
-            if same.iter().all(|other| self.arms[*other].periods == *periods) {
+            if same
+                .iter()
+                .all(|other| self.arms[*other].periods == *periods)
+            {
                 let same = same.to_vec();
                 return Resolution::MakersPrefix { arm, same };
             }
@@ -174,7 +177,11 @@ impl Catalogue {
             let (other, _) = split_date(last_part(arm));
             other == bare && is_same_seller(arm, name)
         };
-        self.arms.keys().filter(is_same).map(String::as_str).collect()
+        self.arms
+            .keys()
+            .filter(is_same)
+            .map(String::as_str)
+            .collect()
     }
 }
 
@@ -199,10 +206,13 @@ fn is_same_seller(one: &str, other: &str) -> bool {
 fn split_date(name: &str) -> (&str, Option<&str>) {
     let has_shape = |text: &str, shape: &str| {
         text.len() == shape.len()
-            && text.bytes().zip(shape.bytes()).all(|(byte, want)| match want {
-                b'0' => byte.is_ascii_digit(),
-                _ => byte == want,
-            })
+            && text
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(byte, want)| match want {
+                    b'0' => byte.is_ascii_digit(),
+                    _ => byte == want,
+                })
     };
     for shape in ["-0000-00-00", "-00000000", "@00000000"] {
         let cut = name.len().checked_sub(shape.len());

@@ -22,6 +22,8 @@ pub struct PricingSummary {
     pub cached_as_input: u64,
     /// Of these: without a timestamp, at the latest of several or dated prices.
     pub undated: u64,
+    /// Of these: from before the catalogue's date, at prices that do not say since when they hold.
+    pub before_catalogue: u64,
     /// Outcomes without a cost still.
     pub unpriced: u64,
     /// Of these: without token counts.
@@ -63,6 +65,7 @@ struct Priced {
     cost: Usd,
     is_cached_as_input: bool,
     is_undated: bool,
+    is_before_catalogue: bool,
     is_free: bool,
 }
 
@@ -78,6 +81,7 @@ impl Catalogue {
     /// its request's time.
     pub fn price_log(&self, log: &mut OutcomeLog) -> PricingSummary {
         let mut summary = PricingSummary::default();
+        let looked_up_us = self.date.as_deref().and_then(Self::parse_time);
         let known = |name: &str| {
             let resolution = self.resolve(name);
             let prices = resolution.arm().and_then(|arm| self.arms.get(arm));
@@ -92,7 +96,7 @@ impl Catalogue {
                 }
                 let arm = &arms[outcome.arm as usize];
                 let name = log.arms[outcome.arm as usize].as_str();
-                match price(arm.prices, outcome, request.timestamp_us) {
+                match price(arm.prices, outcome, request.timestamp_us, looked_up_us) {
                     Ok(priced) => {
                         outcome.cost = Some(priced.cost);
                         summary.count_priced(&priced, name, arm);
@@ -111,6 +115,7 @@ impl PricingSummary {
         self.free += u64::from(priced.is_free);
         self.cached_as_input += u64::from(priced.is_cached_as_input);
         self.undated += u64::from(priced.is_undated);
+        self.before_catalogue += u64::from(priced.is_before_catalogue);
         if !self.resolved_names.contains_key(name)
             && let Some(how) = arm.resolution.explain(name)
         {
@@ -120,7 +125,8 @@ impl PricingSummary {
         if let Some(missing) = missing.filter(|missing| !missing.is_empty())
             && !self.incomplete_arms.contains_key(name)
         {
-            self.incomplete_arms.insert(name.to_owned(), missing.clone());
+            self.incomplete_arms
+                .insert(name.to_owned(), missing.clone());
         }
     }
 
@@ -154,6 +160,7 @@ fn price(
     arm: Option<&ArmPrices>,
     outcome: &Outcome,
     timestamp_us: Option<i64>,
+    looked_up_us: Option<i64>,
 ) -> Result<Priced, Why> {
     let arm = arm.ok_or(Why::UnknownArm)?;
     let period = arm.period_at(timestamp_us).ok_or(Why::NoPeriod)?;
@@ -185,6 +192,10 @@ fn price(
         cost,
         is_cached_as_input: cached_input_tokens > 0 && prices.cached_input.is_none(),
         is_undated: timestamp_us.is_none() && arm.is_dated(),
+        is_before_catalogue: period.valid_from_us.is_none()
+            && timestamp_us
+                .zip(looked_up_us)
+                .is_some_and(|(time, looked_up)| time < looked_up),
         is_free: prices.is_free(),
     })
 }

@@ -325,8 +325,9 @@ impl ArmPrices {
     #[must_use]
     pub fn is_dated(&self) -> bool {
         self.periods.len() > 1
-            || self.periods.iter().any(|period| {
-                period.valid_from_us.is_some() || period.valid_until_us.is_some()
-            })
+            || self
+                .periods
+                .iter()
+                .any(|period| period.valid_from_us.is_some() || period.valid_until_us.is_some())
     }
 }

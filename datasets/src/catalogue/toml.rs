@@ -8,10 +8,10 @@ use plimsoll::{MoneyError, Price, Usd};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Catalogue;
 use super::error::{CatalogueError, TextPlace};
 use super::rates::{ArmPrices, ConditionalPrices, PricePeriod, TokenPrices, tier_of};
 use super::window::Window;
-use super::Catalogue;
 use crate::column::did_you_mean;
 use crate::timestamp;
 

@@ -42,9 +42,8 @@ const MINUTE_US: i64 = 60_000_000;
 impl Window {
     /// The window of these days (bit 0: Monday) and minutes since midnight; `None` when empty.
     pub(crate) fn new(days: u8, from_minute: u16, until_minute: u16) -> Option<Self> {
-        let is_some = days & EVERY_DAY != 0
-            && from_minute < until_minute
-            && until_minute <= DAY_MINUTES;
+        let is_some =
+            days & EVERY_DAY != 0 && from_minute < until_minute && until_minute <= DAY_MINUTES;
         is_some.then_some(Self {
             days: days & EVERY_DAY,
             from_minute,
@@ -155,8 +154,16 @@ mod tests {
         let long: Window = "Monday,tuesday 01:00-02:00".parse().expect("days");
         assert_eq!(long.to_string(), "mon,tue 01:00-02:00");
         for bad in [
-            "", "24:00-24:00", "22:00-06:00", "1:00-2:00", "00:60-02:00", "mo 01:00-02:00",
-            "00:00-24:01", "monkey 01:00-02:00", "01:00", ", 01:00-02:00",
+            "",
+            "24:00-24:00",
+            "22:00-06:00",
+            "1:00-2:00",
+            "00:60-02:00",
+            "mo 01:00-02:00",
+            "00:00-24:01",
+            "monkey 01:00-02:00",
+            "01:00",
+            ", 01:00-02:00",
         ] {
             assert!(bad.parse::<Window>().is_err(), "{bad}");
         }

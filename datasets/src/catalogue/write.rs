@@ -57,7 +57,11 @@ fn write_arm(text: &mut String, arm: &ArmPrices) {
         ("not_priced", arm.not_priced.iter().collect()),
     ];
     for (key, values) in lists.into_iter().filter(|(_, values)| !values.is_empty()) {
-        let _ = writeln!(text, "{key} = {}", list(values.into_iter().map(String::as_str)));
+        let _ = writeln!(
+            text,
+            "{key} = {}",
+            list(values.into_iter().map(String::as_str))
+        );
     }
     for (key, value) in [("provider", &arm.provider), ("source", &arm.source)] {
         if let Some(value) = value {
@@ -93,7 +97,11 @@ fn price_values(prices: &TokenPrices) -> Values {
     values.extend(optional.into_iter().filter_map(known));
     values.push(("output", prices.output.to_string()));
     values.extend(known(("reasoning", prices.reasoning)));
-    values.extend(prices.per_request.map(|fee| ("per_request", fee.to_string())));
+    values.extend(
+        prices
+            .per_request
+            .map(|fee| ("per_request", fee.to_string())),
+    );
     values
 }
 

@@ -3,6 +3,8 @@
 mod any_bytes;
 mod files;
 mod prices;
+mod prices_conditions;
+mod prices_import;
 mod prices_real;
 mod reading;
 mod recorded;

@@ -115,8 +115,14 @@ mod tests {
         };
         for (change, want) in [
             (change(Some("2"), Some("1"), Some(-50.0)), "2 → 1 (−50.0 %)"),
-            (change(Some("2"), Some("2.0001"), Some(0.005)), "2 → 2.0001 (+<0.1 %)"),
-            (change(Some("2"), Some("0"), Some(-100.0)), "2 → 0 (−100.0 %): free now"),
+            (
+                change(Some("2"), Some("2.0001"), Some(0.005)),
+                "2 → 2.0001 (+<0.1 %)",
+            ),
+            (
+                change(Some("2"), Some("0"), Some(-100.0)),
+                "2 → 0 (−100.0 %): free now",
+            ),
             (change(Some("0"), Some("1"), None), "0 → 1 (was free)"),
             (change(None, Some("1"), None), "not known before, now 1"),
             (change(Some("1"), None, None), "was 1, not known any more"),

@@ -39,7 +39,9 @@ pub(crate) fn run(context: &Context, args: &PricesImportArgs) -> Result<Exit, Fa
         }
     };
     if target.is_some() && file.is_none() {
-        context.console.data(&catalogue.to_toml(&comment(&import.report)))?;
+        context
+            .console
+            .data(&catalogue.to_toml(&comment(&import.report)))?;
         return Ok(Exit::Done);
     }
     if let Some(file) = file {
@@ -48,7 +50,10 @@ pub(crate) fn run(context: &Context, args: &PricesImportArgs) -> Result<Exit, Fa
         context.console.note(&format!("wrote {}", file.display()));
     }
     let text = if context.global.json {
-        format!("{:#}", json!({ "schema": 1, "import": import.report, "merge": merged }))
+        format!(
+            "{:#}",
+            json!({ "schema": 1, "import": import.report, "merge": merged })
+        )
     } else {
         printable(&terminal(&import.report, merged.as_ref()))
     };
@@ -117,7 +122,11 @@ fn terminal(report: &ImportReport, merged: Option<&MergeReport>) -> String {
         },
     );
     if !report.no_models.is_empty() {
-        let _ = writeln!(text, "left out as documentation: {}", report.no_models.join(", "));
+        let _ = writeln!(
+            text,
+            "left out as documentation: {}",
+            report.no_models.join(", ")
+        );
     }
     skipped(&mut text, report);
     fields(&mut text, report);
@@ -186,7 +195,12 @@ fn rest(text: &mut String, report: &ImportReport) {
     }
     let free: Vec<&str> = report.free.iter().map(String::as_str).collect();
     if !free.is_empty() {
-        let _ = writeln!(text, "\nfree, every price is 0: {} models: {}", free.len(), some(&free));
+        let _ = writeln!(
+            text,
+            "\nfree, every price is 0: {} models: {}",
+            free.len(),
+            some(&free)
+        );
     }
     if let Some(first) = report.rounded.first() {
         let _ = writeln!(

@@ -53,14 +53,21 @@ fn select<'c>(
 ) -> Result<Listed<'c>, plimsoll_datasets::CatalogueError> {
     let pattern = name.map(NamePattern::new).transpose()?;
     let is_meant = |name: &str| pattern.as_ref().is_none_or(|pattern| pattern.matches(name));
-    let mut models: Vec<_> = catalogue.arms().filter(|(name, _)| is_meant(name)).collect();
+    let mut models: Vec<_> = catalogue
+        .arms()
+        .filter(|(name, _)| is_meant(name))
+        .collect();
     let mut explained = None;
     if let Some(name) = name {
         let resolution = catalogue.resolve(name);
         explained = resolution.explain(name);
         if models.is_empty() {
             let arm = catalogue.require(name)?;
-            models = resolution.arm().map(|name| (name, arm)).into_iter().collect();
+            models = resolution
+                .arm()
+                .map(|name| (name, arm))
+                .into_iter()
+                .collect();
         } else if resolution.arm().is_none() {
             // A part of a name is no name that could be mistaken.
             explained = None;

@@ -19,6 +19,10 @@ impl Amount {
     /// A number such as 1.5000020000000002e-05 is what arithmetic in binary floats leaves of
     /// 0.00001500002; it is read as that. Any other number below a pico-dollar is refused.
     pub(super) fn read(digits: &str) -> Result<Self, String> {
+        let is_negative = digits.trim_start().starts_with('-');
+        if is_negative && digits.parse::<f64>().is_ok_and(|value| value < 0.0) {
+            return Err(format!("{digits} is below 0"));
+        }
         let exact = |usd| Self {
             usd,
             is_rounded: false,
@@ -28,7 +32,9 @@ impl Amount {
             Err(MoneyError::TooPrecise { .. }) => {
                 let value: f64 = digits.parse().map_err(|_| not_a_number(digits))?;
                 let usd = Usd::from_f64(value).ok_or_else(|| not_a_number(digits))?;
-                if (value - usd.as_f64()).abs() > value.abs() * NOISE_MAX {
+                let is_noise = (value - usd.as_f64()).abs() <= value.abs() * NOISE_MAX;
+                // What is too small for a float is not 0 either.
+                if !is_noise || usd == Usd::ZERO {
                     return Err(format!("{digits} is finer than a pico-dollar"));
                 }
                 Self {
@@ -39,9 +45,6 @@ impl Amount {
             Err(MoneyError::TooLarge { .. }) => return Err(format!("{digits} is too large")),
             Err(_) => return Err(not_a_number(digits)),
         };
-        if digits.trim_start().starts_with('-') && amount.usd != Usd::ZERO {
-            return Err(format!("{digits} is below 0"));
-        }
         Ok(amount)
     }
 
@@ -54,7 +57,10 @@ impl Amount {
 }
 
 fn not_a_number(text: &str) -> String {
-    format!("`{}` is not a number", text.chars().take(40).collect::<String>())
+    format!(
+        "`{}` is not a number",
+        text.chars().take(40).collect::<String>()
+    )
 }
 
 #[cfg(test)]
@@ -63,7 +69,11 @@ mod tests {
 
     fn check(digits: &str, pico: i128, is_rounded: bool) {
         let usd = Usd::from_pico(pico);
-        assert_eq!(Amount::read(digits), Ok(Amount { usd, is_rounded }), "{digits}");
+        assert_eq!(
+            Amount::read(digits),
+            Ok(Amount { usd, is_rounded }),
+            "{digits}"
+        );
     }
 
     #[test]
@@ -82,6 +92,8 @@ mod tests {
         check("2.9999900000000002e-06", 2_999_990, true);
         for (digits, why) in [
             ("1e-13", "finer"),
+            ("1e-400", "finer"),
+            ("-1e-400", "finer"),
             ("2.5000005e-12", "finer"),
             ("0.0000000000005", "finer"),
             ("-1", "below 0"),

@@ -32,7 +32,10 @@ pub(super) enum Field {
 
 /// Longer names first where one begins with another.
 const COMPONENTS: [(&str, Component); 8] = [
-    ("cache_creation_input_token_cost_above_1hr", Component::CacheWriteHour),
+    (
+        "cache_creation_input_token_cost_above_1hr",
+        Component::CacheWriteHour,
+    ),
     ("cache_creation_input_token_cost", Component::CacheWrite),
     ("cache_read_input_token_cost", Component::CachedInput),
     ("input_cost_per_token_cache_hit", Component::CachedInput),
@@ -54,12 +57,26 @@ const TIERS: [(&str, &str); 6] = [
 
 /// Words in the names of fields that are about prices.
 const PRICE_WORDS: [&str; 8] = [
-    "cost", "price", "pricing", "multiplier", "uplift", "billing", "free_requests", "fee",
+    "cost",
+    "price",
+    "pricing",
+    "multiplier",
+    "uplift",
+    "billing",
+    "free_requests",
+    "fee",
 ];
 
 /// Beginnings of the names of fields that are not.
 const DESCRIPTIVE_PREFIXES: [&str; 8] = [
-    "supports_", "supported_", "max_", "bedrock_", "gemini_", "token_count_", "use_", "uses_",
+    "supports_",
+    "supported_",
+    "max_",
+    "bedrock_",
+    "gemini_",
+    "token_count_",
+    "use_",
+    "uses_",
 ];
 
 const DESCRIPTIVE: [&str; 16] = [
@@ -97,7 +114,9 @@ impl Field {
             return price;
         }
         let is_descriptive = DESCRIPTIVE.contains(&name)
-            || DESCRIPTIVE_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+            || DESCRIPTIVE_PREFIXES
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
         match name {
             _ if is_descriptive => Self::Descriptive,
             _ if PRICE_WORDS.iter().any(|word| name.contains(word)) => Self::Unsupported,
@@ -129,7 +148,10 @@ mod tests {
         };
         for (name, want) in [
             ("input_cost_per_token", price(Component::Input, "", 0)),
-            ("output_cost_per_token_batches", price(Component::Output, "batch", 0)),
+            (
+                "output_cost_per_token_batches",
+                price(Component::Output, "batch", 0),
+            ),
             (
                 "input_cost_per_token_above_200k_tokens_priority",
                 price(Component::Input, "priority", 200_000),
@@ -138,13 +160,28 @@ mod tests {
                 "cache_creation_input_token_cost_above_1hr_above_100k_tokens",
                 price(Component::CacheWriteHour, "", 100_000),
             ),
-            ("cache_creation_input_token_cost_above_1hr", price(Component::CacheWriteHour, "", 0)),
-            ("cache_creation_input_token_cost_flex", price(Component::CacheWrite, "flex", 0)),
-            ("input_cost_per_token_cache_hit", price(Component::CachedInput, "", 0)),
-            ("input_cost_per_request", price(Component::PerRequest, "", 0)),
+            (
+                "cache_creation_input_token_cost_above_1hr",
+                price(Component::CacheWriteHour, "", 0),
+            ),
+            (
+                "cache_creation_input_token_cost_flex",
+                price(Component::CacheWrite, "flex", 0),
+            ),
+            (
+                "input_cost_per_token_cache_hit",
+                price(Component::CachedInput, "", 0),
+            ),
+            (
+                "input_cost_per_request",
+                price(Component::PerRequest, "", 0),
+            ),
             ("input_cost_per_token_decisions", Field::Unsupported),
             ("input_cost_per_audio_token", Field::Unsupported),
-            ("regional_processing_uplift_multiplier_eu", Field::Unsupported),
+            (
+                "regional_processing_uplift_multiplier_eu",
+                Field::Unsupported,
+            ),
             ("explicit_cache_read_input_token_cost", Field::Unsupported),
             ("output_cost_per_image_above_0k_tokens", Field::Unsupported),
             ("supports_vision", Field::Descriptive),

@@ -87,8 +87,12 @@ pub(super) fn whole(value: &RawValue) -> Option<u64> {
 
 /// Whose catalogue a text is, by what is in it.
 pub(super) fn detect(text: &str) -> Result<CatalogueFormat, CatalogueError> {
-    if !text.trim_start().starts_with(['{', '[']) {
-        return Ok(CatalogueFormat::Plimsoll);
+    // A table of TOML begins with a bracket too.
+    let is_json = || serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    match text.trim_start().as_bytes().first() {
+        Some(b'{') => {}
+        Some(b'[') if is_json() => {}
+        _ => return Ok(CatalogueFormat::Plimsoll),
     }
     let top = object(text)?;
     if let Some(data) = top.get("data")

@@ -22,7 +22,12 @@ pub(super) struct Partial {
 
 impl Partial {
     /// States a price; a second statement must agree with the first.
-    pub(super) fn state(&mut self, component: Component, usd: Usd, price: Price) -> Result<(), String> {
+    pub(super) fn state(
+        &mut self,
+        component: Component,
+        usd: Usd,
+        price: Price,
+    ) -> Result<(), String> {
         let slot = match component {
             Component::Input => &mut self.input,
             Component::Output => &mut self.output,
@@ -36,9 +41,7 @@ impl Partial {
             }
         };
         match slot.replace(price) {
-            Some(before) if before != price => {
-                Err(format!("two prices for {}", component.name()))
-            }
+            Some(before) if before != price => Err(format!("two prices for {}", component.name())),
             _ => Ok(()),
         }
     }
@@ -98,7 +101,10 @@ pub(super) type Lists = BTreeMap<(&'static str, u64), Partial>;
 /// could be too low. A standard list that is not complete makes the model unusable; one of a
 /// service tier is left out, and all of that tier's with it when it is one of long requests, which
 /// would otherwise be priced like short ones.
-pub(super) fn period(lists: &Lists, model: &str) -> Result<(PricePeriod, Vec<UnusableRate>), String> {
+pub(super) fn period(
+    lists: &Lists,
+    model: &str,
+) -> Result<(PricePeriod, Vec<UnusableRate>), String> {
     let base = lists.get(&("", 0)).copied().unwrap_or_default();
     let prices = base.complete()?;
     let free = |price: Option<Price>| price.filter(|price| *price == Price::default());

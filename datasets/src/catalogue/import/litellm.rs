@@ -104,7 +104,9 @@ impl Row<'_> {
             && period.prices.is_free()
             && !mode.is_some_and(|mode| TOKEN_MODES.contains(&mode.as_str()))
         {
-            return Err(format!("tokens cost 0, and the price is elsewhere: {field}"));
+            return Err(format!(
+                "tokens cost 0, and the price is elsewhere: {field}"
+            ));
         }
         if let Some(value) = row.get("off_peak_pricing") {
             match self.off_peak(value) {
@@ -119,9 +121,8 @@ impl Row<'_> {
                 }
             }
         }
-        let capable = |(field, _): &&(&str, &str)| {
-            row.get(field).is_some_and(|value| value.get() == "true")
-        };
+        let capable =
+            |(field, _): &&(&str, &str)| row.get(field).is_some_and(|value| value.get() == "true");
         let not_priced = self.uncovered.iter().filter(|(_, not_zero)| **not_zero);
         let arm = ArmPrices {
             periods: vec![period],
@@ -223,7 +224,8 @@ impl Row<'_> {
                         service_tier: "",
                         above_input_tokens: 0,
                     } => {
-                        let amount = self.amount(&format!("tiered_pricing[{at}].{field}"), value)?;
+                        let amount =
+                            self.amount(&format!("tiered_pricing[{at}].{field}"), value)?;
                         list.state(component, amount.usd, amount.price()?)?;
                     }
                     _ => {
@@ -270,7 +272,11 @@ impl Row<'_> {
                 _ => return Err(format!("`{field}` is not supported off peak")),
             }
         }
-        if self.lists.keys().any(|(tier, above)| tier.is_empty() && *above > 0) {
+        if self
+            .lists
+            .keys()
+            .any(|(tier, above)| tier.is_empty() && *above > 0)
+        {
             return Err("beside prices by length".to_owned());
         }
         let windows = off_peak::windows(&row)?;

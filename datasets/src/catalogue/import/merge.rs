@@ -45,11 +45,16 @@ pub fn merge_prices(
             report.unchanged += 1;
         }
     }
-    let gone = known.arms.keys().filter(|name| !new.arms.contains_key(*name));
+    let gone = known
+        .arms
+        .keys()
+        .filter(|name| !new.arms.contains_key(*name));
     report.kept = gone.cloned().collect();
     merged.date = new.date.clone().or(merged.date);
     (merged.aliases, _) = aliases(&mut merged.arms);
-    merged.digest = blake3::hash(merged.to_toml("").as_bytes()).to_hex().to_string();
+    merged.digest = blake3::hash(merged.to_toml("").as_bytes())
+        .to_hex()
+        .to_string();
     Ok((merged, report))
 }
 

@@ -192,7 +192,9 @@ impl Found {
         since_us: Option<i64>,
     ) -> Result<PriceImport, CatalogueError> {
         if self.arms.is_empty() {
-            return Err(CatalogueError::NothingImported { why: self.why_nothing() });
+            return Err(CatalogueError::NothingImported {
+                why: self.why_nothing(),
+            });
         }
         if let Some(since) = since_us {
             // Prices with dates of their own keep them.
@@ -204,6 +206,8 @@ impl Found {
             self.date = self.date.or_else(|| Some(timestamp::to_text(since)));
         }
         self.skipped.sort_by(|a, b| a.model.cmp(&b.model));
+        self.unusable.sort_by(|a, b| a.model.cmp(&b.model));
+        self.rounded.sort_by(|a, b| a.model.cmp(&b.model));
         let source_digest = blake3::hash(text.as_bytes()).to_hex().to_string();
         let (aliases, dropped_aliases) = aliases(&mut self.arms);
         let arms = &self.arms;
@@ -219,7 +223,10 @@ impl Found {
             no_models: self.no_models,
             unsupported_fields: self.unsupported,
             unknown_fields: self.unknown,
-            incomplete: arms.values().filter(|arm| !arm.not_priced.is_empty()).count() as u64,
+            incomplete: arms
+                .values()
+                .filter(|arm| !arm.not_priced.is_empty())
+                .count() as u64,
             unusable_rates: self.unusable,
             rounded: self.rounded,
             free: free.map(|(name, _)| name.clone()).collect(),

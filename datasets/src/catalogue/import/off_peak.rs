@@ -7,7 +7,11 @@ use crate::catalogue::window::{DAY_MINUTES, EVERY_DAY, Window, minute_of};
 
 /// Zones by which weekdays are counted, and how many minutes they are ahead of UTC. Only zones
 /// without daylight saving time have one answer.
-const ZONES: [(&str, u16); 3] = [("UTC", 0), ("Asia/Shanghai", 8 * 60), ("Asia/Singapore", 8 * 60)];
+const ZONES: [(&str, u16); 3] = [
+    ("UTC", 0),
+    ("Asia/Shanghai", 8 * 60),
+    ("Asia/Singapore", 8 * 60),
+];
 
 /// The windows; hours are in UTC, weekdays (1 is Monday) in `weekday_timezone`.
 pub(super) fn windows(row: &Object<'_>) -> Result<Vec<Window>, String> {
@@ -39,7 +43,9 @@ pub(super) fn windows(row: &Object<'_>) -> Result<Vec<Window>, String> {
             // Until midnight is until the end of the day.
             let until = if until == 0 { DAY_MINUTES } else { until };
             if until <= from && days != EVERY_DAY {
-                return Err(format!("`{span}` goes on after midnight on some weekdays only"));
+                return Err(format!(
+                    "`{span}` goes on after midnight on some weekdays only"
+                ));
             }
             let parts = if until <= from {
                 vec![(from, DAY_MINUTES), (0, until)]
@@ -96,8 +102,15 @@ mod tests {
             shown.collect::<Vec<String>>()
         });
         match want {
-            Ok(want) => assert_eq!(got.as_deref(), Ok(&want.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>()[..]), "{json}"),
-            Err(why) => assert!(got.as_ref().is_err_and(|got| got.contains(why)), "{json}: {got:?}"),
+            Ok(want) => assert_eq!(
+                got.as_deref(),
+                Ok(&want.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>()[..]),
+                "{json}"
+            ),
+            Err(why) => assert!(
+                got.as_ref().is_err_and(|got| got.contains(why)),
+                "{json}: {got:?}"
+            ),
         }
     }
 
@@ -105,20 +118,39 @@ mod tests {
     fn hours_become_windows_in_utc() {
         check(
             r#"{"windows":[{"hours_utc":["00:00-01:00","10:00-00:00"],"weekdays":[1,5]},{"hours_utc":"00:00-00:00","weekdays":[6,7]}]}"#,
-            Ok(&["mon,fri 00:00-01:00", "mon,fri 10:00-24:00", "sat,sun 00:00-24:00"]),
+            Ok(&[
+                "mon,fri 00:00-01:00",
+                "mon,fri 10:00-24:00",
+                "sat,sun 00:00-24:00",
+            ]),
         );
-        check(r#"{"windows":[{"hours_utc":"22:00-06:00"}]}"#, Ok(&["22:00-24:00", "00:00-06:00"]));
+        check(
+            r#"{"windows":[{"hours_utc":"22:00-06:00"}]}"#,
+            Ok(&["22:00-24:00", "00:00-06:00"]),
+        );
         // In Shanghai it is Monday from 16:00 UTC on Sunday.
         check(
             r#"{"weekday_timezone":"Asia/Shanghai","windows":[{"hours_utc":"10:00-00:00","weekdays":[1]}]}"#,
             Ok(&["mon 10:00-16:00", "sun 16:00-24:00"]),
         );
         for (json, why) in [
-            (r#"{"windows":[{"hours_utc":"22:00-06:00","weekdays":[1]}]}"#, "after midnight"),
-            (r#"{"weekday_timezone":"Europe/Berlin","windows":[{"hours_utc":"01:00-02:00"}]}"#, "Berlin"),
+            (
+                r#"{"windows":[{"hours_utc":"22:00-06:00","weekdays":[1]}]}"#,
+                "after midnight",
+            ),
+            (
+                r#"{"weekday_timezone":"Europe/Berlin","windows":[{"hours_utc":"01:00-02:00"}]}"#,
+                "Berlin",
+            ),
             (r#"{"windows":[{"hours_utc":"1-2"}]}"#, "no hours"),
-            (r#"{"windows":[{"hours_utc":"01:00-02:00","weekdays":[0]}]}"#, "1 to 7"),
-            (r#"{"windows":[{"hours_utc":"01:00-02:00","season":1}]}"#, "season"),
+            (
+                r#"{"windows":[{"hours_utc":"01:00-02:00","weekdays":[0]}]}"#,
+                "1 to 7",
+            ),
+            (
+                r#"{"windows":[{"hours_utc":"01:00-02:00","season":1}]}"#,
+                "season",
+            ),
             (r#"{"windows":[]}"#, "no windows"),
             ("{}", "no windows"),
         ] {

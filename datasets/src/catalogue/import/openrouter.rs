@@ -124,7 +124,10 @@ impl Model<'_> {
             periods: vec![period],
             context_window_tokens: model.get("context_length").and_then(json::whole),
             capabilities: capabilities(model),
-            aliases: slug.filter(|slug| slug != self.name && !slug.is_empty()).into_iter().collect(),
+            aliases: slug
+                .filter(|slug| slug != self.name && !slug.is_empty())
+                .into_iter()
+                .collect(),
             provider: Some("openrouter".to_owned()),
             source: Some(format!("https://openrouter.ai/{}", self.name)),
             not_priced: not_priced.map(|(field, _)| field.clone()).collect(),
@@ -150,7 +153,11 @@ impl Model<'_> {
             let usd = self.amount(field, value)?;
             let price = match component {
                 Component::PerRequest => Price::default(),
-                _ => Amount { usd, is_rounded: false }.price()?,
+                _ => Amount {
+                    usd,
+                    is_rounded: false,
+                }
+                .price()?,
             };
             // Reasoning at 0 is said of models that bill it as output, and of those that have none.
             let is_as_output = component == Component::Reasoning && usd == Usd::ZERO;
@@ -167,7 +174,9 @@ impl Model<'_> {
         let text = json::string(value).or_else(|| json::number(value).map(str::to_owned));
         let text = text.ok_or_else(|| format!("`{field}` is not a price"))?;
         if text.trim() == "-1" {
-            return Err(format!("`{field}` is -1: the price varies with the model that answers"));
+            return Err(format!(
+                "`{field}` is -1: the price varies with the model that answers"
+            ));
         }
         let amount = Amount::read(&text).map_err(|why| format!("`{field}`: {why}"))?;
         if amount.is_rounded {
@@ -183,15 +192,21 @@ impl Model<'_> {
 
     fn one_override(&mut self, entry: &Object<'_>) -> Result<Override, String> {
         const CONDITIONS: [&str; 4] = ["min_prompt_tokens", "utc_start", "utc_end", "utc_days"];
-        let min = match entry.get("min_prompt_tokens").filter(|min| !json::is_null(min)) {
+        let min = match entry
+            .get("min_prompt_tokens")
+            .filter(|min| !json::is_null(min))
+        {
             None => 0,
             Some(min) => json::whole(min).ok_or("`min_prompt_tokens` is not a whole number")?,
         };
         if let Some((field, _)) = entry.0.iter().find(|(field, _)| {
-            let is_condition = field.starts_with("min_") || field.starts_with("max_") || field.starts_with("utc_");
+            let is_condition =
+                field.starts_with("min_") || field.starts_with("max_") || field.starts_with("utc_");
             is_condition && !CONDITIONS.contains(&field.as_str())
         }) {
-            return Err(format!("an override has a condition that is not known: `{field}`"));
+            return Err(format!(
+                "an override has a condition that is not known: `{field}`"
+            ));
         }
         Ok(Override {
             // From `min` tokens on is above one less.
@@ -224,7 +239,8 @@ fn period(base: Partial, overrides: &[Override]) -> Result<PricePeriod, String> 
             one.above_input_tokens <= above && (one.windows.is_empty() || in_window)
         };
         let all = overrides.iter().filter(holds);
-        all.fold(base, |list, one| list.overridden(one.prices)).complete()
+        all.fold(base, |list, one| list.overridden(one.prices))
+            .complete()
     };
     let mut period = PricePeriod {
         prices: list(0, false)?,
@@ -269,7 +285,9 @@ fn windows(entry: &Object<'_>) -> Result<Vec<Window>, String> {
                 (hhmm % 100 < 60 && minutes <= DAY_MINUTES).then_some(minutes)
             };
             let minute = text.or_else(number);
-            minute.map(Some).ok_or(format!("`{field}` is not a time of day"))
+            minute
+                .map(Some)
+                .ok_or(format!("`{field}` is not a time of day"))
         }
     };
     let (from, until) = match (minute("utc_start")?, minute("utc_end")?) {
@@ -301,7 +319,11 @@ fn capabilities(model: &Object<'_>) -> std::collections::BTreeSet<String> {
     };
     let parameters = list(model.get("supported_parameters"));
     let architecture = model.get("architecture").and_then(Object::of);
-    let inputs = list(architecture.as_ref().and_then(|a| a.get("input_modalities")));
+    let inputs = list(
+        architecture
+            .as_ref()
+            .and_then(|a| a.get("input_modalities")),
+    );
     let has = |name: &str| parameters.iter().any(|parameter| parameter == name);
     let known = [
         ("tools", has("tools")),
