@@ -120,7 +120,8 @@ fn models_are_listed_with_all_that_is_known() {
     let output = run(folder.path(), "prices list gpt-4o-2024-05-13");
     assert_eq!((code(&output), stdout(&output).as_str()), (2, ""));
     assert!(
-        stderr(&output).contains("error[P0408]"),
+        stderr(&output)
+            .contains("error[P0408]: no price is known: `gpt-4o-2024-05-13` is not `gpt-4o`"),
         "{}",
         stderr(&output)
     );

@@ -104,10 +104,12 @@ pub enum CatalogueError {
         second: String,
     },
     /// An arm the catalogue does not have.
-    #[error("no price is known for `{arm}`")]
+    #[error("no price is known: {why}")]
     UnknownArm {
         /// The arm.
         arm: String,
+        /// What was looked for.
+        why: String,
         /// A known name like it.
         meant: Option<String>,
     },

@@ -124,6 +124,7 @@ impl Catalogue {
     pub fn require(&self, arm: &str) -> Result<&ArmPrices, CatalogueError> {
         self.get(arm).ok_or_else(|| CatalogueError::UnknownArm {
             arm: arm.to_owned(),
+            why: self.resolve(arm).explain(arm).unwrap_or_default(),
             meant: self.meant(arm).map(str::to_owned),
         })
     }

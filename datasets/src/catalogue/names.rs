@@ -164,7 +164,12 @@ impl Catalogue {
             let prefixed = prefixes.iter().map(|prefix| format!("{prefix}/{bare}"));
             for asked in prefixed.chain([bare.to_owned()]) {
                 let arm = self.arms.get_key_value(&asked).map(|(arm, _)| arm);
-                arms.extend(arm.or_else(|| self.aliases.get(&asked)).map(String::as_str));
+                let arm = arm.or_else(|| self.aliases.get(&asked));
+                let is_makers = |arm: &&String| {
+                    let seller = self.arms[*arm].provider.as_deref();
+                    seller.is_none_or(|seller| sells_for(seller, prefixes))
+                };
+                arms.extend(arm.filter(is_makers).map(String::as_str));
             }
         }
         arms.into_iter().collect()
@@ -187,6 +192,14 @@ impl Catalogue {
 
 fn last_part(name: &str) -> &str {
     name.rsplit_once('/').map_or(name, |(_, last)| last)
+}
+
+/// Whether a seller, as catalogues name them, is the maker of these prefixes or sells its models
+/// under them.
+fn sells_for(seller: &str, prefixes: &[&str]) -> bool {
+    let is_maker = |prefix: &&str| seller.starts_with(prefix) || seller.ends_with(prefix);
+    let is_cloud = prefixes.contains(&"google") && seller.starts_with("vertex_ai");
+    prefixes.iter().any(is_maker) || is_cloud || seller == "openrouter"
 }
 
 /// Whether two names may be of one seller: equal prefixes, one maker's, or one without.

@@ -61,6 +61,7 @@ struct Known<'c> {
 }
 
 /// What a priced outcome costs, and what is to be told about it.
+#[expect(clippy::struct_excessive_bools, reason = "each is counted by itself")]
 struct Priced {
     cost: Usd,
     is_cached_as_input: bool,

@@ -270,6 +270,14 @@ output = 1
 [arms."openai/o9-2026-01-01"]
 input = 1
 output = 1
+[arms."gpt-resold"]
+input = 1
+output = 1
+provider = "acme"
+[arms."gemini-cloud"]
+input = 1
+output = 1
+provider = "vertex_ai-language-models"
 "#;
     let catalogue = catalogue(text);
     let arm = |name: &str| catalogue.resolve(name).arm().map(str::to_owned);
@@ -280,6 +288,7 @@ output = 1
     assert_eq!(arm("openai/gpt-4o").as_deref(), Some("gpt-4o"));
     assert_eq!(arm("openai/four-o").as_deref(), Some("gpt-4o"));
     assert_eq!(arm("claude").as_deref(), Some("anthropic/claude"));
+    assert_eq!(arm("google/gemini-cloud").as_deref(), Some("gemini-cloud"));
     // Two at one price: no doubt of the price, and both are named.
     assert_eq!(arm("tiny").as_deref(), Some("mistral/tiny"));
     assert!(
@@ -307,6 +316,7 @@ output = 1
         "openai/o9",
         "o9-2026-02-02",
         "GPT-4o",
+        "openai/gpt-resold",
         "",
     ] {
         assert_eq!(arm(unknown), None, "{unknown}");
@@ -328,5 +338,27 @@ output = 1
         summary.unknown_arms["gpt-4o-2024-05-13"]
             .why
             .contains("with an alias")
+    );
+}
+
+#[test]
+fn the_catalogue_of_the_docs_is_one() {
+    let text = include_str!("../../../docs/prices.md");
+    let block = text
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let catalogue = catalogue(block.expect("a block"));
+    let again = Catalogue::read(&catalogue.to_toml("")).expect("it reads");
+    assert!(again.arms().eq(catalogue.arms()));
+    let csv = format!(
+        "{HEADER}1,acme-large,300000,0,,,,,2026-11-02T12:00:00Z\n\
+         2,acme/acme-small,1,0,,,,,\n3,acme-small,1000000,0,,batch,,,2026-04-01T00:00:00Z\n"
+    );
+    // 300,000 × 2.5 per million, and no charge per request in that list.
+    let (costs, _) = priced(&catalogue, &csv);
+    assert_eq!(
+        costs,
+        [Some("0.75".to_owned()), None, Some("0.05".to_owned())]
     );
 }

@@ -237,9 +237,11 @@ fn real_rows_cost_what_they_cost_by_hand() {
     let mut csv = "request_id,model,service_tier,timestamp,input_tokens,cached_input_tokens,\
                    cache_write_tokens,cache_write_1h_tokens,output_tokens,reasoning_tokens\n"
         .to_owned();
-    for (at, (row, _)) in rows.iter().enumerate() {
-        csv.push_str(&format!("r{at},{row}\n"));
-    }
+    let lines: Vec<String> = (0_u8..)
+        .zip(rows)
+        .map(|(at, (row, _))| format!("r{at},{row}\n"))
+        .collect();
+    csv.push_str(&lines.concat());
     let mut log = read(
         &Input::bytes("log.csv", csv.as_bytes()),
         &ReadOptions::default(),

@@ -148,6 +148,7 @@ fn terminal(report: &ImportReport, merged: Option<&MergeReport>) -> String {
             merged.unchanged,
             merged.kept.len(),
         );
+        dropped(&mut text, &merged.dropped_aliases);
     }
     text
 }
@@ -214,11 +215,15 @@ fn rest(text: &mut String, report: &ImportReport) {
             first.kept,
         );
     }
-    if !report.dropped_aliases.is_empty() {
+    dropped(text, &report.dropped_aliases);
+}
+
+fn dropped(text: &mut String, aliases: &[String]) {
+    if !aliases.is_empty() {
+        let names = aliases.join(", ");
         let _ = writeln!(
             text,
-            "\naliases left out, for they mean several models: {}",
-            report.dropped_aliases.join(", ")
+            "\naliases left out, for they mean several models: {names}"
         );
     }
 }

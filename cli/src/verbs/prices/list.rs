@@ -61,16 +61,16 @@ fn select<'c>(
     if let Some(name) = name {
         let resolution = catalogue.resolve(name);
         explained = resolution.explain(name);
-        if models.is_empty() {
-            let arm = catalogue.require(name)?;
-            models = resolution
-                .arm()
-                .map(|name| (name, arm))
-                .into_iter()
-                .collect();
-        } else if resolution.arm().is_none() {
+        match resolution.arm() {
+            Some(arm) if models.iter().all(|(shown, _)| *shown != arm) => {
+                models.insert(0, (arm, catalogue.require(arm)?));
+            }
+            Some(_) => {}
+            None if models.is_empty() => {
+                catalogue.require(name)?;
+            }
             // A part of a name is no name that could be mistaken.
-            explained = None;
+            None => explained = None,
         }
     }
     Ok(Listed {

@@ -218,20 +218,17 @@ impl Row<'_> {
             end_before = *end;
             let mut list = Partial::default();
             for (field, value) in tier.0.iter().filter(|(field, _)| field != "range") {
-                match Field::named(field) {
-                    Field::Price {
-                        component,
-                        service_tier: "",
-                        above_input_tokens: 0,
-                    } => {
-                        let amount =
-                            self.amount(&format!("tiered_pricing[{at}].{field}"), value)?;
-                        list.state(component, amount.usd, amount.price()?)?;
-                    }
-                    _ => {
-                        let name = format!("tiered_pricing[].{field}");
-                        *self.uncovered.entry(name).or_default() |= is_not_zero(value);
-                    }
+                if let Field::Price {
+                    component,
+                    service_tier: "",
+                    above_input_tokens: 0,
+                } = Field::named(field)
+                {
+                    let amount = self.amount(&format!("tiered_pricing[{at}].{field}"), value)?;
+                    list.state(component, amount.usd, amount.price()?)?;
+                } else {
+                    let name = format!("tiered_pricing[].{field}");
+                    *self.uncovered.entry(name).or_default() |= is_not_zero(value);
                 }
             }
             if self.lists.insert(("", *begin), list).is_some() {

@@ -19,6 +19,8 @@ pub struct MergeReport {
     pub unchanged: u64,
     /// Arms that the new catalogue does not have; they keep their prices.
     pub kept: Vec<String>,
+    /// Aliases that mean two arms of the joined catalogue and were left out.
+    pub dropped_aliases: Vec<String>,
 }
 
 /// Adds prices that hold from `since_us` on to a catalogue.
@@ -51,7 +53,7 @@ pub fn merge_prices(
         .filter(|name| !new.arms.contains_key(*name));
     report.kept = gone.cloned().collect();
     merged.date = new.date.clone().or(merged.date);
-    (merged.aliases, _) = aliases(&mut merged.arms);
+    (merged.aliases, report.dropped_aliases) = aliases(&mut merged.arms);
     merged.digest = blake3::hash(merged.to_toml("").as_bytes())
         .to_hex()
         .to_string();

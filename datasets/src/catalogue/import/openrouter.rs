@@ -300,9 +300,10 @@ fn windows(entry: &Object<'_>) -> Result<Vec<Window>, String> {
     if from >= until && days != EVERY_DAY {
         return Err("an override goes on after midnight on some weekdays only".to_owned());
     }
-    let parts = match from < until {
-        true => vec![(from, until)],
-        false => vec![(from, DAY_MINUTES), (0, until)],
+    let parts = if from < until {
+        vec![(from, until)]
+    } else {
+        vec![(from, DAY_MINUTES), (0, until)]
     };
     let windows: Vec<Window> = parts
         .into_iter()
