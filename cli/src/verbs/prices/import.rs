@@ -63,16 +63,14 @@ pub(crate) fn run(context: &Context, args: &PricesImportArgs) -> Result<Exit, Fa
             .console
             .note("the prices hold for all times; --since DATE says from when on they do");
     }
-    context.console.next(&match file {
-        Some(file) => {
-            let name = shell_word(&file.to_string_lossy());
-            format!("plimsoll validate LOG --prices {name}")
-        }
-        None => {
-            let name = shell_word(&args.file.to_string_lossy());
-            format!("plimsoll prices import {name} --since DATE -o prices.toml")
-        }
-    });
+    let next = if let Some(file) = file {
+        let name = shell_word(&file.to_string_lossy());
+        format!("plimsoll validate LOG --prices {name}")
+    } else {
+        let name = shell_word(&args.file.to_string_lossy());
+        format!("plimsoll prices import {name} --since DATE -o prices.toml")
+    };
+    context.console.next(&next);
     Ok(Exit::Done)
 }
 
