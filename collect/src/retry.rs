@@ -84,7 +84,7 @@ mod tests {
                 seconds(3),
             ),
             (Some("Sun, 06 Nov 1994 08:49:00 GMT"), None, seconds(0)),
-            (Some("Sun, 06 Nov 2094 08:49:37 GMT"), None, seconds(60)),
+            (Some("Sat, 06 Nov 2094 08:49:37 GMT"), None, seconds(60)),
             (Some("-5"), None, None),
             (Some("soon"), None, None),
             (Some(""), None, None),

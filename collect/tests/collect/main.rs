@@ -1,0 +1,7 @@
+//! Collecting from services that fail, stall, limit, talk nonsense and die, and from processes
+//! that are killed.
+
+mod common;
+mod server;
+mod simulated;
+mod sockets;
