@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use plimsoll_datasets::Logging;
 
+mod collect;
 mod learning;
 
+pub(crate) use collect::CollectArgs;
 pub(crate) use learning::LearningArgs;
 
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
@@ -79,6 +81,8 @@ pub(crate) enum Verb {
     Validate(ValidateArgs),
     /// Write a synthetic log whose truth is known
     Simulate(SimulateArgs),
+    /// Ask the arms that a log's requests were not put to, within a budget
+    Collect(Box<CollectArgs>),
     /// Judge a policy on the recorded requests it has not seen
     Replay(Box<ReplayArgs>),
     /// Find the cheapest policy that is proven to keep the line, and certify it

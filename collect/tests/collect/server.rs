@@ -3,6 +3,8 @@
 //! Plain threads and sockets, so that it can break every rule of HTTP; the command line's tests
 //! use it as well.
 
+#![expect(dead_code, reason = "each of its users uses some of these")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
