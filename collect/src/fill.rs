@@ -95,8 +95,7 @@ fn has(row: &LogRow, column: &str) -> bool {
 /// Puts what was done into the log.
 pub(crate) fn fill(log: &OutcomeLog, plan: &Plan, done: &[Done]) -> Filled {
     let sampled = plan.sample.requests.iter().enumerate();
-    let sampled: BTreeMap<usize, usize> =
-        sampled.map(|(at, sampled)| (sampled.request, at)).collect();
+    let sampled: BTreeMap<usize, usize> = sampled.map(|(at, request)| (*request, at)).collect();
     let mut by_sampled: Vec<Vec<(What, &Done)>> = vec![Vec::new(); plan.sample.requests.len()];
     for (task, done) in plan.tasks.iter().zip(done) {
         by_sampled[task.sampled].push((task.what, done));
@@ -114,7 +113,7 @@ pub(crate) fn fill(log: &OutcomeLog, plan: &Plan, done: &[Done]) -> Filled {
                 .extend(request.outcomes.iter().map(|o| logged_row(log, request, o)));
             continue;
         };
-        let rows = sampled_rows(log, request, plan, *at, &by_sampled[*at]);
+        let rows = sampled_rows(log, request, plan, &by_sampled[*at]);
         let named = |test: &dyn Fn(&LogRow) -> bool| {
             let has = |arm: &str| rows.iter().any(|row| row.model == arm && test(row));
             plan.arms.iter().all(|asked| has(&asked.arm))
@@ -131,7 +130,6 @@ fn sampled_rows(
     log: &OutcomeLog,
     request: &Request,
     plan: &Plan,
-    at: usize,
     tasks: &[(What, &Done)],
 ) -> Vec<LogRow> {
     let mut rows: Vec<LogRow> = request
@@ -159,7 +157,7 @@ fn sampled_rows(
     let judge = judge_columns(request, plan, &rows, tasks);
     for row in &mut rows {
         row.extra.retain(|(name, _)| name != PROPENSITY_COLUMN);
-        let propensity = plan.sample.requests[at].propensity.to_string();
+        let propensity = plan.sample.propensity.to_string();
         row.extra.push((PROPENSITY_COLUMN.to_owned(), propensity));
         if let Some(judge) = &judge {
             row.extra

@@ -183,7 +183,7 @@ pub(crate) fn plan(
         response_column: options.response_column.clone(),
     };
     for sampled in 0..plan.sample.requests.len() {
-        let request = &log.requests[plan.sample.requests[sampled].request];
+        let request = &log.requests[plan.sample.requests[sampled]];
         plan.to_score(sampled, request, options);
         plan.to_ask(sampled, request, &indices);
     }

@@ -37,10 +37,8 @@ pub struct SampleReport {
     pub sampled: u64,
     /// Strata by task and length of the prompt.
     pub strata: u64,
-    /// Smallest chance of being drawn, in (0, 1].
-    pub propensity_min: f64,
-    /// Largest chance of being drawn, in (0, 1].
-    pub propensity_max: f64,
+    /// Chance of each of being drawn, in (0, 1].
+    pub propensity: f64,
     /// Of the sampled: every named arm has an answer now.
     pub answered: u64,
     /// Of the sampled: every named arm has a quality now.
@@ -195,16 +193,22 @@ impl CollectReport {
                 sample.requests
             ));
         }
-        for arm in self
-            .arms
-            .iter()
-            .filter(|arm| arm.calls.failed.contains_key("arm-given-up"))
-        {
-            warnings.push(format!(
-                "`{}` was given up: the service does not know it, refuses the key, or reports more \
-                 tokens than were allowed; see its failures, and the service's invoice",
-                arm.arm
-            ));
+        let judge = self.judge.iter().map(|judge| (&judge.judge, &judge.calls));
+        let arms = self.arms.iter().map(|arm| (&arm.arm, &arm.calls));
+        for (arm, calls) in arms.chain(judge) {
+            if calls.failed.contains_key("bad-usage") {
+                warnings.push(format!(
+                    "the service reports more tokens of `{arm}` than it was allowed, or impossible \
+                     counts, so its costs cannot be capped and it was given up: try another \
+                     --limit-field, or higher limits of output tokens, and check the invoice"
+                ));
+            }
+            if let Some(count) = calls.failed.get("budget") {
+                warnings.push(format!(
+                    "{count} calls of `{arm}` did not fit into the budget: a higher --budget-usd \
+                     goes on from here"
+                ));
+            }
         }
         let truncated: u64 = self.arms.iter().map(|arm| arm.calls.truncated).sum();
         if truncated > 0 {

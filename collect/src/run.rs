@@ -113,11 +113,8 @@ pub async fn collect_on<T: Transport, C: Clock>(
         options.seed,
         stop,
     );
-    let texts = plan
-        .sample
-        .requests
-        .iter()
-        .map(|sampled| Text::of(log, sampled.request, options));
+    let requests = plan.sample.requests.iter();
+    let texts = requests.map(|request| Text::of(log, *request, options));
     let run = Arc::new(Run {
         texts: texts.collect(),
         done: Mutex::new(vec![Done::default(); plan.tasks.len()]),
@@ -329,19 +326,12 @@ impl<T: Transport, C: Clock, P: Fn(CollectProgress) + Send + Sync + 'static> Run
                 .map_or(Usd::ZERO, |judge| judge.calls.spent_usd),
             remaining_usd: books.remaining(),
         };
-        let chances = || {
-            plan.sample
-                .requests
-                .iter()
-                .map(|sampled| sampled.propensity)
-        };
         let sample = SampleReport {
             requests: log.requests.len() as u64,
             eligible: plan.sample.eligible as u64,
             sampled: plan.sample.requests.len() as u64,
             strata: plan.sample.strata as u64,
-            propensity_min: chances().fold(1.0, f64::min),
-            propensity_max: chances().fold(0.0, f64::max),
+            propensity: plan.sample.propensity,
             answered: filled.answered,
             labelled: filled.labelled,
         };

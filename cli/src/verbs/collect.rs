@@ -224,13 +224,12 @@ fn terminal(report: &CollectReport) -> String {
     let sample = &report.sample;
     let _ = writeln!(
         text,
-        "sample: {} of {} requests with a prompt, {} strata by task and length, chances {:.4} to \
+        "sample: {} of {} requests with a prompt, {} strata by task and length, each with chance \
          {:.4}\nfilled: {} answered by every named arm, {} with a quality",
         sample.sampled,
         sample.eligible,
         sample.strata,
-        sample.propensity_min,
-        sample.propensity_max,
+        sample.propensity,
         sample.answered,
         sample.labelled,
     );
