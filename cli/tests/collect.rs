@@ -72,7 +72,7 @@ fn pico(amount: &Value) -> u64 {
 fn wait_for(child: &mut Child, server: &Server, calls: usize) -> bool {
     let begun = Instant::now();
     while server.calls() < calls {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is sent");
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing is sent");
         if child.try_wait().expect("a child").is_some() {
             return false;
         }
@@ -164,6 +164,59 @@ fn a_log_is_filled_judged_and_validated() {
             "{text}"
         );
     }
+}
+
+/// The commands of docs/collect.md, at this test's service.
+#[test]
+fn every_command_in_the_docs_runs() {
+    let server = Server::start(|seen| {
+        if seen.body.contains(r#""model":"judge""#) {
+            Act::answer(["0.9", "0.4", "1"][seen.index % 3], 2)
+        } else {
+            Act::answer("an answer", 5)
+        }
+    });
+    let folder = folder_with(40);
+    let prices = "[arms.small]\ninput = 1\noutput = 2\n[arms.judge]\ninput = 2\noutput = 4\n\
+                  [arms.large]\ninput = 3\noutput = 9\n";
+    fs::write(folder.path().join("prices.toml"), prices).expect("written");
+    let mut rows = "request_id,model,prompt,response,input_tokens,output_tokens\n".to_owned();
+    for i in 0..40 {
+        let _ = writeln!(rows, "r{i},large,question {i},said {i},30,12");
+    }
+    fs::write(folder.path().join("log.csv"), rows).expect("written");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/collect.md");
+    let docs = fs::read_to_string(docs).expect("docs/collect.md");
+    let block = docs
+        .split("```sh run\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let address = server.address();
+    let mut calls = Vec::new();
+    for line in block.expect("a block").lines() {
+        let words = line.strip_prefix("plimsoll ").expect("a command");
+        let words = words.replace("http://127.0.0.1:8000/v1", &address);
+        let output = common::run(folder.path(), &words);
+        // So few requests prove nothing, which is an answer.
+        let want = if words.starts_with("replay") { 3 } else { 0 };
+        assert_eq!(
+            code(&output),
+            want,
+            "{line}: {}{}",
+            stdout(&output),
+            stderr(&output)
+        );
+        if words.starts_with("replay") {
+            let text = stdout(&output).to_lowercase();
+            assert!(text.contains("judged quality"), "{text}");
+        }
+        calls.push(server.calls());
+    }
+    assert_eq!(calls.len(), 4);
+    assert!(
+        calls[0] >= 40 && calls[1..].iter().all(|count| *count == calls[0]),
+        "{calls:?}"
+    );
 }
 
 /// A key in the environment goes to the service it is for, not to whatever is named.

@@ -184,6 +184,7 @@ fn help_texts_are_as_reviewed() {
         "init",
         "validate",
         "simulate",
+        "collect",
         "replay",
         "tune",
         "compare",

@@ -221,9 +221,9 @@ impl<T: Transport, C: Clock> Asker<T, C> {
     pub(crate) fn count_failure(&self, asked: &Asked, failure: Failure, got: &Got) {
         self.count(asked, |calls| {
             if got.is_cached {
-                calls.cached -= 1
+                calls.cached -= 1;
             } else {
-                calls.answered -= 1
+                calls.answered -= 1;
             }
             calls.fail(failure);
         });
@@ -231,7 +231,7 @@ impl<T: Transport, C: Clock> Asker<T, C> {
 
     /// The answer to a call: kept, had from an equal call, or paid for now.
     pub(crate) async fn ask(&self, asked: &Asked, call: &Call) -> Result<Got, Failure> {
-        let cell = Arc::clone(self.state().cells.entry(call.digest.clone()).or_default());
+        let shared = Arc::clone(self.state().cells.entry(call.digest.clone()).or_default());
         let mut is_first = false;
         let first = async {
             is_first = true;
@@ -243,7 +243,7 @@ impl<T: Transport, C: Clock> Asker<T, C> {
                 None => self.pay(asked, call).await,
             }
         };
-        let result = cell.get_or_init(|| first).await.clone();
+        let result = shared.get_or_init(|| first).await.clone();
         let result = result.map(|got| Got {
             is_cached: got.is_cached || !is_first,
             ..got
@@ -313,10 +313,6 @@ impl<T: Transport, C: Clock> Asker<T, C> {
     }
 
     /// Sends the call and settles what was held, whatever comes of it.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the answer, and how long to wait for a next one"
-    )]
     async fn send(
         &self,
         asked: &Asked,

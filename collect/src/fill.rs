@@ -69,7 +69,6 @@ impl Filled {
 
 fn has(row: &LogRow, column: &str) -> bool {
     match column {
-        "request_id" | "model" => true,
         "quality" => row.quality.is_some(),
         "cost_usd" => row.cost.is_some(),
         "input_tokens" => row.input_tokens.is_some(),
@@ -87,7 +86,7 @@ fn has(row: &LogRow, column: &str) -> bool {
         "candidates" => row.candidates.is_some(),
         "latency_ms" => row.latency_ms.is_some(),
         "status" => row.status.is_some(),
-        // A column that is new to the log is written rather than lost.
+        // The id and the arm; and a column that is new to the log is written rather than lost.
         _ => true,
     }
 }

@@ -53,7 +53,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            whole: Duration::from_secs(120),
+            whole: Duration::from_mins(2),
         }
     }
 }

@@ -184,8 +184,8 @@ pub(crate) fn plan(
     };
     for sampled in 0..plan.sample.requests.len() {
         let request = &log.requests[plan.sample.requests[sampled]];
-        plan.to_score(sampled, request, options);
-        plan.to_ask(sampled, request, &indices);
+        plan.add_unscored(sampled, request, options);
+        plan.add_missing(sampled, request, &indices);
     }
     Ok(plan)
 }
@@ -219,7 +219,7 @@ pub(crate) fn own_name(judge: &str) -> String {
 }
 
 impl Plan {
-    fn to_ask(&mut self, sampled: usize, request: &Request, indices: &[Option<u32>]) {
+    fn add_missing(&mut self, sampled: usize, request: &Request, indices: &[Option<u32>]) {
         for (arm, index) in indices.iter().enumerate() {
             let is_there = |index| request.outcomes.iter().any(|outcome| outcome.arm == index);
             if index.is_some_and(is_there) {
@@ -243,7 +243,7 @@ impl Plan {
         }
     }
 
-    fn to_score(&mut self, sampled: usize, request: &Request, options: &CollectOptions) {
+    fn add_unscored(&mut self, sampled: usize, request: &Request, options: &CollectOptions) {
         let Some(judge) = &self.judge else { return };
         let is_own = named_judge(request).as_deref() == Some(&own_name(&judge.arm));
         let text = logged_text(request, &options.response_column);

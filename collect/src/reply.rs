@@ -169,8 +169,8 @@ mod tests {
             r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":11}}"#,
             r#"{"prompt_tokens":10,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":6}}"#,
             r#"{"completion_tokens":5}"#,
-            r#"{}"#,
-            r#"[1]"#,
+            "{}",
+            "[1]",
         ] {
             let failure = parse(with_usage(usage).as_bytes(), BOUND).err();
             assert_eq!(failure, Some((Failure::BadUsage, None)), "{usage}");

@@ -11,7 +11,7 @@ pub const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait of our own.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Longest wait that a service's `Retry-After` is granted.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+pub const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 
 /// Exponential backoff, half of it drawn by the seed, the call and the attempt: calls that failed
 /// together do not come back together, and equal seeds wait alike.

@@ -1,5 +1,7 @@
 //! Logs and prices to collect with.
 
+use std::fmt::Write as _;
+
 use plimsoll::Usd;
 use plimsoll_datasets::{Catalogue, Input, OutcomeLog, ReadOptions, read};
 
@@ -33,10 +35,7 @@ pub(crate) fn rows(n: usize) -> String {
     let mut rows = "request_id,model,prompt,task,response\n".to_owned();
     for i in 0..n {
         let words = "word ".repeat(i % 7);
-        rows.push_str(&format!(
-            "r{i},large,question {i} {words},t{},said {i}\n",
-            i % 3
-        ));
+        let _ = writeln!(rows, "r{i},large,question {i} {words},t{},said {i}", i % 3);
     }
     rows
 }

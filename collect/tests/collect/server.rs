@@ -6,6 +6,7 @@
 #![expect(dead_code, reason = "each of its users uses some of these")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,7 +198,7 @@ fn serve(
                 let mut text =
                     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", reply.len());
                 for (name, value) in headers {
-                    text.push_str(&format!("{name}: {value}\r\n"));
+                    let _ = write!(text, "{name}: {value}\r\n");
                 }
                 text.push_str("\r\n");
                 text.push_str(&reply);

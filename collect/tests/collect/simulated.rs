@@ -22,12 +22,17 @@ use crate::common::{log, names, prices, usd};
 struct Dice(u64);
 
 impl Dice {
+    /// A whole number from 0 to `sides` − 1.
     fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % sides
+    }
+
+    fn pick(&mut self, sides: u64) -> usize {
+        usize::try_from(self.roll(sides)).expect("small")
     }
 }
 
@@ -133,7 +138,7 @@ impl Storage for Disk {
         let mut world = self.0.world();
         if let Some(room) = &mut world.room {
             if *room == 0 {
-                let part = world.dice.roll(bytes.len() as u64) as usize;
+                let part = world.dice.pick(bytes.len() as u64);
                 world.disk.extend_from_slice(&bytes[..part]);
                 return Err(io::Error::other("no space left"));
             }
@@ -163,24 +168,24 @@ impl World {
     }
 }
 
-fn ok(body: String) -> Result<Reply, SendError> {
-    Ok(Reply {
+fn ok(body: String) -> Reply {
+    Reply {
         status: 200,
         body: body.into_bytes(),
         ..Reply::default()
-    })
+    }
 }
 
-fn status(status: u16, retry_after: Option<&str>) -> Result<Reply, SendError> {
-    Ok(Reply {
+fn status(status: u16, retry_after: Option<&str>) -> Reply {
+    Reply {
         status,
         retry_after: retry_after.map(str::to_owned),
         ..Reply::default()
-    })
+    }
 }
 
 impl Transport for Outside {
-    fn endpoint(&self) -> &str {
+    fn endpoint(&self) -> &'static str {
         "simulated"
     }
 
@@ -198,12 +203,12 @@ impl Transport for Outside {
         if is_trouble {
             match fate {
                 0 => return Err(SendError::Connect),
-                1 => return status(429, Some("2")),
-                2 => return status(429, Some("Thu, 01 Jan 1970 00:10:00 GMT")),
-                3 => return status(500, None),
-                4 => return status(503, Some("1")),
-                5 => return status(400, None),
-                6 => return status(307, None),
+                1 => return Ok(status(429, Some("2"))),
+                2 => return Ok(status(429, Some("Thu, 01 Jan 1970 00:10:00 GMT"))),
+                3 => return Ok(status(500, None)),
+                4 => return Ok(status(503, Some("1"))),
+                5 => return Ok(status(400, None)),
+                6 => return Ok(status(307, None)),
                 _ => {}
             }
         }
@@ -217,18 +222,18 @@ impl Transport for Outside {
                 7 => return Err(SendError::Timeout),
                 8 => return Err(SendError::Dropped),
                 9 => return Err(SendError::TooLarge),
-                10 => return status(504, None),
-                11 => return ok("<html>".to_owned()),
-                12 => return ok(r#"{"choices":[]}"#.to_owned()),
+                10 => return Ok(status(504, None)),
+                11 => return Ok(ok("<html>".to_owned())),
+                12 => return Ok(ok(r#"{"choices":[]}"#.to_owned())),
                 13 => {
-                    return ok(format!(
+                    return Ok(ok(format!(
                         r#"{{"choices":[{{"message":{{"content":null}}}}],{usage}}}"#
-                    ));
+                    )));
                 }
                 14 => {
-                    return ok(format!(
+                    return Ok(ok(format!(
                         r#"{{{choices},"usage":{{"prompt_tokens":-1,"completion_tokens":2}}}}"#
-                    ));
+                    )));
                 }
                 _ => {}
             }
@@ -245,9 +250,9 @@ impl Transport for Outside {
         drop(world);
         // Without token counts.
         if is_trouble && fate == 15 {
-            return ok(format!("{{{choices}}}"));
+            return Ok(ok(format!("{{{choices}}}")));
         }
-        ok(format!("{{{choices},{usage}}}"))
+        Ok(ok(format!("{{{choices},{usage}}}")))
     }
 }
 
@@ -302,16 +307,11 @@ fn options(dice: &mut Dice, cap: Usd) -> CollectOptions {
     let with_judge = dice.roll(2) == 0;
     CollectOptions {
         judge: with_judge.then(|| "judge".to_owned()),
-        concurrency: 1 + dice.roll(12) as usize,
-        retries_max: dice.roll(4) as u32,
+        concurrency: 1 + dice.pick(12),
+        retries_max: u32::try_from(dice.roll(4)).expect("small"),
         output_tokens_max: 20 + dice.roll(200),
         seed: Seed(dice.roll(1000)),
-        ..CollectOptions::new(
-            names(&["small", "tiny"]),
-            1 + dice.roll(12) as usize,
-            cap,
-            0,
-        )
+        ..CollectOptions::new(names(&["small", "tiny"]), 1 + dice.pick(12), cap, 0)
     }
 }
 
@@ -357,7 +357,7 @@ fn kept(disk: &[u8]) -> BTreeSet<String> {
 /// The 1,000 runs: some are killed up to three times, some find the disk full; the last is not.
 fn story(seed: u64) -> (Outside, u32, u32) {
     let mut dice = Dice(seed ^ 0x5eed);
-    let log = log(1 + dice.roll(14) as usize);
+    let log = log(1 + dice.pick(14));
     // From nothing at all to plenty.
     let cap = Usd::from_pico(i128::from(1 + dice.roll(40_000_000_000)));
     let options = options(&mut dice, cap);
@@ -389,8 +389,7 @@ fn story(seed: u64) -> (Outside, u32, u32) {
         );
         // A kill can tear what is being written just then.
         if dice.roll(2) == 0 {
-            let torn = &br#"0123456789abcdef {"event":"reserve","call":99,"dig"#
-                [..1 + dice.roll(40) as usize];
+            let torn = &br#"0123456789abcdef {"event":"reserve","call":99,"dig"#[..=dice.pick(40)];
             let torn = torn.to_vec();
             world.disk.extend(torn);
         }
@@ -475,13 +474,13 @@ fn a_rerun_pays_nothing() {
 fn an_arm_beyond_its_bound_is_given_up() {
     struct Greedy;
     impl Transport for Greedy {
-        fn endpoint(&self) -> &str {
+        fn endpoint(&self) -> &'static str {
             "greedy"
         }
         async fn send(&self, _: Outgoing<'_>) -> Result<Reply, SendError> {
             let body = r#"{"choices":[{"message":{"content":"much"}}],
                 "usage":{"prompt_tokens":10,"completion_tokens":1000000}}"#;
-            ok(body.to_owned())
+            Ok(ok(body.to_owned()))
         }
     }
     let outside = Outside::new(1, usd("1"));
@@ -529,7 +528,7 @@ fn a_stopped_run_goes_on_where_it_was() {
         let outside = Outside::new(seed, cap);
         let journal = Journal::resume(PathBuf::new(), &[], Box::new(Disk(outside.clone())));
         let stop = Stop::default();
-        let (stopper, after) = (stop.clone(), 1 + seed as usize % 9);
+        let (stopper, after) = (stop.clone(), 1 + usize::try_from(seed).expect("small") % 9);
         let progress = move |progress: plimsoll_collect::CollectProgress| {
             if progress.done == after {
                 stopper.stop();
