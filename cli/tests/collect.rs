@@ -176,12 +176,12 @@ fn every_command_in_the_docs_runs() {
             Act::answer("an answer", 5)
         }
     });
-    let folder = folder_with(40);
+    let folder = folder_with(120);
     let prices = "[arms.small]\ninput = 1\noutput = 2\n[arms.judge]\ninput = 2\noutput = 4\n\
                   [arms.large]\ninput = 3\noutput = 9\n";
     fs::write(folder.path().join("prices.toml"), prices).expect("written");
     let mut rows = "request_id,model,prompt,response,input_tokens,output_tokens\n".to_owned();
-    for i in 0..40 {
+    for i in 0..120 {
         let _ = writeln!(rows, "r{i},large,question {i},said {i},30,12");
     }
     fs::write(folder.path().join("log.csv"), rows).expect("written");
@@ -214,7 +214,7 @@ fn every_command_in_the_docs_runs() {
     }
     assert_eq!(calls.len(), 4);
     assert!(
-        calls[0] >= 40 && calls[1..].iter().all(|count| *count == calls[0]),
+        calls[0] >= 200 && calls[1..].iter().all(|count| *count == calls[0]),
         "{calls:?}"
     );
 }

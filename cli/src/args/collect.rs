@@ -30,14 +30,14 @@ pub(crate) struct CollectArgs {
     /// Column of the log that holds the text of its answers, for the judge
     #[arg(long, value_name = "COLUMN", default_value = "response")]
     pub(crate) response_column: String,
-    /// Base address of an OpenAI-compatible service [default: <https://api.openai.com/v1>]
+    /// Base address of an OpenAI-compatible service [default: https://api.openai.com/v1]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// Environment variable that holds the key [default: `OPENAI_API_KEY`; none with --endpoint]
+    /// Environment variable that holds the key [default: OPENAI_API_KEY, but none with --endpoint]
     #[arg(long, value_name = "NAME")]
     pub(crate) key_env: Option<String>,
     /// Folder of the journal: answers that were paid for, and what was spent
-    /// [default: the output's name and `.collect`]
+    /// [default: the output's name and .collect]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) cache: Option<PathBuf>,
     /// Calls under way at once, 1 to 256
@@ -69,7 +69,7 @@ pub(crate) enum LimitArg {
     /// Nearly every service
     #[value(name = "max_tokens")]
     MaxTokens,
-    /// `OpenAI`'s reasoning models
+    /// OpenAI's reasoning models
     #[value(name = "max_completion_tokens")]
     MaxCompletionTokens,
 }
