@@ -1,6 +1,7 @@
 //! `plimsoll collect` as a process: against a loopback service, killed, interrupted, refused.
 
 mod common;
+#[expect(dead_code, reason = "the library's tests use the rest")]
 #[path = "../../collect/tests/collect/server.rs"]
 mod server;
 

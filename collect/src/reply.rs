@@ -222,6 +222,45 @@ mod tests {
         assert_eq!(got, Some((Failure::NotJson, None)));
     }
 
+    /// Whatever bytes come, the outcome is an answer within the bound or a failure.
+    #[test]
+    fn mangled_replies_are_answers_within_the_bound_or_failures() {
+        let whole = with_usage(
+            r#"{"prompt_tokens":90,"completion_tokens":45,"total_tokens":135,
+                "prompt_tokens_details":{"cached_tokens":40},
+                "completion_tokens_details":{"reasoning_tokens":30}}"#,
+        );
+        let (mut answers, mut failures, mut state) = (0, 0, 7_u32);
+        let mut roll = |sides: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % sides
+        };
+        for _ in 0..50_000 {
+            let mut bytes = whole.clone().into_bytes();
+            for _ in 0..=roll(3) {
+                let at = roll(bytes.len());
+                match roll(3) {
+                    0 => bytes[at] = b"0123456789-.e\"{}[]:,nx"[roll(22)],
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, b"0123456789-.e\"{}[]:,nx"[roll(22)]),
+                }
+            }
+            match parse(&bytes, BOUND) {
+                Ok(parsed) => {
+                    answers += 1;
+                    let usage = parsed.usage.unwrap_or_default();
+                    assert!(
+                        usage.input_tokens <= 100
+                            && usage.cached_input_tokens <= usage.input_tokens
+                    );
+                    assert!(usage.output_tokens + usage.reasoning_tokens <= 50);
+                }
+                Err(_) => failures += 1,
+            }
+        }
+        assert!(answers > 1000 && failures > 1000, "{answers} {failures}");
+    }
+
     #[test]
     fn missing_usage_and_truncation_are_said() {
         let body = r#"{"choices":[{"message":{"content":"yes"},"finish_reason":"length"}]}"#;

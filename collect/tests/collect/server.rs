@@ -3,8 +3,6 @@
 //! Plain threads and sockets, so that it can break every rule of HTTP; the command line's tests
 //! use it as well.
 
-#![expect(dead_code, reason = "each of its users uses some of these")]
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
