@@ -73,6 +73,7 @@ fn settle(cli: &Cli) -> Result<Settings, Failure> {
     let none = ReadingArgs::default();
     let (reading, resamples) = match &cli.verb {
         Verb::Validate(args) => (&args.log.reading, None),
+        Verb::Collect(args) => (&args.log.reading, None),
         Verb::Replay(args) => (&args.log.reading, args.judge.resamples),
         Verb::Tune(args) => (&args.log.reading, args.resamples),
         Verb::Compare(args) => (&args.log.reading, args.judge.resamples),
@@ -107,6 +108,7 @@ fn dispatch(context: &Context, verb: &Verb) -> Result<Exit, Failure> {
         Verb::Import(args) => verbs::import::run(context, args),
         Verb::Validate(args) => verbs::validate::run(context, args),
         Verb::Simulate(args) => verbs::simulate::run(context, args),
+        Verb::Collect(args) => verbs::collect::run(context, args),
         Verb::Replay(args) => verbs::replay::run(context, args),
         Verb::Tune(args) => verbs::tune::run(context, args),
         Verb::Compare(args) => verbs::compare::run(context, args),

@@ -6,10 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use plimsoll_datasets::Logging;
 
+mod collect;
 mod import;
 mod learning;
 mod prices;
 
+pub(crate) use collect::CollectArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use learning::LearningArgs;
 pub(crate) use prices::{PricesArgs, PricesDiffArgs, PricesImportArgs, PricesListArgs, PricesVerb};
@@ -85,6 +87,8 @@ pub(crate) enum Verb {
     Validate(ValidateArgs),
     /// Write a synthetic log whose truth is known
     Simulate(SimulateArgs),
+    /// Ask the arms that a log's requests were not put to, within a budget
+    Collect(Box<CollectArgs>),
     /// Judge a policy on the recorded requests it has not seen
     Replay(Box<ReplayArgs>),
     /// Find the cheapest policy that is proven to keep the line, and certify it

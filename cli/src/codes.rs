@@ -1,13 +1,14 @@
 //! What `plimsoll explain` knows about error codes.
 
 /// One section per code: `## P0203: title`, then text.
-const BOOKS: [&str; 6] = [
+const BOOKS: [&str; 7] = [
     include_str!("codes/engine.md"),
     include_str!("codes/datasets.md"),
     include_str!("codes/harness.md"),
     include_str!("codes/cli.md"),
     include_str!("codes/reports.md"),
     include_str!("codes/store.md"),
+    include_str!("codes/collect.md"),
 ];
 
 /// An error code, explained.
@@ -78,7 +79,9 @@ mod tests {
     fn every_code_is_explained_and_every_explanation_has_its_code() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut used = BTreeSet::new();
-        for package in ["engine", "store", "datasets", "harness", "reports", "cli"] {
+        for package in [
+            "engine", "store", "datasets", "collect", "harness", "reports", "cli",
+        ] {
             codes_in(&root.join(package).join("src"), &mut used);
         }
         assert!(used.len() > 50, "{used:?}");

@@ -72,15 +72,28 @@ impl Loaded {
         input: &Input,
         args: &ReadingArgs,
     ) -> Result<Self, Failure> {
+        let prices = context.settings.prices.as_deref();
+        Self::read_at(context, input, args, prices.map(catalogue).transpose()?)
+    }
+
+    /// Reads a log as it is, whatever prices are given.
+    pub(crate) fn read_unpriced(
+        context: &Context,
+        input: &Input,
+        args: &ReadingArgs,
+    ) -> Result<Self, Failure> {
+        Self::read_at(context, input, args, None)
+    }
+
+    fn read_at(
+        context: &Context,
+        input: &Input,
+        args: &ReadingArgs,
+        prices: Option<Catalogue>,
+    ) -> Result<Self, Failure> {
         if let Some(path) = &args.rejects {
             refuse_existing(path, context.global.force)?;
         }
-        let prices = context
-            .settings
-            .prices
-            .as_deref()
-            .map(catalogue)
-            .transpose()?;
         let options = read_options(context, args);
         let progress = Progress::new(context.console);
         let read = read_with_progress(input, &options, &|rows| progress.rows(rows));

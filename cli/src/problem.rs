@@ -99,7 +99,6 @@ impl From<ReadError> for Failure {
 impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
         let (exit, impact) = match &error {
-            ImportError::Read(_) | ImportError::Write(_) => (Exit::Data, None),
             ImportError::Option { .. } | ImportError::Expression { .. } => (Exit::Usage, None),
             ImportError::TooManyRejects { rejects, .. }
             | ImportError::NothingLeft { rejects, .. }

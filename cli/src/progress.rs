@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use plimsoll::Usd;
 use plimsoll_harness::Stage;
 use plimsoll_harness::certificate::TuneStage;
 use plimsoll_harness::stream::StreamStage;
@@ -33,6 +34,14 @@ impl Progress {
     pub(crate) fn requests(&self, done: u64, total: u64) {
         self.0
             .set_message(format!("wrote {done} of {total} requests"));
+    }
+
+    /// Answers collected so far, and what was spent or is held for them.
+    pub(crate) fn collecting(&self, done: usize, total: usize, committed: Usd) {
+        let usd = committed.as_f64();
+        self.0.set_message(format!(
+            "{done} of {total} answers, {usd:.4} USD spent or held"
+        ));
     }
 
     /// Runs of a learning replay.

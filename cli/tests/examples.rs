@@ -187,6 +187,7 @@ fn help_texts_are_as_reviewed() {
         "init",
         "validate",
         "simulate",
+        "collect",
         "replay",
         "tune",
         "compare",

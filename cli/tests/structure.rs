@@ -26,12 +26,14 @@ fn dependencies_point_down() {
         ("engine", &[][..]),
         ("store", &["plimsoll"][..]),
         ("datasets", &["plimsoll"][..]),
+        ("collect", &["plimsoll", "plimsoll-datasets"][..]),
         ("harness", &["plimsoll", "plimsoll-datasets"][..]),
         ("reports", &["plimsoll-harness"][..]),
         (
             "cli",
             &[
                 "plimsoll",
+                "plimsoll-collect",
                 "plimsoll-datasets",
                 "plimsoll-harness",
                 "plimsoll-reports",
@@ -128,12 +130,14 @@ fn the_engine_has_no_io_no_runtime_and_no_polars() {
     }
 }
 
-/// Nothing but Polars brings a network library, and no source of ours names one.
+/// Nothing but Polars and `collect` brings a network library, and no other source of ours names
+/// one: whoever does not run `plimsoll collect` opens no connection.
 #[test]
-fn nothing_of_ours_reaches_for_the_network() {
+fn nothing_but_collect_reaches_for_the_network() {
     let outside_polars = |name: &str| name.starts_with("polars") || name == "object_store";
     let packages = [
         "plimsoll",
+        "plimsoll-collect",
         "plimsoll-datasets",
         "plimsoll-harness",
         "plimsoll-reports",
@@ -160,6 +164,22 @@ fn nothing_of_ours_reaches_for_the_network() {
             ] {
                 assert!(!text.contains(banned), "{} names {banned}", file.display());
             }
+            // The client is made by one verb, and used by no other.
+            let is_verb = file.ends_with("cli/src/verbs/collect.rs");
+            assert!(
+                is_verb || !text.contains("HttpTransport"),
+                "{} connects",
+                file.display()
+            );
+        }
+    }
+    // Within the crate, connections are one file's matter.
+    for file in sources(&root().join("collect/src")) {
+        let text = std::fs::read_to_string(&file).expect("read");
+        let is_http = file.ends_with("http.rs");
+        assert_eq!(text.contains("reqwest"), is_http, "{}", file.display());
+        for banned in ["TcpStream", "UdpSocket", "object_store"] {
+            assert!(!text.contains(banned), "{} names {banned}", file.display());
         }
     }
 }
@@ -167,7 +187,7 @@ fn nothing_of_ours_reaches_for_the_network() {
 /// Money is never a float sum: no field or argument of the sources is an f32 amount (E14).
 #[test]
 fn money_is_never_single_precision() {
-    for package in ["engine", "datasets", "harness", "reports", "cli"] {
+    for package in ["engine", "datasets", "collect", "harness", "reports", "cli"] {
         for file in sources(&root().join(package).join("src")) {
             let text = std::fs::read_to_string(&file).expect("read");
             for line in text

@@ -1,5 +1,6 @@
 //! `plimsoll import`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -95,7 +96,7 @@ fn map(text: &str) -> Result<(String, String), String> {
 fn after_help() -> String {
     let mut text = "Kinds of exports:\n".to_owned();
     for kind in ImportKind::ALL {
-        text += &format!("  {:12}  {}\n", kind.name(), kind.about());
+        let _ = writeln!(text, "  {:12}  {}", kind.name(), kind.about());
     }
     text += "\nA label is a number in [0, 1] unless --scale or --quality thumbs says otherwise.";
     text

@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure>
     let staging = Staging::new(file, context.global.force)?;
     let progress = Progress::new(context.console);
     let done = import(&inputs, &options, &staging.path(), &|rows| {
-        progress.rows(rows)
+        progress.rows(rows);
     });
     drop(progress);
     let report = match done {

@@ -1,6 +1,7 @@
 //! One module per verb.
 
 mod certified;
+pub(crate) mod collect;
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod explain;
