@@ -6,9 +6,9 @@
 
 use plimsoll::Usd;
 
-use super::call::{Call, Skip, is_no_chat_api};
+use super::call::{Call, Skip, arm_of, is_no_chat_api};
 use super::importer::{Importer, Made};
-use super::record::Record;
+use super::record::{Record, on_page, page};
 use crate::assemble::Fault;
 
 /// Both of its shapes; they are told apart by the names of their fields.
@@ -25,16 +25,22 @@ const PROMPT: &str = "Helicone-Prompt-Id";
 
 impl Importer for Helicone {
     fn signature(&self, record: &Record<'_>) -> Option<&'static str> {
-        let names = record.names();
-        let has = |name: &str| names.contains(&name);
-        if !has("request_created_at") || !has("request_id") {
-            return None;
-        }
-        if has("delay_ms") {
-            return Some("objects with `request_created_at` and `delay_ms`");
-        }
-        (has("latency") && has("status"))
-            .then_some("rows with `request_created_at`, `latency` and `status`")
+        on_page(record, |record| {
+            let names = record.names();
+            let has = |name: &str| names.contains(&name);
+            if !has("request_created_at") || !has("request_id") {
+                return None;
+            }
+            if has("delay_ms") {
+                return Some("objects with `request_created_at` and `delay_ms`");
+            }
+            (has("latency") && has("status"))
+                .then_some("rows with `request_created_at`, `latency` and `status`")
+        })
+    }
+
+    fn open(&self, record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
+        page(record)
     }
 
     fn extras(&self) -> &'static [&'static str] {
@@ -86,12 +92,18 @@ impl Importer for Helicone {
                 return Ok(());
             }
         }
-        let models: &[&str] = if is_table {
-            &["model"]
-        } else {
-            &["model_override", "response_model", "request_model", "model"]
+        let model = match record.text("model_override")? {
+            Some(model) => Some(model),
+            None => arm_of(
+                record.text("request_model")?.as_deref(),
+                record.text("response_model")?.as_deref(),
+            ),
         };
-        let Some(model) = record.first_text(models)? else {
+        let model = match model {
+            Some(model) => Some(model),
+            None => record.text("model")?,
+        };
+        let Some(model) = model else {
             made.skip(Skip::NoModel);
             return Ok(());
         };

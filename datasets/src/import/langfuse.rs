@@ -9,7 +9,7 @@ use plimsoll::Usd;
 use super::call::{Call, Skip};
 use super::importer::{Importer, Made, Role};
 use super::labels::Labels;
-use super::record::{Record, count_of};
+use super::record::{Record, count_of, on_page, page};
 use super::{fault, times};
 use crate::assemble::Fault;
 use crate::reject::RejectReason;
@@ -37,23 +37,21 @@ const COSTS: [&str; 2] = ["cost_details", "costDetails"];
 
 impl Importer for Langfuse {
     fn signature(&self, record: &Record<'_>) -> Option<&'static str> {
-        let names = record.names();
-        let has = |either: [&str; 2]| either.iter().any(|name| names.contains(name));
-        if has(TRACE) && has(PARENT) && names.contains(&"type") {
-            return Some("observations: `trace_id`, `parent_observation_id` and `type`");
-        }
-        if is_score(record) {
-            return Some("scores: `data_type` and `observation_id`");
-        }
-        is_trace(record).then_some("traces: `bookmarked` and `public`")
+        on_page(record, signature)
+    }
+
+    fn open(&self, record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
+        page(record)
     }
 
     fn role(&self, record: &Record<'_>) -> Role {
-        if is_score(record) || is_trace(record) {
-            Role::Side
-        } else {
-            Role::Calls
-        }
+        on_page(record, |record| {
+            if is_score(record) || is_trace(record) {
+                Role::Side
+            } else {
+                Role::Calls
+            }
+        })
     }
 
     fn extras(&self) -> &'static [&'static str] {
@@ -141,6 +139,18 @@ impl Importer for Langfuse {
         made.calls.push(call);
         Ok(())
     }
+}
+
+fn signature(record: &Record<'_>) -> Option<&'static str> {
+    let names = record.names();
+    let has = |either: [&str; 2]| either.iter().any(|name| names.contains(name));
+    if has(TRACE) && has(PARENT) && names.contains(&"type") {
+        return Some("observations: `trace_id`, `parent_observation_id` and `type`");
+    }
+    if is_score(record) {
+        return Some("scores: `data_type` and `observation_id`");
+    }
+    is_trace(record).then_some("traces: `bookmarked` and `public`")
 }
 
 fn is_score(record: &Record<'_>) -> bool {

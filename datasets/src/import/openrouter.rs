@@ -113,11 +113,6 @@ fn generation(record: &Record<'_>, made: &mut Made) -> Result<(), Fault> {
         made.skip(Skip::NotChat);
         return Ok(());
     }
-    // The answer to an earlier request, given again for nothing.
-    if record.has("response_cache_source_id") {
-        made.skip(Skip::CacheHit);
-        return Ok(());
-    }
     let id = record.need("id")?;
     let Some(model) = record.text("model")? else {
         made.skip(Skip::NoModel);
@@ -128,6 +123,8 @@ fn generation(record: &Record<'_>, made: &mut Made) -> Result<(), Fault> {
     call.names.extend([id.clone()]);
     call.names.extend(record.text("session_id")?);
     call.id = id;
+    // The answer to an earlier request, given again for nothing.
+    call.is_cached = record.has("response_cache_source_id");
     let is_byok = record.flag("is_byok")? == Some(true);
     call.row.cost = record.amount("total_cost", 1)?;
     if is_byok {

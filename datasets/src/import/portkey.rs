@@ -36,11 +36,6 @@ impl Importer for Portkey {
     }
 
     fn calls(&self, record: &Record<'_>, made: &mut Made) -> Result<(), Fault> {
-        let cache = record.text("cache_status")?.unwrap_or_default();
-        if ["HIT", "SEMANTIC HIT"].contains(&cache.to_ascii_uppercase().as_str()) {
-            made.skip(Skip::CacheHit);
-            return Ok(());
-        }
         let url = record.text("request_url")?;
         if url.is_some_and(|url| is_no_chat_api(&url)) {
             made.skip(Skip::NotChat);
@@ -58,6 +53,8 @@ impl Importer for Portkey {
         };
         let mut call = Call::new(request.clone(), model);
         call.names = vec![request];
+        let cache = record.text("cache_status")?.unwrap_or_default();
+        call.is_cached = ["HIT", "SEMANTIC HIT"].contains(&cache.to_ascii_uppercase().as_str());
         call.id = if id.is_empty() {
             fingerprint(record)?
         } else {

@@ -328,6 +328,26 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The objects of a page of an API, `{"data": [ … ]}`; `None`: the record is no page.
+pub(crate) fn page(record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
+    if !record.names().contains(&"data") {
+        return Ok(None);
+    }
+    let data = record.json("data")?;
+    let objects = data.as_deref().and_then(items);
+    Ok(objects.map(|objects| objects.into_iter().map(str::to_owned).collect()))
+}
+
+/// Asks about a record, or about the first object of the page that it is.
+pub(crate) fn on_page<T>(record: &Record<'_>, ask: impl Fn(&Record<'_>) -> T) -> T {
+    let page = page(record).ok().flatten();
+    let first = page.as_deref().and_then(<[String]>::first);
+    match first.map(|first| Record::of_json(first)) {
+        Some(Ok(first)) => ask(&first),
+        _ => ask(record),
+    }
+}
+
 /// A whole number, 0 or more, as text.
 pub(crate) fn count_of(text: &str) -> Result<u64, RejectReason> {
     crate::row::count(&Cell::Untyped(text), "a whole number, 0 or more, or null")

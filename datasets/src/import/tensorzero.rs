@@ -91,11 +91,6 @@ impl Importer for TensorZero {
     }
 
     fn calls(&self, record: &Record<'_>, made: &mut Made) -> Result<(), Fault> {
-        // The gateway's own cache, not the provider's.
-        if record.flag("cached")? == Some(true) {
-            made.skip(Skip::CacheHit);
-            return Ok(());
-        }
         let Some(model) = record.text("model_name")? else {
             made.skip(Skip::NoModel);
             return Ok(());
@@ -111,6 +106,8 @@ impl Importer for TensorZero {
         let mut call = Call::new(inference_id.clone(), model);
         call.names = vec![inference_id];
         call.names.extend(inference.episode.clone());
+        // The gateway's own cache, not the provider's.
+        call.is_cached = record.flag("cached")? == Some(true);
         call.row.timestamp_us = match time_of(&id) {
             Some(time) => Some(time),
             None => record.time("timestamp")?,

@@ -121,3 +121,27 @@ fn other_spellings_mean_the_same() {
     assert_eq!(logs[0], logs[1]);
     assert!(logs[0].contains("\"input_tokens\":15") && logs[0].contains("\"cost_usd\":0.01"));
 }
+
+/// Pages of the API hold many records each.
+#[test]
+fn pages_are_opened() {
+    let names = ["langfuse_observations.jsonl", "langfuse_scores.jsonl"];
+    let log = |wrap: bool| {
+        let inputs = names.map(|name| {
+            let text = fixture_text(name);
+            let rows: Vec<&str> = text
+                .lines()
+                .filter(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+                .collect();
+            let page = |rows: &[&str]| format!(r#"{{"data":[{}],"meta":{{}}}}"#, rows.join(","));
+            let text = if wrap {
+                rows.chunks(5).map(page).collect::<Vec<_>>().join("\n")
+            } else {
+                rows.join("\n")
+            };
+            Input::bytes(name, text.into_bytes())
+        });
+        run(&inputs, &options("helpful")).expect("an import").2
+    };
+    assert_eq!(log(true), log(false));
+}

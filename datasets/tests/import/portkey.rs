@@ -10,11 +10,11 @@ fn logs_become_requests() {
     let mut options = ImportOptions::new(ImportKind::Portkey);
     options.read.max_reject = 0.2;
     let (report, read) = check("portkey_logs", &["portkey_logs.jsonl"], &options);
-    assert_eq!((report.records, report.rows, report.duplicates), (14, 6, 1));
+    assert_eq!((report.records, report.rows, report.duplicates), (16, 6, 1));
     assert_eq!((report.merged_requests, report.several_models), (1, 1));
     assert_eq!((report.unpriced, report.free), (3, 0));
     let skipped: Vec<u64> = report.skipped.values().copied().collect();
-    assert_eq!(skipped, [2, 1, 1], "cached answers, no model, an embedding");
+    assert_eq!(skipped, [3, 1, 1], "cached answers, no model, an embedding");
     assert_eq!(report.rejected["out-of-range"], 1, "another currency");
     assert_eq!(report.rejected["missing-value"], 1, "neither trace nor id");
     let log = Given(&read);
