@@ -242,3 +242,48 @@ fn a_flag_beats_the_environment() {
     assert_eq!(seed(&[], None), with("7"));
     assert_ne!(with("1"), with("2"));
 }
+
+/// The doc's path from an export to an answer, on the files that it names.
+#[test]
+fn the_first_answer_is_had_as_written() {
+    let text = fs::read_to_string(root().join("docs/first-answer.md")).expect("the page");
+    let folder = folder();
+    for name in ["spend_logs.csv", "thumbs.csv"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("examples/litellm")
+            .join(name);
+        fs::copy(from, folder.path().join(name)).expect("copied");
+    }
+    let blocks = text.split("```sh run\n").skip(1);
+    let commands: Vec<&str> = blocks
+        .flat_map(|block| block.split("```").next().unwrap_or_default().lines())
+        .collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for command in commands {
+        let words = command
+            .strip_prefix("plimsoll ")
+            .expect("a command of ours");
+        let output = run(folder.path(), words);
+        let wanted: &[i32] = if words.starts_with("replay") {
+            &[3]
+        } else {
+            &[0]
+        };
+        assert!(
+            wanted.contains(&code(&output)),
+            "{command}: {}",
+            stderr(&output)
+        );
+        assert!(
+            !stderr(&output).contains("error["),
+            "{command}: {}",
+            stderr(&output)
+        );
+    }
+    let report = fs::read_to_string(folder.path().join("report.html")).expect("a report");
+    assert!(report.contains("not enough evidence") || report.contains("insufficient"));
+    assert!(
+        !report.contains("regular expression"),
+        "no prompt is in a report"
+    );
+}

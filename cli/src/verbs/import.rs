@@ -226,6 +226,9 @@ fn labels(text: &mut String, report: &ImportReport) {
             labels.read_apart, labels.unmatched, labels.contradicting
         );
     }
+    if labels.superseded > 0 {
+        let _ = writeln!(text, "  {} gave way to later ones", labels.superseded);
+    }
     if labels.labelled == 0 && !labels.scores.is_empty() {
         let names: Vec<String> = labels
             .scores

@@ -121,6 +121,9 @@ impl ImportError {
                 None => "name one of the export's fields, `a.b` for b inside a".to_owned(),
             },
             Self::Option { help, .. } => help.clone(),
+            Self::NothingLeft { why, .. } if why.is_empty() => {
+                "the files hold no records; name the right ones".to_owned()
+            }
             Self::NothingLeft { why, .. } => why.join("; "),
             Self::TooManyRejects { .. } => {
                 "see the first ones above; --rejects FILE lists them all, and --max-reject allows \

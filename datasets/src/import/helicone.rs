@@ -162,18 +162,15 @@ fn put_usage(call: &mut Call, record: &Record<'_>) -> Result<(), Fault> {
 }
 
 fn put_context(call: &mut Call, record: &Record<'_>) -> Result<(), Fault> {
-    // In place of a body that is stored elsewhere stands a message that says so.
-    if !record.has("request_body.helicone_message") {
-        call.put_prompt(
-            record,
-            &[
-                "request_body.messages",
-                "request_body.input",
-                "request_body.contents",
-                "request_body.prompt",
-                "request_body",
-            ],
-        )?;
+    match record.json("request_body")? {
+        Some(body) if body.trim_start().starts_with('{') => {
+            let body = Record::of_json(&body)?;
+            // In place of a body that is stored elsewhere stands a message that says so.
+            if !body.has("helicone_message") {
+                call.put_prompt(&body, &["messages", "input", "contents", "prompt"])?;
+            }
+        }
+        _ => call.put_prompt(record, &["request_body"])?,
     }
     let property = |name: &str| {
         let paths = ["request_properties", "properties"].map(|map| format!("{map}.{name}"));

@@ -73,15 +73,10 @@ impl Importer for Portkey {
         put_usage(&mut call, record)?;
         call.row.timestamp_us = record.time("created_at")?;
         call.row.latency_ms = latency(record)?;
-        call.put_prompt(
-            record,
-            &[
-                "request.body.messages",
-                "request.body.input",
-                "request.body.contents",
-                "request.body.prompt",
-            ],
-        )?;
+        if let Some(body) = record.json("request.body")? {
+            let body = Record::of_json(&body)?;
+            call.put_prompt(&body, &["messages", "input", "contents", "prompt"])?;
+        }
         put_context(&mut call, record)?;
         let code = record.loose_text("response_status_code")?;
         let is_refused = code.as_deref().is_some_and(|code| !code.starts_with('2'));
@@ -135,11 +130,16 @@ fn put_usage(call: &mut Call, record: &Record<'_>) -> Result<(), Fault> {
         return Ok(());
     }
     let [input, output] = units;
-    let usage = |name: &str| record.loose_count(&format!("response.body.usage.{name}"));
-    let whole = [usage("prompt_tokens")?, usage("completion_tokens")?];
-    let cached = usage("prompt_tokens_details.cached_tokens")?.filter(|_| whole[0] == input);
-    let reasoning =
-        usage("completion_tokens_details.reasoning_tokens")?.filter(|_| whole[1] == output);
+    let usage = record.json("response.body.usage")?;
+    let usage = Record::of_json(usage.as_deref().unwrap_or("{}"))?;
+    let is_same = |name, units| Ok::<_, Fault>(usage.loose_count(name)? == units);
+    let (is_input, is_output) = (
+        is_same("prompt_tokens", input)?,
+        is_same("completion_tokens", output)?,
+    );
+    let cached = usage.loose_count("prompt_tokens_details.cached_tokens")?;
+    let reasoning = usage.loose_count("completion_tokens_details.reasoning_tokens")?;
+    let (cached, reasoning) = (cached.filter(|_| is_input), reasoning.filter(|_| is_output));
     call.put_tokens(input, cached, output, reasoning, "req_units")
 }
 

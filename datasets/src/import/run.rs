@@ -795,9 +795,13 @@ fn finish(mut tally: Tally<'_>, mut out: Out, digest: String) -> Result<ImportRe
             .skipped
             .iter()
             .map(|(what, n)| format!("{n} left out: {what}"));
+        let broken = tally
+            .rejected
+            .iter()
+            .map(|(what, n)| format!("{n} rejected as {what}"));
         return Err(ImportError::NothingLeft {
             records: tally.records,
-            why: skipped.collect(),
+            why: skipped.chain(broken).collect(),
             rejects: tally.rejects,
         });
     }

@@ -4,6 +4,7 @@
 //! one is in `golden/NAME.jsonl` (the log) and `golden/NAME.json` (the report); with
 //! `PLIMSOLL_BLESS=1` they are written anew: read them before they are committed.
 
+mod broken;
 mod detect;
 mod evidence;
 mod golden;
@@ -16,6 +17,7 @@ mod obd;
 mod openai_batch;
 mod openrouter;
 mod otel;
+mod parquet;
 mod portkey;
 mod routellm;
 mod routerbench;
