@@ -4,8 +4,8 @@
 //! - its model is that of the last call that answered, or of the last call when none did;
 //! - its cost is the sum of all calls' costs. It is unknown as soon as one call that may have been
 //!   billed has no cost: a call that failed without a single token cannot have been;
-//! - its tokens are the sums when every call that used any went to that model; otherwise they are
-//!   left out, because no one price applies to them;
+//! - its tokens are the sums when every call that used any went to that model in one service tier;
+//!   otherwise they are left out, because no one price applies to them;
 //! - a request that the gateway's own cache answered is left out: it tells nothing of a model;
 //! - its time is the first call's, its latency the sum; its prompt, task, tenant and session are the
 //!   first that a call has.
@@ -28,6 +28,10 @@ use crate::row::LogRow;
 /// Columns that say of how many calls a request was made.
 pub(super) const CALLS: &str = "calls";
 pub(super) const MODELS_CALLED: &str = "models_called";
+
+/// Columns that a price depends on besides the log's own tokens.
+const SERVICE_TIER: &str = "service_tier";
+const CACHE_WRITES: [&str; 2] = ["cache_write_tokens", "cache_write_1h_tokens"];
 
 /// A call with the place it was read from.
 pub(super) struct Placed {
@@ -138,7 +142,8 @@ impl Gather {
             )
         });
         let answered = calls.iter().rfind(|placed| !placed.call.has_failed);
-        if answered.is_some_and(|placed| placed.call.is_cached) {
+        let is_all_cached = calls.iter().all(|placed| placed.call.is_cached);
+        if is_all_cached || answered.is_some_and(|placed| placed.call.is_cached) {
             self.counts.from_cache += 1;
             return None;
         }
@@ -165,9 +170,13 @@ impl Gather {
             }
         }
         self.counts.several_models += u64::from(models.len() > 1);
+        let tier = extra(&calls[chosen].call.row, SERVICE_TIER).map(str::to_owned);
+        // One price applies to the sums.
         let is_one_model = calls
             .iter()
-            .all(|placed| placed.call.row.model == model || !used_tokens(&placed.call.row));
+            .map(|placed| &placed.call.row)
+            .filter(|row| used_tokens(row))
+            .all(|row| row.model == model && extra(row, SERVICE_TIER) == tier.as_deref());
         let first = |pick: &dyn Fn(&LogRow) -> Option<String>| {
             calls.iter().find_map(|placed| pick(&placed.call.row))
         };
@@ -192,18 +201,14 @@ impl Gather {
             total.filter(|_| is_one_model && calls.iter().any(|p| used_tokens(&p.call.row)))
         };
         let (input, output) = (sum(|row| row.input_tokens), sum(|row| row.output_tokens));
-        // A call that does not tell these apart counts them among its other tokens.
-        let sum_known = |pick: fn(&LogRow) -> Option<u64>| {
-            let mut counts = calls.iter().filter_map(|placed| pick(&placed.call.row));
-            let total = counts.try_fold(None, |total: Option<u64>, count| {
-                total.unwrap_or(0).checked_add(count).map(Some)
-            });
-            total.flatten().filter(|_| is_one_model)
+        let sum_known = |pick: &dyn Fn(&LogRow) -> Option<u64>| {
+            sum_of_known(&calls, pick).filter(|_| is_one_model)
         };
         let (cached, reasoning) = (
-            sum_known(|row| row.cached_input_tokens),
-            sum_known(|row| row.reasoning_tokens),
+            sum_known(&|row| row.cached_input_tokens),
+            sum_known(&|row| row.reasoning_tokens),
         );
+        let writes = CACHE_WRITES.map(|name| sum_known(&|row| extra(row, name)?.parse().ok()));
         let label = calls
             .iter()
             .rev()
@@ -219,7 +224,12 @@ impl Gather {
         (row.timestamp_us, row.latency_ms) = (timestamp_us, latency_ms);
         (row.input_tokens, row.output_tokens) = (input, output);
         (row.cached_input_tokens, row.reasoning_tokens) = (cached, reasoning);
+        row.extra
+            .retain(|(name, _)| !CACHE_WRITES.contains(&name.as_str()));
         (own.call.label, own.call.names) = (label, names);
+        for (name, count) in CACHE_WRITES.into_iter().zip(writes) {
+            own.call.keep(name, count.map(|count| count.to_string()));
+        }
         own.call.keep(CALLS, Some(count.to_string()));
         own.call.keep(MODELS_CALLED, Some(models.join("|")));
         Some(own)
@@ -248,6 +258,19 @@ fn is_same(a: &LogRow, b: &LogRow) -> bool {
         b.timestamp_us,
         &b.status,
     )
+}
+
+/// Σ of what the calls tell: a call that does not tell these tokens apart counts them among others.
+fn sum_of_known(calls: &[Placed], pick: &dyn Fn(&LogRow) -> Option<u64>) -> Option<u64> {
+    let mut counts = calls.iter().filter_map(|placed| pick(&placed.call.row));
+    let first = counts.next()?;
+    counts.try_fold(first, u64::checked_add)
+}
+
+/// The value of a further column.
+fn extra<'r>(row: &'r LogRow, name: &str) -> Option<&'r str> {
+    let found = row.extra.iter().find(|(own, _)| own == name);
+    found.map(|(_, value)| value.as_str())
 }
 
 fn used_tokens(row: &LogRow) -> bool {

@@ -165,3 +165,21 @@ fn calls_outside_the_window_are_rejected() {
     assert_eq!(report.rows, 50);
     assert_eq!(report.rejected.get("late-call"), Some(&1));
 }
+
+/// A failure that the gateway's cache is named for is no call of a model, and no panic.
+#[test]
+fn a_cached_failure_is_left_out() {
+    let row = |id: &str, cached: bool, status: &str| {
+        format!(
+            r#"{{"request_id":"{id}","litellm_call_id":"{id}","call_type":"acompletion","model":"m",
+            "spend":0.1,"startTime":"2026-03-01 10:00:00","custom_llm_provider":"x",
+            "prompt_tokens":1,"cache_hit":"{cached}","status":"{status}"}}"#
+        )
+    };
+    let text = row("a", true, "failure") + "\n" + &row("b", false, "success");
+    let input = plimsoll_datasets::Input::bytes("rows.json", text.into_bytes());
+    let options = ImportOptions::new(ImportKind::Litellm);
+    let (report, _, _) = crate::golden::run(&[input], &options).expect("an import");
+    assert_eq!(report.rows, 1);
+    assert_eq!(report.skipped.values().sum::<u64>(), 1);
+}

@@ -41,6 +41,10 @@ fn traces_become_requests() {
         (Some(110), Some(30)),
         "together the 140 that were billed"
     );
+    let request = read.log.requests.iter().find(|own| own.id == TRACE[0]);
+    let extra = &request.expect("the request").extra;
+    let written = extra.get("cache_write_tokens").map(String::as_str);
+    assert_eq!(written, Some("20"), "by the first turn");
     assert_eq!(
         turns.cost, None,
         "the second turn has a cost, the first has none"
