@@ -71,7 +71,10 @@ pub fn measured(work: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 /// Processor time of this process so far.
-fn cpu_seconds() -> Result<f64> {
+///
+/// # Errors
+/// When the system tells no figures.
+pub fn cpu_seconds() -> Result<f64> {
     // utime and stime are the 14th and 15th field, in ticks of 10 ms.
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(") ").next().unwrap_or_default();

@@ -18,7 +18,7 @@ use plimsoll_harness::ReplayOptions;
 use plimsoll_harness::stream::{StreamStage, replay_stream};
 use polars::prelude::{LazyFrame, PlRefPath, ScanArgsParquet, col, len};
 
-use plimsoll_benches::process::{Run, child, measured, median};
+use plimsoll_benches::process::{Run, child, cpu_seconds, measured, median};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
