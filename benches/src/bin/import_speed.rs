@@ -124,9 +124,8 @@ fn generate(path: &Path, bytes: u64) -> Result<()> {
             "{:.9}",
             f64::from(u32::try_from(input + 4 * output)?) * 1.5e-7
         );
-        let prices: String = (0..60)
-            .map(|k| format!(",\"input_cost_per_token_kind_{k}\":null"))
-            .collect();
+        let price = |k| format!(",\"input_cost_per_token_kind_{k}\":null");
+        let prices = (0..60).map(price).collect::<Vec<_>>().concat();
         let line = format!(
             concat!(
                 r#"{{"id":"chatcmpl-{n}","litellm_call_id":"call-{n}","trace_id":"trace-{t}","#,
