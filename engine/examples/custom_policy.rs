@@ -4,7 +4,6 @@
 //!
 //! Run with `cargo run -p plimsoll --example custom_policy`.
 
-use std::any::Any;
 use std::error::Error;
 
 use plimsoll::{
@@ -109,14 +108,6 @@ impl Policy for WinStay {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

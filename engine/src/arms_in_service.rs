@@ -76,19 +76,20 @@ impl Router {
             ArmBelief::Benchmark { rows, strength } => self.benchmark(rows, *strength)?,
             _ => Vec::new(),
         };
-        self.policy.add_arm(&prior)?;
+        let mut policy = self.policy.fork();
+        policy.add_arm(&prior)?;
+        for (context, outcome) in rows {
+            policy.update(context, &outcome)?;
+        }
+        if let Some(rule) = policy.downcast_mut::<RulePolicy>() {
+            // Benchmark rows were not answers of this router: all guarded pulls are still to come.
+            rule.guard_arm(self.arms.len())?;
+        }
+        self.policy = policy;
         self.cost.add_arm(&spec);
         self.names.push(spec.id.clone());
         self.arms.push(spec);
         self.down_until_ms.push(None);
-        for (context, outcome) in rows {
-            let learned = self.policy.update(context, &outcome);
-            learned.expect("a row that was checked can be learned");
-        }
-        if let Some(policy) = self.policy.as_any_mut().downcast_mut::<RulePolicy>() {
-            // Benchmark rows were not answers of this router: all guarded pulls are still to come.
-            policy.guard_arm(self.arms.len() - 1)?;
-        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::random::unit_interval_of;
-use crate::units::Seed;
+use crate::units::{Propensity, Seed};
 
 /// How far from 1 the sum of a distribution may be.
 pub const SUM_TOLERANCE: f64 = 1e-12;
@@ -139,4 +139,12 @@ pub(crate) fn sample(probabilities: &[f64], u: f64) -> usize {
         }
     }
     last
+}
+
+/// The probability of an arm that was drawn; rounding may have left it a hair above 1.
+pub(crate) fn drawn(probabilities: &[f64], arm: usize) -> Result<Propensity, DistributionError> {
+    let got = probabilities[arm];
+    let is_one = (1.0..=1.0 + SUM_TOLERANCE).contains(&got);
+    Propensity::new(if is_one { 1.0 } else { got })
+        .map_err(|_| DistributionError::Probability { index: arm, got })
 }

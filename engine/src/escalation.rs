@@ -22,7 +22,7 @@ impl Router {
         run: &[CascadeStep],
         work: &mut Workspace,
     ) -> Result<NextStep, DecideError> {
-        let Some(cascade) = self.policy.as_any().downcast_ref::<Cascade>() else {
+        let Some(cascade) = self.policy.downcast_ref::<Cascade>() else {
             let policy = self.policy.name().to_owned();
             return Err(DecideError::NotCascade { policy });
         };

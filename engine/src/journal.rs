@@ -11,10 +11,10 @@
 
 use std::collections::VecDeque;
 
+use crate::cbor;
 use crate::event::Event;
 use crate::policy::encode_state;
 use crate::sealed::array;
-use crate::snapshot::describe;
 
 /// First bytes of every journal.
 pub const JOURNAL_MAGIC: [u8; 8] = *b"PLIMJRNL";
@@ -437,8 +437,7 @@ fn could_follow(next: u64, bytes: &[u8]) -> bool {
 fn decode(mut payload: &[u8], events: u32) -> Result<Vec<Event>, String> {
     let mut all = Vec::new();
     while !payload.is_empty() {
-        let event = ciborium::from_reader(&mut payload).map_err(|error| describe(&error))?;
-        all.push(event);
+        all.push(cbor::take(&mut payload)?);
     }
     if all.len() == events as usize {
         Ok(all)

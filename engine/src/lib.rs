@@ -64,6 +64,7 @@ mod arms_in_service;
 pub mod book;
 mod calibration;
 mod call;
+mod cbor;
 mod config;
 mod context;
 mod cost;
@@ -141,9 +142,10 @@ pub use policy::{
     GAMMA_EXPONENT, GAMMA_SCALE, GUARD_SHARE, GUARDED_PULLS, GaussianThompson, KL_UCB_C, KlUcb,
     KnnBandit, LIN_TS_SCALE, LIN_UCB_ALPHA, LINEAR_RIDGE, LinTs, LinUcb, LinearConfig,
     LogisticThompson, MeanBandit, MeanConfig, MeanRule, NOISE_VARIANCE, NextStep, Outcome, Policy,
-    PolicyError, PostHoc, PostHocRow, PredictorBandit, PredictorRule, Random, Request, Reward,
-    RuleParts, RulePolicy, SHARED_DRAW_PAIRS, SharedLinear, SharedRule, SquareCb, UCB_WIDTH,
-    UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state, encode_state,
+    PolicyError, PostHoc, PostHocRow, PredictorBandit, PredictorRule, PrincipalComponents, Random,
+    Request, Reward, RuleParts, RulePolicy, SHARED_DRAW_PAIRS, SharedLinear, SharedRule, SquareCb,
+    UCB_WIDTH, UCB1_EXPLORATION, Ucb1, WarmStart, Workspace, cascade_cost, decode_state,
+    encode_state,
 };
 pub use predictor::{
     CLUSTERS, CustomLoader, DIMENSIONS_MAX, FORGETTING, FORGETTING_MIN, NEAREST, NEIGHBOURS,

@@ -9,7 +9,7 @@ use crate::call::Call;
 use crate::context::{Context, ContextError};
 use crate::cost::{CostError, CostPredictor, CostRow};
 use crate::decision::Decision;
-use crate::distribution::{Distribution, sample};
+use crate::distribution::{Distribution, DistributionError, drawn, sample};
 use crate::event::Decided;
 use crate::exploration::Exploration;
 use crate::features::{FeatureMap, FeatureSpace, RawContext};
@@ -248,9 +248,10 @@ impl Router {
     ) -> Result<Choice, DecideError> {
         self.spread(call, denials, work)?;
         let arm = sample(&work.probabilities, unit_interval_of(call.key, call.seed));
+        let propensity = drawn(&work.probabilities, arm);
         Ok(Choice {
             arm,
-            propensity: propensity(work.probabilities[arm]),
+            propensity: propensity.map_err(|source| self.no_distribution(source))?,
             epoch: self.epoch,
         })
     }
@@ -270,7 +271,7 @@ impl Router {
         let told = self
             .policy
             .estimates(&request, &mut Workspace::default(), &mut estimates);
-        let quality = told.ok().and_then(|()| estimates[choice.arm].quality);
+        let quality = told.ok().and_then(|()| estimates.get(choice.arm)?.quality);
         Decision {
             arm: self.names[choice.arm].clone(),
             propensity: choice.propensity,
@@ -464,8 +465,12 @@ impl Router {
     pub fn distribution(&self, context: &Context) -> Result<Distribution, DecideError> {
         let mut work = Workspace::default();
         self.spread(&Call::new(context, "", Seed(0)), &[], &mut work)?;
-        let distribution = Distribution::new(work.probabilities);
-        Ok(distribution.expect("policies make probabilities that sum to 1"))
+        Distribution::new(work.probabilities).map_err(|source| self.no_distribution(source))
+    }
+
+    fn no_distribution(&self, source: DistributionError) -> DecideError {
+        let policy = self.policy.name().to_owned();
+        PolicyError::Distribution { policy, source }.into()
     }
 
     /// What the router expects of each arm, shape (K), archived and ineligible arms included.
@@ -600,7 +605,7 @@ impl Router {
     /// The policy as a [`RulePolicy`]; `None`: it is another.
     #[must_use]
     pub fn rule_policy(&self) -> Option<&RulePolicy> {
-        self.policy.as_any().downcast_ref()
+        self.policy.downcast_ref()
     }
 
     /// The predictor of cost.
@@ -685,9 +690,4 @@ pub(crate) fn names(arms: &[ArmSpec]) -> Result<Vec<ArmId>, RouterError> {
         }),
         None => Ok(names),
     }
-}
-
-/// The probability of an arm that was drawn; rounding may have left it a hair above 1.
-fn propensity(probability: f64) -> Propensity {
-    Propensity::new(probability.min(1.0)).expect("an arm that was drawn has a positive probability")
 }

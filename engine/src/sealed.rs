@@ -5,7 +5,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::snapshot::{SnapshotError, describe};
+use crate::snapshot::SnapshotError;
 
 /// Bytes before the payload.
 const HEADER: usize = 52;
@@ -67,9 +67,7 @@ pub(crate) fn unseal(
 
 /// The value of a payload in CBOR.
 pub(crate) fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, SnapshotError> {
-    ciborium::from_reader(payload).map_err(|error| SnapshotError::Invalid {
-        what: describe(&error),
-    })
+    crate::cbor::take(&mut &*payload).map_err(|what| SnapshotError::Invalid { what })
 }
 
 /// N bytes of `bytes` from `at`, which the caller knows to be there.

@@ -131,7 +131,8 @@ impl Router {
 
     /// The router of a snapshot: it decides and learns bit for bit like the one stored.
     ///
-    /// Memory is bounded by a small multiple of the bytes given, whatever they claim.
+    /// Memory is bounded by a small multiple of the bytes given, whatever they claim, and 64 MiB
+    /// for the random projection of a low-rank policy, which is stored as three numbers.
     ///
     /// # Errors
     /// [`SnapshotError`] when the bytes are not a whole, undamaged snapshot of a known version, or
@@ -288,15 +289,5 @@ impl First {
 pub(crate) fn invalid(error: &dyn std::error::Error) -> SnapshotError {
     SnapshotError::Invalid {
         what: error.to_string(),
-    }
-}
-
-pub(crate) fn describe(error: &ciborium::de::Error<std::io::Error>) -> String {
-    match error {
-        ciborium::de::Error::Io(_) => "it ends too early".to_owned(),
-        ciborium::de::Error::Syntax(offset) => format!("malformed at byte {offset}"),
-        ciborium::de::Error::Semantic(Some(offset), what) => format!("{what} at byte {offset}"),
-        ciborium::de::Error::Semantic(None, what) => what.clone(),
-        ciborium::de::Error::RecursionLimitExceeded => "nested too deeply".to_owned(),
     }
 }

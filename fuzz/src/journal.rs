@@ -18,7 +18,7 @@ pub fn journal(data: &[u8]) -> bool {
         return false;
     };
     let bytes = with_checksums(bytes.to_vec(), *wrong);
-    let whole = bounded(bytes.len(), || read(&bytes, bytes.len().max(1)));
+    let whole = bounded(&bytes, || read(&bytes, bytes.len().max(1)));
     let pieces = read(&bytes, usize::from(*piece) + 1);
     assert_eq!(
         format!("{whole:?}"),

@@ -38,7 +38,7 @@ pub fn live(mut data: &[u8]) -> bool {
         (Value::Text("parts".into()), Value::Array(all)),
     ]);
     let bytes = seal(LIVE_MAGIC, LIVE_VERSION, &cbor(&record));
-    let Ok(mut live) = bounded(bytes.len(), || Live::restore(&bytes)) else {
+    let Ok(mut live) = bounded(&bytes, || Live::restore(&bytes)) else {
         return false;
     };
     serve(&mut live, true);

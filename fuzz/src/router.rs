@@ -23,7 +23,7 @@ pub fn router(data: &[u8]) -> bool {
             seal(SNAPSHOT_MAGIC, version, &payload)
         }
     };
-    match bounded(bytes.len(), || Router::restore(&bytes)) {
+    match bounded(&bytes, || Router::restore(&bytes)) {
         Ok(mut router) => {
             put_to_work(&mut router, true);
             true

@@ -33,14 +33,31 @@ pub(crate) fn cbor(value: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Most memory that reading may take at once: a multiple of the bytes read, and what the largest
-/// random projection takes, which is made from three numbers.
-pub(crate) fn bounded<R>(bytes: usize, read: impl FnOnce() -> R) -> R {
-    const PER_BYTE: u64 = 128;
-    const BASE: u64 = 72 << 20;
+/// Memory that reading `bytes` may take at once: a multiple of them, what fits one list of records,
+/// and, where there is one, the largest random projection, which is made from three numbers.
+pub(crate) fn bounded<R>(bytes: &[u8], read: impl FnOnce() -> R) -> R {
+    const PER_BYTE: usize = 128;
+    const BASE: usize = 1 << 20;
+    const PROJECTION: usize = 64 << 20;
+    let mut most = BASE + PER_BYTE * bytes.len();
+    if projects(bytes) {
+        most += PROJECTION;
+    }
     let mut out = None;
     let used = allocation_counter::measure(|| out = Some(read())).bytes_max;
-    let most = BASE + PER_BYTE * bytes as u64;
-    assert!(used <= most, "{bytes} bytes took {used} bytes of memory");
+    let length = bytes.len();
+    assert!(
+        used <= most as u64,
+        "{length} bytes took {used} bytes of memory"
+    );
     out.expect("it was read")
+}
+
+/// Whether the bytes speak of a projection, and do not say that there is none.
+fn projects(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b"projection";
+    const NULL: u8 = 0xf6;
+    bytes
+        .windows(NAME.len() + 1)
+        .any(|window| window.starts_with(NAME) && window.last() != Some(&NULL))
 }

@@ -322,7 +322,8 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         generation: 1,
         first: 5,
     });
-    let mut journal = [vec![6, 0], header].concat();
+    let start = [vec![6, 0], header].concat();
+    let mut journal = start.clone();
     for group in changes().chunks(3) {
         journal.extend(writer.frame(group).expect("small").0);
     }
@@ -332,6 +333,22 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     journal[1] = 0;
     journal.truncate(journal.len() - 7);
     all.push(("journal", "torn".to_owned(), journal));
+    // Lists in lists, each claiming 65,535 items: once, room for all was made.
+    let mut payload = [0x99, 0xff, 0xff].repeat(80);
+    payload.extend([0; 4]);
+    let length = u32::try_from(payload.len()).expect("small");
+    let frame = [
+        &length.to_le_bytes()[..],
+        &1_u32.to_le_bytes(),
+        &[0; 24],
+        &payload,
+    ]
+    .concat();
+    all.push((
+        "journal",
+        "claims".to_owned(),
+        [&start, &frame[..]].concat(),
+    ));
     let damages: [(&str, &[u8]); 5] = [
         ("none", &[]),
         ("torn", &[0, 0x82, 90, 0]),

@@ -37,7 +37,11 @@ pub fn parse_comparison(json: &[u8]) -> Result<Comparison, ReportError> {
         .iter()
         .find(|e| e.schema != SCHEMA_VERSION)
     {
-        Some(other) => Err(version_error("evaluation", u64::from(other.schema))),
+        Some(other) => Err(version_error(
+            "evaluation",
+            u64::from(other.schema),
+            SCHEMA_VERSION,
+        )),
         None => Ok(comparison),
     }
 }
@@ -77,7 +81,7 @@ fn parse<T: DeserializeOwned>(
             column: 1,
             what: "there is no `schema`".to_owned(),
         }),
-        Some(found) if found != u64::from(version) => Err(version_error(kind, found)),
+        Some(found) if found != u64::from(version) => Err(version_error(kind, found, version)),
         Some(_) => {
             // The first reading finds and places errors, the second reads every float exactly.
             let read = serde_json::from_slice(json).map_err(|e| read_error(kind, &e))?;
@@ -86,11 +90,11 @@ fn parse<T: DeserializeOwned>(
     }
 }
 
-fn version_error(kind: &'static str, found: u64) -> ReportError {
+fn version_error(kind: &'static str, found: u64, supported: u32) -> ReportError {
     ReportError::SchemaVersion {
         kind,
         found,
-        supported: SCHEMA_VERSION,
+        supported,
     }
 }
 

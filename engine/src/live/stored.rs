@@ -60,7 +60,8 @@ impl Live {
 
     /// The state of a snapshot: it decides and learns bit for bit like the one stored.
     ///
-    /// Memory is bounded by a small multiple of the bytes given, whatever they claim.
+    /// Memory is bounded by a small multiple of the bytes given, whatever they claim, and 64 MiB
+    /// for the random projection of a low-rank policy, which is stored as three numbers.
     ///
     /// # Errors
     /// [`SnapshotError`] when the bytes are not a whole, undamaged state of a known version.

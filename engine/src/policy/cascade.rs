@@ -1,7 +1,5 @@
 //! Cascade: ask an arm, judge its answer, escalate while that is worth its price.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::post_hoc::PostHoc;
@@ -517,13 +515,5 @@ impl Policy for Cascade {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

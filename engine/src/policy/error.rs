@@ -1,5 +1,6 @@
 //! Why a policy cannot be made, asked or taught.
 
+use crate::distribution::DistributionError;
 use crate::exploration::ExplorationError;
 use crate::predictor::PredictorError;
 use crate::rule::RuleError;
@@ -43,6 +44,16 @@ pub enum PolicyError {
         /// What is needed.
         expected: usize,
     },
+    /// Principal components cannot be fitted: there are too few contexts, or they are too much alike.
+    #[error("{part}: {got}, components of this rank need {needed}")]
+    Components {
+        /// What is counted.
+        part: &'static str,
+        /// What there is.
+        got: usize,
+        /// What is needed.
+        needed: usize,
+    },
     /// The context has another number of features than the policy's.
     #[error("context has {got} features, the policy needs {expected}")]
     Dimensions {
@@ -81,6 +92,14 @@ pub enum PolicyError {
         /// The arm.
         arm: usize,
     },
+    /// The policy broke its promise: what it wrote are no probabilities.
+    #[error("policy `{policy}` gave no distribution: {source}")]
+    Distribution {
+        /// Name of the policy.
+        policy: String,
+        /// What is wrong.
+        source: DistributionError,
+    },
     /// Bytes do not hold a state of this policy.
     #[error("the state of policy `{policy}` is invalid: {what}")]
     State {
@@ -116,6 +135,7 @@ impl PolicyError {
             Self::NothingEligible => "P0172",
             Self::Arm { .. } | Self::Shape { .. } => "P0173",
             Self::Dimensions { .. } => "P0174",
+            Self::Components { .. } => "P0180",
             Self::Weight { .. } => "P0175",
             Self::DuplicateArm { .. } => "P0111",
             Self::FixedArms { .. } => "P0176",
@@ -123,6 +143,7 @@ impl PolicyError {
             Self::AskedTwice { .. } => "P0570",
             Self::State { .. } => "P0178",
             Self::Unpriced { .. } => "P0179",
+            Self::Distribution { source, .. } => source.code(),
             Self::Predictor(error) => error.code(),
             Self::Rule(error) => error.code(),
             Self::Exploration(error) => error.code(),
@@ -140,6 +161,7 @@ impl PolicyError {
             }
             Self::Shape { .. } => "give each part one entry per arm, in the arms' order",
             Self::Arm { .. } => "use the arm's index in the order in which the arms were given",
+            Self::Components { .. } => "fit on more contexts, or choose a smaller rank",
             Self::Dimensions { .. } => "make every context with the same feature map",
             Self::Weight { .. } => "weights are finite and not negative; 1 is the default",
             Self::DuplicateArm { .. } => "choose another name, or put the old arm back in service",
@@ -149,6 +171,9 @@ impl PolicyError {
             Self::State { .. } => "restore an earlier generation, or make the policy again",
             Self::Unpriced { .. } => {
                 "add the arm to the price catalogue, record `cost_usd`, or exclude the arm"
+            }
+            Self::Distribution { .. } => {
+                "correct the policy: probabilities are at least 0 and sum to 1"
             }
             Self::Predictor(error) => error.help(),
             Self::Rule(error) => error.help(),

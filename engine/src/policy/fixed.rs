@@ -1,7 +1,5 @@
 //! One arm for everything, and every arm alike.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -125,14 +123,6 @@ impl Policy for Fixed {
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
     }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
 }
 
 impl Policy for Random {
@@ -187,14 +177,6 @@ impl Policy for Random {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

@@ -1,11 +1,12 @@
 //! Linear Thompson sampling: each arm as often as it is believed to be the best.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
-use super::{ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state};
+use super::{
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, PrincipalComponents, Request, Workspace,
+    encode_state,
+};
 use crate::context::Context;
 use crate::quadrature::{Normal, best_arm_probabilities};
 
@@ -64,6 +65,21 @@ impl LinTs {
         Ok(Self { scale, linear })
     }
 
+    /// Over the principal components of contexts: `config.rank` must be `None`, the intercept on.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when a parameter is out of range or there are no arms.
+    pub fn with_components(
+        arms: usize,
+        components: PrincipalComponents,
+        scale: f64,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        check_scale(scale)?;
+        let linear = LinearArms::with_components(arms, components, config)?;
+        Ok(Self { scale, linear })
+    }
+
     /// θ of an arm: one weight per feature (or projected feature), then the intercept's.
     #[must_use]
     pub fn weights(&self, arm: usize) -> Option<&[f64]> {
@@ -84,6 +100,10 @@ impl LinTs {
     #[must_use]
     pub fn config(&self) -> &LinearConfig {
         &self.linear.config
+    }
+
+    pub(super) fn linear_mut(&mut self) -> &mut LinearArms {
+        &mut self.linear
     }
 
     pub(crate) fn is_sound(&self) -> bool {
@@ -172,13 +192,5 @@ impl Policy for LinTs {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,12 +1,11 @@
 //! LinUCB: the arm whose expected reward could plausibly be highest.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::linear_arms::{Expected, LinearArms, LinearConfig, within};
 use super::{
-    ArmPrior, Estimate, Outcome, Policy, PolicyError, Request, Workspace, encode_state, ranking,
+    ArmPrior, Estimate, Outcome, Policy, PolicyError, PrincipalComponents, Request, Workspace,
+    encode_state, ranking,
 };
 use crate::context::Context;
 
@@ -65,6 +64,21 @@ impl LinUcb {
         Ok(Self { alpha, linear })
     }
 
+    /// Over the principal components of contexts: `config.rank` must be `None`, the intercept on.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when a parameter is out of range or there are no arms.
+    pub fn with_components(
+        arms: usize,
+        components: PrincipalComponents,
+        alpha: f64,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        check_alpha(alpha)?;
+        let linear = LinearArms::with_components(arms, components, config)?;
+        Ok(Self { alpha, linear })
+    }
+
     /// θ of an arm: one weight per feature (or projected feature), then the intercept's.
     #[must_use]
     pub fn weights(&self, arm: usize) -> Option<&[f64]> {
@@ -85,6 +99,10 @@ impl LinUcb {
     #[must_use]
     pub fn config(&self) -> &LinearConfig {
         &self.linear.config
+    }
+
+    pub(super) fn linear_mut(&mut self) -> &mut LinearArms {
+        &mut self.linear
     }
 
     pub(crate) fn is_sound(&self) -> bool {
@@ -157,13 +175,5 @@ impl Policy for LinUcb {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -234,8 +234,25 @@ impl LinearArm {
         arm.ridge.fill(config.ridge);
         arm.weight *= share;
         arm.outcomes = 0;
+        // A is smaller now, and at least λI.
+        arm.widest = Widest(1.0 / config.ridge);
         arm.refactor();
         arm
+    }
+
+    /// As [`discounted`](Self::discounted), with θ as it is; `None` where A cannot be factorised.
+    pub(super) fn warm(&self, config: Ridge, strength: f64) -> Option<Self> {
+        let mut exact = self.clone();
+        exact.collect();
+        exact.refactor();
+        let mut arm = exact.discounted(config, strength);
+        arm.gram.factor(1.0, &arm.ridge)?;
+        // b = (sG + λI)θ
+        arm.b.clear();
+        arm.b.extend(exact.theta.iter().map(|t| config.ridge * t));
+        arm.gram.add_product(&exact.theta, &mut arm.b);
+        arm.refactor();
+        Some(arm)
     }
 
     pub(super) fn is_sound(&self, dim: usize) -> bool {

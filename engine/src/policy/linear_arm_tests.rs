@@ -236,6 +236,7 @@ fn a_like_arm_knows_the_same_and_is_less_sure() {
             > 50.0 * arm.predict(&x, &x32, &mut Vec::new()).1
     );
     assert_eq!(young.outcomes(), 0);
+    assert!(young.spread(&x32, &mut Vec::new()) <= young.spread_max(2.0));
 }
 
 /// ω|x|² is never below the variance, is near it in the widest direction, and is found again from

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::linear_arm::{LinearArm, Ridge, Scratch};
+use super::principal_components::PrincipalComponents;
 use super::projection::{ENTRIES_MAX, Projection};
 use super::shared_state::Forked;
 use super::{
@@ -11,7 +12,7 @@ use super::{
 use crate::context::Context;
 use crate::inverse_factor::{padded, single};
 use crate::linalg::dot;
-use crate::predictor::{Prediction, PredictorError};
+use crate::predictor::{Prediction, PredictorError, TrainingRows};
 
 /// Default ridge λ.
 pub const LINEAR_RIDGE: f64 = 1.0;
@@ -28,9 +29,9 @@ const DIMENSIONS_MAX: usize = 8_192;
 /// |---|---|---|---|
 /// | `ridge` | [`LINEAR_RIDGE`] | [10⁻⁶, 10⁶] | λ: a weight's prior precision; more learns slower |
 /// | `forgetting` | 1 | (0, 1] | γ: weight of an outcome after each later one of its arm |
-/// | `intercept` | true | | adds a feature that is always 1 |
-/// | `rank` | `None` | 1.. | features are projected to this many first |
-/// | `seed` | 0 | | of the projection |
+/// | `intercept` | true | true with components | adds a feature that is always 1 |
+/// | `rank` | `None` | 1..; `None` with components | features are projected to this many at random first |
+/// | `seed` | 0 | | of the random projection |
 /// | `reward` | [`Reward::default`](super::Reward) | | what expected cost takes from quality |
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -42,7 +43,8 @@ pub struct LinearConfig {
     /// Whether a feature that is always 1 is added; leave it out when the context has one.
     pub intercept: bool,
     /// Low-rank variant: contexts are projected to this many features by a fixed random matrix of
-    /// signs, so that time and memory per decision no longer depend on d².
+    /// signs, so that time and memory per decision no longer depend on d². Where contexts are at
+    /// hand, [`PrincipalComponents`](super::PrincipalComponents) fitted on them lose less with fewer.
     pub rank: Option<usize>,
     /// Seed of the projection.
     pub seed: u64,
@@ -174,25 +176,59 @@ impl LinearArms {
         dimensions: usize,
         config: LinearConfig,
     ) -> Result<Self, PolicyError> {
+        let random = |rank| {
+            let projection = Projection::random(rank, dimensions, config.seed);
+            projection.ok_or(PolicyError::Parameter {
+                name: "rank",
+                got: crate::math::len(rank),
+                allowed: "[1, 2^24/d], with d above 0",
+            })
+        };
+        let projection = config.rank.map(random).transpose()?;
+        Self::behind(projection, arms, dimensions, config)
+    }
+
+    /// Behind fitted components in place of a random projection.
+    pub(super) fn with_components(
+        arms: usize,
+        components: PrincipalComponents,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
+        within(
+            config.rank.is_none(),
+            "rank",
+            crate::math::len(config.rank.unwrap_or(0)),
+            "{None}, because components take its place",
+        )?;
+        within(
+            config.intercept,
+            "intercept",
+            0.0,
+            "{true}, because components are of centred contexts",
+        )?;
+        let dimensions = components.dimensions();
+        Self::behind(
+            Some(Projection::Fitted(components)),
+            arms,
+            dimensions,
+            config,
+        )
+    }
+
+    fn behind(
+        projection: Option<Projection>,
+        arms: usize,
+        dimensions: usize,
+        config: LinearConfig,
+    ) -> Result<Self, PolicyError> {
         config.check()?;
         if arms == 0 {
             return Err(PolicyError::NoArms);
         }
-        let projection = match config.rank {
-            None => None,
-            Some(rank) => {
-                let projection = Projection::new(rank, dimensions, config.seed);
-                Some(Forked::new(projection.ok_or(PolicyError::Parameter {
-                    name: "rank",
-                    got: crate::math::len(rank),
-                    allowed: "[1, 2^24/d], with d above 0",
-                })?))
-            }
-        };
         let mut linear = Self {
             config,
             dimensions,
-            projection,
+            projection: projection.map(Forked::new),
             arms: Vec::new(),
             scratch: Scratch::default(),
             x: X::default(),
@@ -234,11 +270,8 @@ impl LinearArms {
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        let fits = |p: &Forked<Projection>| {
-            p.dimensions() == self.dimensions && Some(p.rank()) == self.config.rank
-        };
         let projected = match &self.projection {
-            Some(projection) => fits(projection),
+            Some(p) => p.dimensions() == self.dimensions && p.fits(&self.config),
             None => self.config.rank.is_none(),
         };
         if self.dimensions > ENTRIES_MAX {
@@ -263,7 +296,7 @@ impl LinearArms {
         double.clear();
         let mut skipped = 0;
         if let Some(projection) = &self.projection {
-            single(1.0, &context.features, singles);
+            projection.single(&context.features, singles);
             skipped = singles.len();
             singles.resize(skipped + padded(projection.rank()), 0.0);
             let (features, out) = singles.split_at_mut(skipped);
@@ -445,6 +478,28 @@ impl LinearArms {
         let scratch = &mut self.scratch;
         arm.learn(ridge, &own.double, quality.get(), weight, scratch);
         self.x = own;
+    }
+
+    /// Learns a checked log of these arms, then counts each arm's evidence as at most `strength`
+    /// outcomes. Nothing of the log fades: forgetting begins with the first live outcome.
+    pub(super) fn warm(
+        &mut self,
+        log: &TrainingRows<'_>,
+        strength: f64,
+    ) -> Result<(), PolicyError> {
+        let live = std::mem::replace(&mut self.config.forgetting, 1.0);
+        for (row, context) in log.contexts.iter().enumerate() {
+            for outcome in log.outcomes(row) {
+                self.learn(context, &outcome);
+            }
+        }
+        self.config.forgetting = live;
+        let ridge = self.config.ridge();
+        for (at, arm) in self.arms.iter_mut().enumerate() {
+            let warm = arm.warm(ridge, strength);
+            *arm = Forked::new(warm.ok_or(PolicyError::Singular { arm: at })?);
+        }
+        Ok(())
     }
 
     pub(super) fn add_arm(&mut self, prior: &ArmPrior) -> Result<(), PolicyError> {

@@ -1,6 +1,5 @@
 //! Context-free bandits: a running mean per arm, and a way to choose by it.
 
-use std::any::Any;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -452,13 +451,5 @@ impl Policy for MeanBandit {
         // What is published is ready: no deciding thread waits for it.
         self.ready();
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

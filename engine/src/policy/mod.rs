@@ -22,6 +22,7 @@ mod logistic_ts;
 mod mean_bandit;
 mod post_hoc;
 mod predictor_bandit;
+mod principal_components;
 mod projection;
 mod ranking;
 mod reward;
@@ -60,6 +61,7 @@ pub use logistic_ts::LogisticThompson;
 pub use mean_bandit::{MeanBandit, MeanConfig, MeanRule};
 pub use post_hoc::{PostHoc, PostHocRow};
 pub use predictor_bandit::{PredictorBandit, PredictorRule, UCB_WIDTH};
+pub use principal_components::PrincipalComponents;
 pub use reward::{COST_SCALE, COST_WEIGHT, Reward};
 pub use rule::{RuleParts, RulePolicy};
 pub use shared_linear::{SHARED_DRAW_PAIRS, SharedLinear, SharedRule};
@@ -75,7 +77,7 @@ pub(crate) use state::built_in;
 ///
 /// Implement it to run a policy of your own in a [`Router`](crate::Router): decisions,
 /// propensities, caps, feedback by decision id, snapshots and the journal come with the router.
-pub trait Policy: fmt::Debug + Send + Sync {
+pub trait Policy: Any + fmt::Debug + Send + Sync {
     /// Stable name of the kind, for instance `lin-ucb`: snapshots find their loader by it.
     fn name(&self) -> &str;
 
@@ -193,12 +195,20 @@ pub trait Policy: fmt::Debug + Send + Sync {
 
     /// An independent copy: what one learns, the other does not.
     fn fork(&self) -> Box<dyn Policy>;
+}
 
-    /// The policy as its own type, for callers that know it.
-    fn as_any(&self) -> &dyn Any;
+impl dyn Policy {
+    /// The policy as its own type, for callers that know it; `None`: it is of another.
+    #[must_use]
+    pub fn downcast_ref<P: Policy>(&self) -> Option<&P> {
+        (self as &dyn Any).downcast_ref()
+    }
 
-    /// The policy as its own type, to be changed.
-    fn as_any_mut(&mut self) -> &mut dyn Any;
+    /// The policy as its own type, to be changed; `None`: it is of another.
+    #[must_use]
+    pub fn downcast_mut<P: Policy>(&mut self) -> Option<&mut P> {
+        (self as &mut dyn Any).downcast_mut()
+    }
 }
 
 /// One request as a policy sees it.

@@ -77,9 +77,10 @@ impl PostHoc {
     /// Fits to rows that the predictor did not see; no rows give [`PostHoc::WORTHLESS`].
     ///
     /// With o the observed quality, `weight` is the least-squares w of o − p = w·(c − p), clipped
-    /// to [0, 1], and ρ = w²·Σ(c − p)²/Σp(1 − p). Both are found with every row's c calibrated on
-    /// the other half of the rows, so that a signal is not believed for having been fitted; the
-    /// calibration kept is fitted on all.
+    /// to [0, 1], and ρ = (w²·Σ(c − p)² − u²·Σ(m − p)²)/Σp(1 − p), where m is the mean of o and u
+    /// its weight as w is that of c: what correcting p by a constant gains is not the signal's.
+    /// They are found with every row's c and m from the other half of the rows, so that a signal is
+    /// not believed for having been fitted; the calibration kept is fitted on all.
     ///
     /// # Errors
     /// [`CalibrationError::Row`] when a number is out of range.
@@ -89,22 +90,25 @@ impl PostHoc {
             return Err(CalibrationError::Row { row });
         }
         let calibration = calibrate(kind, rows.iter())?;
-        let mut sums = Sums::default();
+        let (mut sums, mut constant) = (Sums::default(), Sums::default());
         for half in 0..2 {
             let (own, others): (Vec<_>, Vec<_>) = rows
                 .iter()
                 .enumerate()
                 .partition(|(i, _)| half_of(*i) == half);
-            let other = calibrate(kind, others.into_iter().map(|(_, row)| row))?;
+            let others = others.into_iter().map(|(_, row)| row);
+            let typical = mean(others.clone());
+            let other = calibrate(kind, others)?;
             for (_, row) in own {
                 sums.add(row, other.apply(row.signal));
+                constant.add(row, typical.unwrap_or(row.expected));
             }
         }
-        let weight = sums.weight();
+        let own = sums.reliability() - constant.reliability();
         Ok(Self {
             calibration,
-            weight,
-            reliability: sums.reliability(weight),
+            weight: sums.weight(),
+            reliability: own.clamp(0.0, 1.0),
         })
     }
 
@@ -126,6 +130,14 @@ impl PostHoc {
 /// Thue–Morse halves: a table whose rows alternate in any rhythm is still split evenly.
 fn half_of(row: usize) -> u32 {
     row.count_ones() % 2
+}
+
+/// Mean of what was observed; `None` without weight.
+fn mean<'a>(rows: impl Iterator<Item = &'a PostHocRow>) -> Option<f64> {
+    let add =
+        |(sum, weight), row: &PostHocRow| (sum + row.weight * row.observed, weight + row.weight);
+    let (sum, weight) = rows.fold((0.0, 0.0), add);
+    (weight > 0.0).then(|| sum / weight)
 }
 
 fn calibrate<'a>(
@@ -167,9 +179,10 @@ impl Sums {
         }
     }
 
-    fn reliability(&self, weight: f64) -> f64 {
+    fn reliability(&self) -> f64 {
+        let weight = self.weight();
         if self.variance > 0.0 {
-            (weight * weight * self.moved / self.variance).clamp(0.0, 1.0)
+            weight * weight * self.moved / self.variance
         } else {
             0.0
         }
@@ -215,6 +228,22 @@ mod tests {
             assert!(fitted.weight < 0.1, "{fitted:?}");
             assert!(fitted.reliability < 0.01, "{fitted:?}");
         }
+    }
+
+    /// A predictor that is wrong is set right by a constant; a signal of noise is no reason to call.
+    #[test]
+    fn noise_is_not_believed_where_the_predictor_is_wrong() {
+        let mut rows = rows(|i, _| draw("noise", i));
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.expected = draw("wrong", i);
+        }
+        let noise = PostHoc::fit(CalibrationKind::Platt, &rows).expect("fits");
+        assert!(noise.reliability < 0.01, "{noise:?}");
+        for (i, row) in rows.iter_mut().enumerate() {
+            row.signal = 0.5 * (row.observed + draw("noise", i));
+        }
+        let signal = PostHoc::fit(CalibrationKind::Platt, &rows).expect("fits");
+        assert!(signal.reliability > 0.5, "{signal:?}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Contextual bandits over a predictor of quality.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::cluster_bandit::ClusterBandit;
@@ -314,13 +312,5 @@ impl Policy for PredictorBandit {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -1,8 +1,6 @@
 //! The policy that Plimsoll is named for: a predictor of quality, a decision rule that draws the
 //! line, and exploration around it.
 
-use std::any::Any;
-
 use serde::{Deserialize, Serialize};
 
 use super::guard::{self, Guard};
@@ -568,14 +566,6 @@ impl Policy for RulePolicy {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }
 

@@ -1,7 +1,5 @@
 //! Linear bandits whose arms share one regression over features of the arms.
 
-use std::any::Any;
-
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -17,7 +15,7 @@ use crate::context::{Context, check_features};
 use crate::inverse_factor::single;
 use crate::linalg::dot;
 use crate::math;
-use crate::predictor::{Prediction, PredictorError};
+use crate::predictor::{Prediction, PredictorError, TrainingRows};
 use crate::random::unit_interval;
 
 /// Pairs of opposite draws from the joint belief that one Thompson decision counts.
@@ -139,6 +137,25 @@ impl SharedLinear {
     pub(crate) fn is_sound(&self) -> bool {
         check(&self.features, self.dimensions, self.rule, &self.config)
             .is_ok_and(|dim| self.regression.is_sound(dim))
+    }
+
+    /// Learns a checked log of these arms, none of which fades, then counts the evidence of all
+    /// arms together as at most `strength` outcomes.
+    pub(super) fn warm(
+        &mut self,
+        log: &TrainingRows<'_>,
+        strength: f64,
+    ) -> Result<(), PolicyError> {
+        let live = std::mem::replace(&mut self.config.forgetting, 1.0);
+        for (row, context) in log.contexts.iter().enumerate() {
+            for outcome in log.outcomes(row) {
+                self.update(context, &outcome)?;
+            }
+        }
+        self.config.forgetting = live;
+        let warm = self.regression.warm(self.config.ridge(), strength);
+        self.regression = Forked::new(warm.ok_or(PolicyError::Singular { arm: 0 })?);
+        Ok(())
     }
 
     /// z = f(a) ⊗ x'.
@@ -482,13 +499,5 @@ impl Policy for SharedLinear {
 
     fn fork(&self) -> Box<dyn Policy> {
         Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -20,9 +20,9 @@ pub fn encode_state<T: Serialize>(state: &T) -> Vec<u8> {
 /// # Errors
 /// [`PolicyError::State`] when the bytes do not hold such a state.
 pub fn decode_state<T: DeserializeOwned>(policy: &str, bytes: &[u8]) -> Result<T, PolicyError> {
-    ciborium::from_reader(bytes).map_err(|error| PolicyError::State {
+    crate::cbor::take(&mut &*bytes).map_err(|what| PolicyError::State {
         policy: policy.to_owned(),
-        what: crate::snapshot::describe(&error),
+        what,
     })
 }
 

@@ -4,9 +4,9 @@ use plimsoll::{
     ArmBelief, ArmSpec, Budget, Call, Cascade, CascadeConfig, CascadeStep, Context, CostPredictor,
     Exploration, ExplorationKind, FeatureMap, FeatureMapConfig, FeatureSpace, FeedbackError, Fixed,
     LinTs, LinUcb, LinearConfig, Live, NextStep, NonInferiority, OpenLimits, Outcome, Policy,
-    PolicyError, PostHoc, Predictor, PredictorConfig, PredictorKind, Price, Quality, Random,
-    RawContext, Reward, Router, Rule, Seed, SessionState, SharedLinear, SharedRouter, SharedRule,
-    Usd, Workspace,
+    PolicyError, PostHoc, Predictor, PredictorConfig, PredictorKind, Price, PrincipalComponents,
+    Quality, Random, RawContext, Reward, Router, Rule, Seed, SessionState, SharedLinear,
+    SharedRouter, SharedRule, Usd, Workspace,
 };
 
 use crate::bandits::every_bandit;
@@ -269,9 +269,11 @@ fn e17_linear_policies_learn_without_allocating() {
     };
     let config = LinearConfig::default();
     let (features, rule) = (SharedLinear::hybrid(3), SharedRule::Ucb { alpha: 0.5 });
-    let policies: [Box<dyn Policy>; 4] = [
+    let components = PrincipalComponents::fit(&contexts(50, 4, 5), 2).expect("fits");
+    let policies: [Box<dyn Policy>; 5] = [
         Box::new(LinUcb::new(3, 4, 0.5, config).expect("sound")),
         Box::new(LinUcb::new(3, 4, 0.5, low_rank).expect("sound")),
+        Box::new(LinUcb::with_components(3, components, 0.5, config).expect("sound")),
         Box::new(LinTs::new(3, 4, 0.5, config).expect("sound")),
         Box::new(SharedLinear::new(features, 4, rule, config).expect("sound")),
     ];

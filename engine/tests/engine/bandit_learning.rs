@@ -2,9 +2,9 @@
 
 use plimsoll::{
     BetaThompson, Call, ClusterBandit, Context, CostPredictor, EpsilonGreedy, GaussianThompson,
-    KlUcb, KnnBandit, LogisticThompson, MeanConfig, Outcome, Policy, Predictor, PredictorConfig,
-    PredictorKind, Quality, Random, Request, Reward, Router, Seed, SquareCb, TrainingRows, Ucb1,
-    WarmStart, Workspace,
+    KlUcb, KnnBandit, LinTs, LinUcb, LinearConfig, LogisticThompson, MeanConfig, Outcome, Policy,
+    Predictor, PredictorConfig, PredictorKind, Quality, Random, Request, Reward, Router, Seed,
+    SharedLinear, SharedRule, SquareCb, TrainingRows, Ucb1, WarmStart, Workspace,
 };
 use rand_distr::Distribution as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -550,6 +550,55 @@ fn warm_starts_lower_regret() {
     let (cold, started) = (cold[0] + cold[1], started[0] + started[1]);
     println!("beta-thompson: cold {cold:.1}, warm {started:.1}");
     assert!(started < 0.7 * cold, "{started} {cold}");
+}
+
+/// MATHS.md §5 for the policies that hold regressions of their own: the same log and streams.
+#[test]
+fn warm_starts_lower_the_regret_of_linear_policies() {
+    let past = contexts(300, 2, 777);
+    let mut numbers = Numbers(5);
+    let mut quality = vec![None; past.len() * 3];
+    for (i, context) in past.iter().enumerate() {
+        let good = numbers.next() < turning(context, i % 3);
+        quality[i * 3 + i % 3] = Some(if good { 1.0 } else { 0.0 });
+    }
+    let log = TrainingRows {
+        contexts: &past,
+        arms: 3,
+        quality: &quality,
+        weights: None,
+    };
+    let config = LinearConfig::default();
+    let ucb = || LinUcb::new(3, 2, 0.5, config).expect("sound");
+    let ts = || LinTs::new(3, 2, 0.25, config).expect("sound");
+    let joint = || {
+        let rule = SharedRule::Ucb { alpha: 0.5 };
+        SharedLinear::new(SharedLinear::hybrid(3), 2, rule, config).expect("sound")
+    };
+    let warm = WarmStart::SHIFTED;
+    let check = |name: &str, cold: &dyn Fn() -> Box<dyn Policy>, warm: Box<dyn Policy>| {
+        let cold = mean_regret(cold, turning, 500);
+        let warm = mean_regret(&|| warm.fork(), turning, 500);
+        let (cold, warm) = (cold[0] + cold[1], warm[0] + warm[1]);
+        println!("{name}: cold {cold:.1}, warm {warm:.1}");
+        assert!(warm < 0.7 * cold, "{name}: {warm} {cold}");
+    };
+    let fits = "the log fits";
+    check(
+        "lin-ucb",
+        &|| Box::new(ucb()),
+        Box::new(warm.lin_ucb(ucb(), &log).expect(fits)),
+    );
+    check(
+        "lin-ts",
+        &|| Box::new(ts()),
+        Box::new(warm.lin_ts(ts(), &log).expect(fits)),
+    );
+    check(
+        "shared",
+        &|| Box::new(joint()),
+        Box::new(warm.shared(joint(), &log).expect(fits)),
+    );
 }
 
 /// Discounting keeps what is expected and shrinks how surely, for every kind of predictor.

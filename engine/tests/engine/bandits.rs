@@ -4,8 +4,8 @@ use plimsoll::{
     ArmPrior, BetaThompson, Call, ClusterBandit, Context, CostPredictor, EpsilonGreedy, Feedback,
     GaussianThompson, KlUcb, KnnBandit, LinTs, LinUcb, LinearConfig, MeanConfig, Outcome, Policy,
     PolicyError, Predictor, PredictorBandit, PredictorConfig, PredictorKind, PredictorRule,
-    Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SharedLinear, SharedRule, SquareCb,
-    Ucb1, Workspace,
+    PrincipalComponents, Quality, Request, Reward, Router, SUM_TOLERANCE, Seed, SharedLinear,
+    SharedRule, SquareCb, Ucb1, Workspace,
 };
 use proptest::prelude::*;
 
@@ -45,6 +45,7 @@ pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec
         rank: Some(3),
         ..linear
     };
+    let components = PrincipalComponents::fit(&past, 2).expect("fits");
     let inverse_gap = ClusterBandit {
         explore: PredictorRule::InverseGap(SquareCb::default()),
         ..clusters
@@ -84,7 +85,9 @@ pub(crate) fn every_bandit(count: usize, forgetting: f64, reward: Reward) -> Vec
         Box::new(inverse_gap.policy(count, &past).expect("sound")),
         Box::new(LinUcb::new(count, 4, 0.5, linear).expect("sound")),
         Box::new(LinUcb::new(count, 4, 0.5, low_rank).expect("sound")),
+        Box::new(LinUcb::with_components(count, components.clone(), 0.5, linear).expect("sound")),
         Box::new(LinTs::new(count, 4, 0.5, linear).expect("sound")),
+        Box::new(LinTs::with_components(count, components, 0.5, linear).expect("sound")),
         Box::new(shared(count, SharedRule::Ucb { alpha: 0.5 }, linear)),
         Box::new(shared(count, SharedRule::Thompson { scale: 0.5 }, linear)),
     ]
@@ -523,6 +526,81 @@ fn one_hot_shared_features_are_disjoint_models() {
             shared.update(context, &outcome).expect("learns");
             disjoint.update(context, &outcome).expect("learns");
         }
+    }
+}
+
+/// All components are a rotation of the centred features: nothing is lost, and λ, γ and α mean the same.
+#[test]
+fn all_components_are_a_rotation() {
+    let log = contexts(80, 4, 6);
+    let components = PrincipalComponents::fit(&log, 4).expect("fits");
+    let mean = |j: usize| log.iter().map(|c| c.features[j]).sum::<f64>() / 80.0;
+    let means: Vec<f64> = (0..4).map(mean).collect();
+    let config = LinearConfig::default();
+    let mut full = LinUcb::new(3, 4, 0.5, config).expect("sound");
+    let mut rotated = LinUcb::with_components(3, components, 0.5, config).expect("sound");
+    let (eligible, costs) = ([true; 3], [None; 3]);
+    let (mut expect, mut got) = (Vec::new(), Vec::new());
+    for (i, context) in contexts(300, 4, 7).iter().enumerate() {
+        let mut centred = context.clone();
+        let features = centred.features.iter_mut();
+        features.zip(&means).for_each(|(x, m)| *x -= m);
+        for (policy, context, out) in [
+            (&mut full, &centred, &mut expect),
+            (&mut rotated, context, &mut got),
+        ] {
+            let request = Request {
+                context,
+                eligible: &eligible,
+                costs: &costs,
+                floor: None,
+            };
+            let mut work = Workspace::default();
+            policy
+                .estimates(&request, &mut work, out)
+                .expect("estimates");
+            let outcome = Outcome {
+                quality: Some(quality(truth(&log[i % 80], i % 3))),
+                ..Outcome::of_arm(i % 3)
+            };
+            policy.update(context, &outcome).expect("learns");
+        }
+        for (got, expect) in got.iter().zip(&expect) {
+            assert!(
+                (got.score - expect.score).abs() < 1e-5,
+                "{got:?} {expect:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn components_need_an_intercept_and_no_rank() {
+    let components = PrincipalComponents::fit(&contexts(80, 4, 6), 2).expect("fits");
+    let with = |config| LinTs::with_components(3, components.clone(), 0.5, config);
+    let plain = LinearConfig::default();
+    assert_eq!(with(plain).expect("sound").dimensions(), Some(4));
+    for (config, what) in [
+        (
+            LinearConfig {
+                rank: Some(2),
+                ..plain
+            },
+            "rank",
+        ),
+        (
+            LinearConfig {
+                intercept: false,
+                ..plain
+            },
+            "intercept",
+        ),
+    ] {
+        let error = with(config).expect_err(what);
+        assert!(
+            matches!(error, PolicyError::Parameter { name, .. } if name == what),
+            "{error}"
+        );
     }
 }
 

@@ -188,7 +188,7 @@ fn a_better_signal_is_worth_more() {
             })
             .collect();
         let mut router = router(PostHoc::WORTHLESS, plain());
-        let cascade = router.policy_mut().as_any_mut().downcast_mut::<Cascade>();
+        let cascade = router.policy_mut().downcast_mut::<Cascade>();
         let cascade = cascade.expect("a cascade");
         for (arm, post_hoc) in post_hoc.into_iter().enumerate() {
             cascade.set_post_hoc(arm, post_hoc).expect("in range");

@@ -116,10 +116,7 @@ fn any_router() -> impl Strategy<Value = (Router, f64)> {
 
 fn without_exploration(router: &Router) -> Router {
     let mut router = router.clone();
-    let policy = router
-        .policy_mut()
-        .as_any_mut()
-        .downcast_mut::<RulePolicy>();
+    let policy = router.policy_mut().downcast_mut::<RulePolicy>();
     let policy = policy.expect("a rule");
     policy.set_exploration(Exploration::NONE).expect("in range");
     router

@@ -4,10 +4,10 @@
 use ciborium::Value;
 use plimsoll::{
     ArmBelief, ArmSpec, Cap, Ledger, LinUcb, LinearConfig, Live, OpenLimits, PredictorKind, Price,
-    Router, Scope, ScopeKind, SnapshotError,
+    PrincipalComponents, Router, Scope, ScopeKind, SnapshotError,
 };
 
-use crate::common::{arm, arms, plain};
+use crate::common::{arm, arms, contexts, plain};
 
 /// Bytes before the payload.
 const HEADER: usize = 52;
@@ -103,6 +103,63 @@ fn s10_forged_routers_are_refused() {
         );
         assert_eq!(same, bytes, "forging nothing changes nothing");
         let restored = Router::restore(&forge(&bytes, path, &most));
+        assert!(
+            matches!(restored, Err(SnapshotError::Invalid { .. })),
+            "{path:?}"
+        );
+    }
+}
+
+/// Components that nothing was fitted with: corrupt, of another shape, or under other settings.
+#[test]
+fn s10_forged_components_are_refused() {
+    let cost = plimsoll::CostPredictor::fit(&arms(3), []).expect("fits");
+    let components = PrincipalComponents::fit(&contexts(50, 4, 5), 2).expect("fits");
+    let policy = LinUcb::with_components(3, components, 0.5, LinearConfig::default());
+    let policy = Box::new(policy.expect("sound"));
+    let router = Router::with_policy(arms(3), None, cost, policy).expect("fits");
+    let bytes = router.snapshot();
+    assert_eq!(Router::restore(&bytes).expect("restores").snapshot(), bytes);
+    let floats = |values: &[f64]| Value::Array(values.iter().map(|v| Value::Float(*v)).collect());
+    let nan = Value::Float(f64::NAN);
+    let projection = ["state", "linear", "projection"];
+    for (path, value) in [
+        (&["components", "rows", "0"][..], Value::Float(0.9)),
+        (&["components", "rows", "7"], nan.clone()),
+        (&["components", "rows", "3"], Value::Float(1e30)),
+        (
+            &["components", "rows"],
+            floats(&[0.6, 0.8, 0.0, 0.0, 0.8, 0.6, 0.0, 0.0]),
+        ),
+        (&["components", "rows"], floats(&[1.0, 0.0, 0.0, 0.0])),
+        (
+            &["components", "rows"],
+            floats(&[1.0, 0.0, 0.0, 0.0, 0.0, 1.0]),
+        ),
+        (&["components", "rows"], floats(&[])),
+        (&["components", "mean"], floats(&[])),
+        (&["components", "mean"], floats(&[0.0; 8])),
+        (&["components", "mean", "1"], nan.clone()),
+        (&["components", "mean", "1"], Value::Float(1e13)),
+        (&["components", "variance_share"], nan),
+        (&["components", "variance_share"], Value::Float(1.1)),
+        (&["components"], Value::Null),
+        (&["rank"], Value::from(3)),
+        (&["dimensions"], Value::from(u64::MAX)),
+    ] {
+        let path = [&projection, path].concat();
+        let restored = Router::restore(&forge(&bytes, &path, &value));
+        assert!(
+            matches!(restored, Err(SnapshotError::Invalid { .. })),
+            "{path:?}"
+        );
+    }
+    for (path, value) in [
+        (["config", "intercept"], Value::Bool(false)),
+        (["config", "rank"], Value::from(2)),
+    ] {
+        let path = [&["state", "linear"][..], &path].concat();
+        let restored = Router::restore(&forge(&bytes, &path, &value));
         assert!(
             matches!(restored, Err(SnapshotError::Invalid { .. })),
             "{path:?}"

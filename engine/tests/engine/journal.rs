@@ -318,3 +318,39 @@ proptest! {
         }
     }
 }
+
+/// Claims of many items, one in another, would each be given room: 80 bytes took 80 MB.
+#[test]
+fn s10_nested_claims_of_items_take_no_memory() {
+    for (what, claim) in [
+        ("map", &[0xb9, 0xff, 0xff][..]),
+        ("list", &[0x99, 0xff, 0xff]),
+    ] {
+        let mut payload = claim.repeat(80);
+        payload.extend([0; 100]);
+        let (_, mut bytes) = JournalWriter::new(HEADER);
+        bytes.extend(frame(HEADER.generation, &payload));
+        let mut read_it = None;
+        let most =
+            allocation_counter::measure(|| read_it = Some(read(&bytes, bytes.len()))).bytes_max;
+        let damaged = matches!(read_it, Some(Err(JournalError::Damaged { .. })));
+        assert!(damaged, "{what}: {read_it:?}");
+        assert!(most < 16 << 10, "{what}: {} bytes took {most}", bytes.len());
+    }
+}
+
+/// A frame of one event with a right checksum, whatever its payload says.
+fn frame(generation: u64, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("small");
+    let mut bytes = length.to_le_bytes().to_vec();
+    bytes.extend(1_u32.to_le_bytes());
+    bytes.extend(0_u64.to_le_bytes());
+    let mut hasher = blake3::Hasher::new();
+    hasher
+        .update(&generation.to_le_bytes())
+        .update(&bytes)
+        .update(payload);
+    bytes.extend(&hasher.finalize().as_bytes()[..16]);
+    bytes.extend(payload);
+    bytes
+}

@@ -390,7 +390,7 @@ fn s03_pacing_guards_and_marks_resume() {
     let mut world = World::new(&[0.60, 0.80, 0.97], &COSTS, 0.02, 3);
     let mut router = world.router(3, PredictorKind::Linear, budget(true, 0.05));
     world.run(&mut router, 0, 300);
-    let policy = router.policy_mut().as_any_mut();
+    let policy = router.policy_mut();
     let policy = policy.downcast_mut::<plimsoll::RulePolicy>();
     policy.expect("a rule").guard_arm(1).expect("an arm");
     router.mark_down(&arm("arm-0"), Some(77)).expect("an arm");

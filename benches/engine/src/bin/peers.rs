@@ -2,7 +2,7 @@
 //! in the same run. See `benches/peers/README.md`.
 //!
 //! `peers` runs every size; `peers K D` one of them; `peers regret K SEEDS [FIRST]` compares the
-//! regret of full and low-rank LinUCB. Each side is a process of its own, so that peak memory is its own.
+//! regret of full and low-rank LinUCB, projected at random or fitted on the first 1,000 contexts. Each side is a process of its own, so that peak memory is its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use std::process::Command;
 
 use cpu_time::ProcessTime;
 use plimsoll::{
-    Call, Context, CostPredictor, Feedback, LinUcb, LinearConfig, Outcome, Policy, Quality,
-    Request, Router, Seed, Workspace,
+    Call, Context, CostPredictor, Feedback, LinUcb, LinearConfig, Outcome, Policy,
+    PrincipalComponents, Quality, Request, Router, Seed, Workspace,
 };
 use plimsoll_engine_benches::{Stream, arms};
 
@@ -20,12 +20,55 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// CPU seconds that a side may take, about: fewer events for slow ones.
 const SECONDS: f64 = 1.0;
 const ALPHA: f64 = 0.5;
-/// Ranks whose regret is compared with that of full LinUCB.
-const RANKS: [usize; 5] = [48, 64, 80, 96, 128];
-/// Contexts that are made at a time.
+/// What the regret of full LinUCB is compared with.
+const LOW_RANK: [Features; 8] = [
+    Features::Random(48),
+    Features::Random(64),
+    Features::Random(80),
+    Features::Random(96),
+    Features::Random(128),
+    Features::Fitted(24),
+    Features::Fitted(32),
+    Features::Fitted(48),
+];
+/// Contexts that are made at a time, and on which components are fitted.
 const CONTEXTS: usize = 1_000;
 /// Runs of each side; the fastest counts, because others use the machine too.
 const REPEATS: usize = 3;
+
+/// What the regressions see of a context.
+#[derive(Clone, Copy)]
+enum Features {
+    All,
+    /// A random projection of this rank.
+    Random(usize),
+    /// So many principal components of the first contexts.
+    Fitted(usize),
+}
+
+impl Features {
+    /// As in the name of a side or of a row of a table.
+    fn of_name(name: &str) -> Option<Self> {
+        let Some((before, after)) = name.split_once("rank ") else {
+            return Some(Self::All);
+        };
+        let rank = after.split(',').next()?.parse().ok()?;
+        let fitted = before.ends_with("fitted ");
+        Some(if fitted {
+            Self::Fitted(rank)
+        } else {
+            Self::Random(rank)
+        })
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::All => "full".to_owned(),
+            Self::Random(rank) => format!("rank {rank}"),
+            Self::Fitted(rank) => format!("fitted rank {rank}"),
+        }
+    }
+}
 
 /// A side of the comparison, and about how many events per second it does at each size.
 struct Side {
@@ -34,7 +77,7 @@ struct Side {
 }
 
 const SIZES: [(usize, usize); 4] = [(5, 32), (20, 32), (5, 384), (20, 384)];
-const SIDES: [Side; 14] = [
+const SIDES: [Side; 18] = [
     side("C, -march=native", [1.5e6, 5e5, 1.6e4, 3e3]),
     side("C, generic", [1.2e6, 4e5, 7e3, 2e3]),
     side("Plimsoll", [1e6, 4e5, 1.6e4, 3e3]),
@@ -43,6 +86,10 @@ const SIDES: [Side; 14] = [
     side("Plimsoll, rank 96", [2e5, 1e5, 1e5, 4e4]),
     side("Plimsoll, rank 96, router", [2e5, 1e5, 1e5, 4e4]),
     side("Plimsoll, rank 128", [1e5, 5e4, 6e4, 3e4]),
+    side("Plimsoll, fitted rank 24", [1e6, 4e5, 2e5, 1e5]),
+    side("Plimsoll, fitted rank 24, router", [5e5, 2e5, 2e5, 1e5]),
+    side("Plimsoll, fitted rank 32", [1e6, 4e5, 2e5, 1e5]),
+    side("Plimsoll, fitted rank 48", [4e5, 2e5, 1e5, 6e4]),
     side("vw-epsilon", [6e4, 3e4, 1e4, 3e3]),
     side("vw-squarecb", [5e4, 2e4, 1e4, 2e3]),
     side("river", [6e3, 1.8e3, 600.0, 200.0]),
@@ -61,6 +108,8 @@ struct Done {
     cpu: f64,
     peak_mb: f64,
     reward: f64,
+    /// CPU seconds of fitting components, which are not in `cpu`; 0 where nothing is fitted.
+    fit: f64,
 }
 
 fn main() -> Result<()> {
@@ -127,6 +176,16 @@ fn compare(arms: usize, dimensions: usize) -> Result<()> {
             _ => println!("| {name} | – | its tools are missing | | | |"),
         }
     }
+    let fits: Vec<String> = results
+        .iter()
+        .filter_map(|(name, done)| Some((name, done.as_ref()?.fit)))
+        .filter(|(_, fit)| *fit > 0.0)
+        .map(|(name, fit)| format!("{name} {:.0}", 1e3 * fit))
+        .collect();
+    println!(
+        "\nFitted in CPU-ms, not counted above: {}.",
+        fits.join("; ")
+    );
     fs::remove_dir_all(&folder)?;
     Ok(())
 }
@@ -190,7 +249,8 @@ fn run(
 /// One of our own sides.
 fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<Done> {
     let stream = Stream::read(folder, k, d)?;
-    let policy = policy(k, d, rank_of(name), 0)?;
+    let features = Features::of_name(name).ok_or("no such side")?;
+    let (policy, fit) = policy(&stream, features, 0)?;
     let (cpu, reward) = if name.contains("router") {
         through_router(policy, &stream, events)?
     } else {
@@ -201,27 +261,45 @@ fn one(name: &str, folder: &Path, k: usize, d: usize, events: usize) -> Result<D
         cpu,
         peak_mb: peak_mb().unwrap_or(f64::NAN),
         reward: reward / number(events),
+        fit,
     })
 }
 
 /// LinUCB over the stream's features, of which the last one is always 1. A projection would mix it
 /// with the others: there it is left out, and the policy adds one of its own behind the projection.
-fn policy(arms: usize, dimensions: usize, rank: Option<usize>, seed: u64) -> Result<LinUcb> {
-    let intercept = rank.is_some();
+///
+/// Beside it, the CPU seconds of fitting.
+fn policy(stream: &Stream, features: Features, seed: u64) -> Result<(LinUcb, f64)> {
+    let arms = stream.arms;
+    let wide = stream.dimensions - usize::from(!matches!(features, Features::All));
     let config = LinearConfig {
-        intercept,
-        rank,
         seed,
         ..LinearConfig::default()
     };
-    let wide = dimensions - usize::from(intercept);
-    Ok(LinUcb::new(arms, wide, ALPHA, config)?)
+    let config = match features {
+        Features::All => LinearConfig {
+            intercept: false,
+            ..config
+        },
+        Features::Random(rank) => LinearConfig {
+            rank: Some(rank),
+            ..config
+        },
+        Features::Fitted(rank) => {
+            let (components, fit) = components(stream, rank)?;
+            let policy = LinUcb::with_components(arms, components, ALPHA, config)?;
+            return Ok((policy, fit));
+        }
+    };
+    Ok((LinUcb::new(arms, wide, ALPHA, config)?, 0.0))
 }
 
-/// The rank in a side's name; `None`: every feature is used.
-fn rank_of(name: &str) -> Option<usize> {
-    let after = name.split_once("rank ")?.1;
-    after.split(',').next()?.parse().ok()
+/// Components of the first contexts, and the CPU seconds of fitting them.
+fn components(stream: &Stream, rank: usize) -> Result<(PrincipalComponents, f64)> {
+    let log = contexts(stream.dimensions - 1, stream, 0, stream.len())?;
+    let start = ProcessTime::now();
+    let components = PrincipalComponents::fit(&log, rank)?;
+    Ok((components, start.elapsed().as_secs_f64()))
 }
 
 /// Contexts of the rows from `first` on, a thousand at most: what a service has at hand, and not
@@ -307,30 +385,36 @@ fn regret(k: usize, first: u64, seeds: u64) -> Result<()> {
             "| policy | mean | standard error | paired difference to full | its standard error |"
         );
         println!("|---|---|---|---|---|");
-        let ranks = || std::iter::once(None).chain(RANKS.map(Some));
-        let mut table: Vec<(String, Vec<f64>)> = ranks()
-            .map(|rank| rank.map_or("full".to_owned(), |rank| format!("rank {rank}")))
-            .map(|name| (name, Vec::new()))
-            .collect();
+        let policies = std::iter::once(Features::All).chain(LOW_RANK);
+        let mut table: Vec<(Features, Vec<f64>)> =
+            policies.map(|features| (features, Vec::new())).collect();
         for seed in first..first + seeds {
             let stream = draw(k, d, rows, seed + 100);
-            for ((_, own), rank) in table.iter_mut().zip(ranks()) {
-                own.push(regret_of(&stream, rank, seed)?);
+            for (features, own) in &mut table {
+                own.push(regret_of(&stream, *features, seed)?);
             }
         }
         let full = table[0].1.clone();
-        for (name, own) in &table {
+        for (features, own) in &table {
+            let name = features.name();
             let gaps: Vec<f64> = own.iter().zip(&full).map(|(a, b)| a - b).collect();
             let ((mean, error), (gap, gap_error)) = (moments(own), moments(&gaps));
             println!("| {name} | {mean:.4} | {error:.4} | {gap:+.4} | {gap_error:.4} |");
+        }
+        let stream = draw(k, d, CONTEXTS, first + 100);
+        for features in LOW_RANK {
+            if let Features::Fitted(rank) = features {
+                let share = components(&stream, rank)?.0.variance_share();
+                println!("\n{}: {share:.3} of the variance", features.name());
+            }
         }
     }
     Ok(())
 }
 
-fn regret_of(stream: &Stream, rank: Option<usize>, seed: u64) -> Result<f64> {
+fn regret_of(stream: &Stream, features: Features, seed: u64) -> Result<f64> {
     let (k, d) = (stream.arms, stream.dimensions);
-    let mut policy = policy(k, d, rank, seed)?;
+    let (mut policy, _) = policy(stream, features, seed)?;
     let wide = policy.dimensions().unwrap_or(d);
     let (eligible, costs) = (vec![true; k], vec![None; k]);
     let (mut work, mut p) = (Workspace::default(), vec![0.0; k]);
@@ -379,13 +463,14 @@ impl Done {
             cpu,
             peak_mb,
             reward,
+            fit,
         } = self;
         format!(
-            "{{\"events\": {events}, \"cpu\": {cpu}, \"peak_mb\": {peak_mb}, \"reward\": {reward}}}"
+            "{{\"events\": {events}, \"cpu\": {cpu}, \"peak_mb\": {peak_mb}, \"reward\": {reward}, \"fit\": {fit}}}"
         )
     }
 
-    /// The four numbers of a line that every side prints alike.
+    /// The numbers of a line that every side prints alike; only ours fit anything.
     fn of_line(line: &str) -> Option<Self> {
         let value = |name: &str| -> Option<f64> {
             let after = line.split_once(&format!("\"{name}\": "))?.1;
@@ -396,6 +481,7 @@ impl Done {
             cpu: value("cpu")?,
             peak_mb: value("peak_mb")?,
             reward: value("reward")?,
+            fit: value("fit").unwrap_or(0.0),
         })
     }
 }

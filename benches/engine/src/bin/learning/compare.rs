@@ -10,7 +10,7 @@ use crate::table::{Table, float};
 /// Share of the best single arm's quality to keep.
 pub(crate) const RETAIN: f64 = 0.97;
 /// Seeds that settings are chosen on; results are on others.
-const TUNING_SEEDS: [u64; 3] = [1_000, 1_001, 1_002];
+pub(crate) const TUNING_SEEDS: [u64; 3] = [1_000, 1_001, 1_002];
 /// So far below the floor no larger weight of cost is tried.
 const HOPELESS: f64 = 0.05;
 /// Quality that the reference arm's cost is worth, to choose among.

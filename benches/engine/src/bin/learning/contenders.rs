@@ -14,7 +14,7 @@ const COLD_ALPHA: f64 = 0.05;
 /// λ₀ of R2's regressions: as much as the k₀ of MATHS §1, ten outcomes towards the arm's mean. At
 /// the default of 1, dozens of features are fitted to a handful of outcomes per arm, and the best
 /// looking of many arms is the luckiest.
-const FEATURE_RIDGE: f64 = 10.0;
+pub(crate) const FEATURE_RIDGE: f64 = 10.0;
 
 /// H of R2's balance.
 const HORIZON: f64 = 500.0;

@@ -16,12 +16,16 @@
 //! - `budget`: R4 at budgets between the cheapest and the dearest arm, paced and not paced.
 //! - `arrival`: half-way, an arm better and cheaper than the others joins.
 //! - `pareto`: `ParetoBandit`'s first experiment on its table, beside what it published.
+//! - `pareto-warm`: the same from priors of other rows, measured on rows that nobody has seen.
+//! - `cascade`: cascades with a made-up judge beside R2 and `LinUCB`.
 
 mod arrival;
 mod budget;
+mod cascade;
 mod compare;
 mod contenders;
 mod pareto;
+mod pareto_warm;
 mod play;
 mod shock;
 mod spread;
@@ -84,6 +88,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         theirs
             .into_iter()
             .try_for_each(|table| pareto::run(table, seeds))?;
+    }
+    if wanted("pareto-warm") {
+        let theirs = tables.iter().filter(|t| t.name == "paretobandit_val");
+        theirs
+            .into_iter()
+            .try_for_each(|table| pareto_warm::run(table, seeds))?;
+    }
+    if wanted("cascade") {
+        cascade::head(seeds);
+        tables
+            .iter()
+            .try_for_each(|table| cascade::run(table, seeds))?;
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! `ParetoBandit`'s first experiment beside ours: seven budgets, three arms, stationary traffic.
 //!
 //! Theirs learns online on the table's requests and is measured on 1,824 others, which are not
-//! public as outcomes here; it starts from priors fitted on a third set (n_eff = 10). Ours starts
-//! cold, learns on one pass over the table and is measured on a second pass in another order.
+//! public as outcomes here; it starts from priors fitted on a third set. Ours starts
+//! cold, learns on one pass over the table and is measured on a second pass in another order;
+//! [`pareto_warm`](crate::pareto_warm) has priors and held-out requests.
 
 use crate::contenders;
 use crate::play::{Trace, band, mean, order, play, router};
@@ -10,18 +11,18 @@ use crate::spread::{over_seeds, reported};
 use crate::table::Table;
 
 /// γ of the predictor, as `ParetoBandit` has it.
-const FORGETTING: f64 = 0.997;
+pub(crate) const FORGETTING: f64 = 0.997;
 
 /// What Taberner-Miller 2026 (arXiv 2604.00136) publishes for a budget per request: 20 seeds,
 /// `experiments/01_stationary_budget_pacing/table_budget_compliance.tex` of ParetoBandit/ParetoBandit.
-struct Published {
-    budget: f64,
-    spent: f64,
-    quality: f64,
+pub(crate) struct Published {
+    pub(crate) budget: f64,
+    pub(crate) spent: f64,
+    pub(crate) quality: f64,
     /// Share of the dearest arm's quality, in percent.
-    kept: f64,
+    pub(crate) kept: f64,
     /// Saved against the dearest arm, in percent.
-    saved: f64,
+    pub(crate) saved: f64,
 }
 
 const fn published(budget: f64, spent: f64, quality: f64, kept: f64, saved: f64) -> Published {
@@ -34,7 +35,7 @@ const fn published(budget: f64, spent: f64, quality: f64, kept: f64, saved: f64)
     }
 }
 
-const PUBLISHED: [Published; 7] = [
+pub(crate) const PUBLISHED: [Published; 7] = [
     published(2.9e-5, 0.98, 0.793, 85.1, 99.8),
     published(8.3e-5, 1.00, 0.813, 87.2, 99.5),
     published(2.3e-4, 1.00, 0.859, 92.1, 98.5),
@@ -46,10 +47,15 @@ const PUBLISHED: [Published; 7] = [
 
 type Anyhow<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// The table of the three arms that they route between.
+pub(crate) fn three(table: &Table) -> Table {
+    let theirs = |arm: &usize| !table.arms[*arm].as_str().contains("flash");
+    let three: Vec<usize> = (0..table.arms.len()).filter(theirs).collect();
+    table.of_arms(&three)
+}
+
 pub(crate) fn run(table: &Table, seeds: u64) -> Anyhow<()> {
-    let flash = |arm: &usize| !table.arms[*arm].as_str().contains("flash");
-    let three: Vec<usize> = (0..table.arms.len()).filter(flash).collect();
-    let table = table.of_arms(&three);
+    let table = three(table);
     let n = table.len();
     println!(
         "\n## ParetoBandit's budgets: R4 on its three arms, {n} requests after {n} to learn\n"
