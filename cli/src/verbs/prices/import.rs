@@ -155,7 +155,11 @@ fn terminal(report: &PriceImportReport, merged: Option<&MergeReport>) -> String 
 fn skipped(text: &mut String, report: &PriceImportReport) {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for skipped in &report.skipped {
-        let reason = skipped.reason.split(':').next().unwrap_or_default();
+        // What stands after a colon names the fields, but for what is wrong with a field.
+        let reason = match skipped.reason.split_once(':') {
+            Some((reason, _)) if !reason.starts_with('`') => reason,
+            _ => &skipped.reason,
+        };
         reasons.entry(reason).or_default().push(&skipped.model);
     }
     if !reasons.is_empty() {
