@@ -12,7 +12,7 @@ use plimsoll_datasets::EvidenceKind;
 
 use crate::candidate::{Candidate, Forecasts, Pantry, Recipe, RuleChoice};
 use crate::error::EvidenceError;
-use crate::propensity::{self, PENALTY, PropensityError, PropensityModel};
+use crate::propensity::{self, PropensityError, PropensityModel};
 use crate::study::{LoggedSide, Side, Study, best_single};
 
 /// A propensity from which on the log had no choice.
@@ -57,8 +57,10 @@ fn estimate_propensities(study: &mut Study<'_>) -> Result<(), EvidenceError> {
     };
     let (train, test) = (features(&study.train), features(&study.test));
     let (of_train, of_test) = (chosen(&study.train), chosen(&study.test));
-    let crossed = propensity::cross_fit(train.view(), &of_train, classes, &study.fold, PENALTY);
-    let model = PropensityModel::fit(train.view(), &of_train, classes, PENALTY).map_err(engine)?;
+    let penalty = propensity::choose_penalty(train.view(), &of_train, classes, &study.fold);
+    let penalty = penalty.map_err(engine)?;
+    let crossed = propensity::cross_fit(train.view(), &of_train, classes, &study.fold, penalty);
+    let model = PropensityModel::fit(train.view(), &of_train, classes, penalty).map_err(engine)?;
     let ahead = model.predict(test.view()).map_err(engine)?;
     let pick = |all: &Array2<f64>, chosen: &[usize]| {
         let each = chosen.iter().enumerate();

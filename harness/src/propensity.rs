@@ -15,8 +15,11 @@ pub use error::PropensityError;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Zip};
 use rayon::prelude::*;
 
-/// Default strength of the penalty.
+/// Least strength of the penalty.
 pub const PENALTY: f64 = 1.0;
+
+/// Greatest strength: hardly more than the arms' shares is left.
+const PENALTY_MAX: f64 = 1e5;
 
 /// Least estimated propensity; half of 1/K where K arms are more than 50.
 pub const FLOOR: f64 = 0.01;
@@ -144,6 +147,47 @@ pub fn cross_fit(
     penalty: f64,
 ) -> Result<Array2<f64>, PropensityError> {
     check(features, chosen, arms, penalty)?;
+    let mut all = held_out(features, chosen, arms, &folds_of(chosen, fold)?, fold, penalty);
+    rake(&mut all, chosen);
+    Ok(floored(all))
+}
+
+/// The penalty of least −Σ_i ln e(a_i|x_i) on rows that the model has not seen: [`PENALTY`], or
+/// ten times as much for as long as that is less.
+///
+/// With many features on few rows a weak penalty lets the regression learn the rows by heart, and
+/// propensities of unseen rows are certainties that are wrong.
+///
+/// # Errors
+/// As [`cross_fit`].
+pub fn choose_penalty(
+    features: ArrayView2<'_, f64>,
+    chosen: &[usize],
+    arms: usize,
+    fold: &[u8],
+) -> Result<f64, PropensityError> {
+    check(features, chosen, arms, PENALTY)?;
+    let folds = folds_of(chosen, fold)?;
+    let loss = |penalty: f64| {
+        let e = held_out(features, chosen, arms, &folds, fold, penalty);
+        let of_row = |(row, arm): (ArrayView1<'_, f64>, &usize)| -row[*arm].max(FLOOR * FLOOR).ln();
+        e.rows().into_iter().zip(chosen).map(of_row).sum::<f64>()
+    };
+    let (mut best, mut least) = (PENALTY, loss(PENALTY));
+    while best < PENALTY_MAX {
+        let next = loss(10.0 * best);
+        // Written so that NaN ends the search.
+        if next < least {
+            (best, least) = (10.0 * best, next);
+        } else {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+/// The folds, each once; at least two.
+fn folds_of(chosen: &[usize], fold: &[u8]) -> Result<Vec<u8>, PropensityError> {
     if fold.len() != chosen.len() {
         return Err(PropensityError::Length {
             part: "folds",
@@ -157,6 +201,18 @@ pub fn cross_fit(
     if folds.len() < 2 {
         return Err(PropensityError::OneFold);
     }
+    Ok(folds)
+}
+
+/// e(a|x) of every row by the model that has not seen its fold, as it comes, shape (n, K).
+fn held_out(
+    features: ArrayView2<'_, f64>,
+    chosen: &[usize],
+    arms: usize,
+    folds: &[u8],
+    fold: &[u8],
+    penalty: f64,
+) -> Array2<f64> {
     let parts: Vec<(Vec<usize>, Array2<f64>)> = folds
         .par_iter()
         .map(|&held_out| {
@@ -175,8 +231,7 @@ pub fn cross_fit(
             all.row_mut(row).assign(&p);
         }
     }
-    rake(&mut all, chosen);
-    Ok(floored(all))
+    all
 }
 
 /// Raises entries below min([`FLOOR`], 1/(2K)) to it and lowers the others of the row in proportion

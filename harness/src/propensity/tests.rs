@@ -201,3 +201,23 @@ fn bad_input_is_named() {
     let one = cross_fit(x.view(), &[0, 1, 0, 1], 2, &[3; 4], 1.0).expect_err("refused");
     assert_eq!(one, PropensityError::OneFold);
 }
+
+/// Where features say nothing of the choice and are many, a strong penalty is chosen, and unseen
+/// rows get the arms' shares; where one feature decides, it is still found.
+#[test]
+fn the_penalty_keeps_noise_from_being_learned() {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
+    let (n, d) = (240, 80);
+    let x = Array2::from_shape_simple_fn((n, d), || random.random::<f64>() - 0.5);
+    let fold: Vec<u8> = (0..n).map(|i| u8::try_from(i % 5).expect("small")).collect();
+    let noise: Vec<usize> = (0..n).map(|_| usize::from(random.random::<f64>() < 0.5)).collect();
+    let penalty = choose_penalty(x.view(), &noise, 2, &fold).expect("a penalty");
+    assert!(penalty >= 100.0, "{penalty}");
+    let e = cross_fit(x.view(), &noise, 2, &fold, penalty).expect("propensities");
+    assert!(e.iter().all(|p| (0.3..0.7).contains(p)));
+    let told: Vec<usize> = (0..n).map(|i| usize::from(x[[i, 7]] > 0.0)).collect();
+    let penalty = choose_penalty(x.view(), &told, 2, &fold).expect("a penalty");
+    let e = cross_fit(x.view(), &told, 2, &fold, penalty).expect("propensities");
+    let right = (0..n).filter(|&i| e[[i, told[i]]] > 0.5).count();
+    assert!(right > n * 4 / 5, "{right}");
+}
