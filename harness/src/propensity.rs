@@ -147,7 +147,14 @@ pub fn cross_fit(
     penalty: f64,
 ) -> Result<Array2<f64>, PropensityError> {
     check(features, chosen, arms, penalty)?;
-    let mut all = held_out(features, chosen, arms, &folds_of(chosen, fold)?, fold, penalty);
+    let mut all = held_out(
+        features,
+        chosen,
+        arms,
+        &folds_of(chosen, fold)?,
+        fold,
+        penalty,
+    );
     rake(&mut all, chosen);
     Ok(floored(all))
 }

@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::{FLOOR, PropensityError, PropensityModel, cross_fit, floored};
+use super::{FLOOR, PropensityError, PropensityModel, choose_penalty, cross_fit, floored};
 
 fn low_discrepancy() -> (Array2<f64>, Vec<usize>) {
     let part =
@@ -209,8 +209,12 @@ fn the_penalty_keeps_noise_from_being_learned() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
     let (n, d) = (240, 80);
     let x = Array2::from_shape_simple_fn((n, d), || random.random::<f64>() - 0.5);
-    let fold: Vec<u8> = (0..n).map(|i| u8::try_from(i % 5).expect("small")).collect();
-    let noise: Vec<usize> = (0..n).map(|_| usize::from(random.random::<f64>() < 0.5)).collect();
+    let fold: Vec<u8> = (0..n)
+        .map(|i| u8::try_from(i % 5).expect("small"))
+        .collect();
+    let noise: Vec<usize> = (0..n)
+        .map(|_| usize::from(random.random::<f64>() < 0.5))
+        .collect();
     let penalty = choose_penalty(x.view(), &noise, 2, &fold).expect("a penalty");
     assert!(penalty >= 100.0, "{penalty}");
     let e = cross_fit(x.view(), &noise, 2, &fold, penalty).expect("propensities");

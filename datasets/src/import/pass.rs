@@ -1,0 +1,314 @@
+//! The pass over the calls: records become calls, side by side, and are handed on in order.
+
+use rayon::prelude::*;
+
+use super::call::Joins;
+use super::expression::Expression;
+use super::gather::{CALLS, MODELS_CALLED, Placed};
+use super::importer::{Importer, Made};
+use super::kind::first_record;
+use super::labels::{Meaning, QualityFrom, label_of};
+use super::out::Out;
+use super::record::Record;
+use super::redact::redact;
+use super::source_files::Batch;
+use super::tally::Tally;
+use super::{ImportError, ImportOptions};
+use crate::assemble::{Fault, Spot};
+use crate::source::Source;
+
+/// The pass over the calls.
+pub(super) struct MainPass<'a> {
+    pub(super) importer: &'a dyn Importer,
+    pub(super) options: &'a ImportOptions,
+    pub(super) meaning: Meaning,
+    pub(super) quality: Option<Expression>,
+    pub(super) thumbs: bool,
+    pub(super) wanted: Option<String>,
+    /// Whether labels come from a file of their own, so that records hold none.
+    pub(super) has_apart: bool,
+    /// The number of the file among those with calls, from 1.
+    pub(super) file_number: u32,
+}
+
+impl<'a> MainPass<'a> {
+    pub(super) fn new(
+        importer: &'a mut dyn Importer,
+        options: &'a ImportOptions,
+        main: &[Source],
+    ) -> Result<Self, ImportError> {
+        let mut pass = Self {
+            importer: &Nothing,
+            options,
+            meaning: match (&options.quality, options.scale) {
+                (Some(QualityFrom::Thumbs(_)), None) => Meaning::Thumbs,
+                (_, Some(scale)) => Meaning::Scale(scale),
+                (_, None) => Meaning::Plain,
+            },
+            quality: None,
+            thumbs: false,
+            wanted: None,
+            has_apart: false,
+            file_number: 0,
+        };
+        if options.scale.is_some() && matches!(options.quality, Some(QualityFrom::Thumbs(_))) {
+            return Err(ImportError::Option {
+                what: "thumbs have no scale".to_owned(),
+                help: "leave --scale out, or name a field of grades with --quality".to_owned(),
+            });
+        }
+        if let Some(QualityFrom::Score(name)) = &options.quality {
+            pass.wanted = Some(name.clone());
+        }
+        if let Some(source) = main.first()
+            && !matches!(source.place, crate::source::Place::Stdin)
+        {
+            let mut failed = None;
+            let cut = importer.cut();
+            first_record(source, cut, &mut |record| {
+                let opened = importer.open(record).ok().flatten();
+                let first = opened.as_deref().and_then(<[String]>::first);
+                let inner = first.and_then(|first| Record::of_json(first).ok());
+                let record = inner.as_ref().unwrap_or(record);
+                let begun = importer
+                    .begin(record)
+                    .and_then(|()| pass.look(importer.thumbs(), record));
+                failed = begun.err();
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        } else {
+            pass.look_blind(importer.thumbs())?;
+        }
+        pass.importer = importer;
+        Ok(pass)
+    }
+
+    /// Settles where labels are, with the first record at hand.
+    pub(super) fn look(&mut self, thumbs: &[&str], record: &Record<'_>) -> Result<(), ImportError> {
+        if self.options.join.is_some() {
+            return Ok(());
+        }
+        match &self.options.quality {
+            Some(QualityFrom::Expression(text)) => {
+                self.quality = Some(Expression::parse(text, Some(record))?);
+            }
+            Some(QualityFrom::Thumbs(Some(field))) => {
+                self.quality = Some(Expression::parse(field, Some(record))?);
+            }
+            _ => return self.look_blind(thumbs),
+        }
+        Ok(())
+    }
+
+    pub(super) fn look_blind(&mut self, thumbs: &[&str]) -> Result<(), ImportError> {
+        if self.options.join.is_some() {
+            return Ok(());
+        }
+        match &self.options.quality {
+            Some(QualityFrom::Thumbs(None)) if thumbs.is_empty() => {
+                return Err(ImportError::Option {
+                    what: format!(
+                        "{} keeps thumbs in no field of its own",
+                        self.options.kind.name()
+                    ),
+                    help: "name the field: --quality thumbs:FIELD; or join a file: --join \
+                           labels.csv --on request_id"
+                        .to_owned(),
+                });
+            }
+            Some(QualityFrom::Thumbs(None)) => self.thumbs = true,
+            Some(QualityFrom::Expression(text) | QualityFrom::Thumbs(Some(text))) => {
+                self.quality = Some(Expression::parse(text, None)?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn columns(&self) -> Vec<String> {
+        let known = crate::column::Column::ALL
+            .into_iter()
+            .map(crate::column::Column::name);
+        let own = self.importer.extras().iter().copied();
+        let mut all: Vec<String> = known.chain(own).map(str::to_owned).collect();
+        all.extend([CALLS, MODELS_CALLED].map(str::to_owned));
+        for name in &self.options.keep {
+            if !all.contains(name) {
+                all.push(name.clone());
+            }
+        }
+        all
+    }
+
+    /// Turns a batch into calls, side by side, and hands them on in order.
+    pub(super) fn take(
+        &self,
+        batch: &Batch,
+        tally: &mut Tally<'_>,
+        out: &mut Out,
+    ) -> Result<(), ImportError> {
+        let made: Vec<Vec<Result<Made2, Fault>>> = (0..batch.len())
+            .into_par_iter()
+            .map(|index| match batch.record(index) {
+                Ok(record) => self.make_all(&record, batch.spot(index)),
+                Err(fault) => vec![Err(fault)],
+            })
+            .collect();
+        for (index, made) in made.into_iter().enumerate() {
+            let spot = batch.spot(index);
+            for made in made {
+                match made {
+                    Ok(made) => {
+                        tally.record(spot, Ok(()));
+                        self.hand_on(made, spot, tally, out)?;
+                    }
+                    Err(fault) => tally.record(spot, Err(fault)),
+                }
+            }
+            out.drain(false)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on what a record made.
+    pub(super) fn hand_on(
+        &self,
+        Made2 {
+            made,
+            scores,
+            redacted,
+        }: Made2,
+        spot: Spot,
+        tally: &mut Tally<'_>,
+        out: &mut Out,
+    ) -> Result<(), ImportError> {
+        out.redacted += redacted;
+        for skip in made.skips {
+            tally.skip(skip);
+        }
+        for name in scores {
+            out.labels.count_score(&name);
+        }
+        for scored in made.scores {
+            out.labels.count_score(&scored.score);
+            if !self.has_apart && self.wanted.as_ref() == Some(&scored.score) {
+                out.labels.add(scored.about, scored.value);
+            }
+        }
+        for call in made.calls {
+            let placed = Placed {
+                call,
+                file: tally.file(),
+                spot,
+            };
+            out.take(placed, tally)?;
+        }
+        Ok(())
+    }
+
+    /// What a record makes, or each of the records that it holds.
+    pub(super) fn make_all(&self, record: &Record<'_>, spot: Spot) -> Vec<Result<Made2, Fault>> {
+        match self.importer.open(record) {
+            Ok(None) => vec![self.make(record, spot)],
+            Ok(Some(parts)) => parts
+                .iter()
+                .map(|part| self.make(&Record::of_json(part)?, spot))
+                .collect(),
+            Err(fault) => vec![Err(fault)],
+        }
+    }
+
+    pub(super) fn make(&self, record: &Record<'_>, spot: Spot) -> Result<Made2, Fault> {
+        let mut made = Made::default();
+        self.importer.calls(record, &mut made)?;
+        let scores = self.importer.scores(record)?;
+        let label = self.label(record, &scores)?;
+        let group = match &self.options.group_by {
+            Some(field) if !made.calls.is_empty() => Some(record.need(field)?),
+            _ => None,
+        };
+        let mut redacted = 0;
+        for call in &mut made.calls {
+            if call.row.request_id.is_empty() && self.importer.names_by_place() {
+                call.row.request_id = format!("{}:{}", self.file_number, spot.row);
+            }
+            if self.options.redact
+                && let Some(prompt) = &mut call.row.prompt
+            {
+                redacted += redact(prompt);
+            }
+            if self.has_apart {
+                call.label = None;
+            } else if call.label.is_none() {
+                call.label.clone_from(&label);
+            }
+            for field in &self.options.keep {
+                if !call.row.extra.iter().any(|(name, _)| name == field) {
+                    call.keep(field, record.loose_text(field)?);
+                }
+            }
+            if let Some(group) = &group {
+                let own = std::mem::replace(&mut call.row.request_id, group.clone());
+                call.names.push(own);
+                call.joins = Joins::Request;
+            }
+            call.row.check().map_err(|(column, reason)| {
+                super::fault(column, reason).of_request(call.row.request_id.clone())
+            })?;
+        }
+        Ok(Made2 {
+            made,
+            redacted,
+            scores: scores.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
+
+    /// The label that a record holds itself.
+    pub(super) fn label(
+        &self,
+        record: &Record<'_>,
+        scores: &[(String, String)],
+    ) -> Result<Option<String>, Fault> {
+        if self.has_apart {
+            return Ok(None);
+        }
+        if let Some(wanted) = &self.wanted {
+            let found = scores.iter().find(|(name, _)| name == wanted);
+            return Ok(found.map(|(_, value)| value.clone()));
+        }
+        if self.thumbs {
+            return match record.first(self.importer.thumbs()) {
+                Some(path) => record.loose_text(path),
+                None => Ok(None),
+            };
+        }
+        match &self.quality {
+            Some(expression) => Ok(expression.eval(record)?.map(label_of)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What a record made, with the names of the scores in it.
+pub(super) struct Made2 {
+    pub(super) made: Made,
+    pub(super) redacted: u64,
+    pub(super) scores: Vec<String>,
+}
+
+/// Before the importer is known.
+struct Nothing;
+
+impl Importer for Nothing {
+    fn signature(&self, _: &Record<'_>) -> Option<&'static str> {
+        None
+    }
+    fn extras(&self) -> &'static [&'static str] {
+        &[]
+    }
+    fn calls(&self, _: &Record<'_>, _: &mut Made) -> Result<(), Fault> {
+        Ok(())
+    }
+}
