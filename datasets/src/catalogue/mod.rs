@@ -82,7 +82,7 @@ impl Catalogue {
     }
 
     /// The catalogue that comes with the crate: vendors' list prices of well-known models, as of
-    /// the [`date`](Self::date) it names. Your own prices differ: discounts, batches, regions.
+    /// the [`date`](Self::date) it names. Your own differ: discounts, regions.
     ///
     /// # Panics
     /// Never: a test reads it.
