@@ -114,6 +114,7 @@ fn dispatch(context: &Context, verb: &Verb) -> Result<Exit, Failure> {
         Verb::Report(args) => verbs::report::run(context, args),
         Verb::Explain(args) => verbs::explain::run(context, args),
         Verb::Models(args) => verbs::models::run(context, args),
+        Verb::Prices(args) => verbs::prices::run(context, args),
         Verb::Completions { shell } => verbs::manual::completions(context, *shell),
         Verb::Man => verbs::manual::man(context),
     }

@@ -8,9 +8,11 @@ use plimsoll_datasets::Logging;
 
 mod collect;
 mod learning;
+mod prices;
 
 pub(crate) use collect::CollectArgs;
 pub(crate) use learning::LearningArgs;
+pub(crate) use prices::{PricesArgs, PricesDiffArgs, PricesImportArgs, PricesListArgs, PricesVerb};
 
 /// Send every LLM request to the cheapest model that keeps quality above your line, and prove on
 /// recorded traffic what that saves.
@@ -95,6 +97,8 @@ pub(crate) enum Verb {
     Explain(ExplainArgs),
     /// List the models and prices of the catalogue
     Models(ModelsArgs),
+    /// List, compare and import price catalogues
+    Prices(PricesArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use plimsoll_datasets::{
-    Catalogue, Input, LoggedFiles, OutcomeLog, PricingSummary, ReadError, ReadOptions, Reject,
-    StreamOptions, TimestampUnit, ValidationReport, read_with_progress, write_rejects,
+    Catalogue, CatalogueError, Input, LoggedFiles, OutcomeLog, PricingSummary, ReadError,
+    ReadOptions, Reject, StreamOptions, TimestampUnit, ValidationReport, read_with_progress,
+    write_rejects,
 };
 use plimsoll_harness::stream::is_streamed;
 use plimsoll_harness::{ReplayInput, ReplayOptions, RowCounts};
 
 use crate::app::Context;
 use crate::args::{ReadingArgs, Unit};
+use crate::console::shell_word;
 use crate::exit::Exit;
 use crate::input::read_text;
 use crate::problem::{Failure, Problem};
@@ -149,22 +151,39 @@ pub(crate) fn catalogue(path: &Path) -> Result<Catalogue, Failure> {
         return Ok(Catalogue::embedded());
     }
     let text = read_text(path)?;
-    Catalogue::read(&text).map_err(|error| {
-        let at = error
-            .location()
-            .map(|place| format!("{}:{place}", path.display()));
-        Failure::new(
-            Exit::Error,
-            Problem {
-                code: error.code(),
-                what: error.to_string(),
-                at,
-                impact: Some("no prices were read".to_owned()),
-                help: error.help(),
-                excerpt: None,
-            },
-        )
-    })
+    if text.trim_start().starts_with('{') {
+        let what = format!("{} is JSON, not a catalogue of ours", path.display());
+        let name = shell_word(&path.to_string_lossy());
+        let help = format!("make one: plimsoll prices import {name} --since DATE -o prices.toml");
+        return Err(Failure::plain(Exit::Error, "P0410", what, help));
+    }
+    Catalogue::read(&text).map_err(|error| catalogue_failure(path, &error))
+}
+
+/// What is wrong with a catalogue, and where.
+pub(crate) fn catalogue_failure(path: &Path, error: &CatalogueError) -> Failure {
+    let file = path.display();
+    let at = match error.location() {
+        Some(place) => format!("{file}:{place}"),
+        None => file.to_string(),
+    };
+    let (exit, impact) = match error {
+        CatalogueError::UnknownArm { .. } | CatalogueError::BadPattern { .. } => {
+            (Exit::Usage, None)
+        }
+        _ => (Exit::Error, Some("no prices were read".to_owned())),
+    };
+    Failure::new(
+        exit,
+        Problem {
+            code: error.code(),
+            what: error.to_string(),
+            at: Some(at),
+            impact,
+            help: error.help(),
+            excerpt: None,
+        },
+    )
 }
 
 fn keep_rejects(context: &Context, path: Option<&Path>, rejects: &[Reject]) -> Result<(), Failure> {

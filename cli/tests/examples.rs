@@ -24,10 +24,13 @@ fn readme_commands() -> Vec<String> {
 #[test]
 fn every_command_in_the_readme_runs() {
     let folder = folder();
+    // The catalogue of another that the README imports.
+    let catalogue = root().join("datasets/tests/prices/litellm.json");
+    fs::copy(catalogue, folder.path().join("catalogue.json")).expect("copied");
     let commands = readme_commands();
     assert!(commands.len() >= 10, "{commands:?}");
     for verb in [
-        "simulate", "validate", "init", "replay", "compare", "report", "explain",
+        "simulate", "validate", "init", "replay", "compare", "report", "explain", "prices",
     ] {
         let start = format!("plimsoll {verb} ");
         assert!(
@@ -191,13 +194,16 @@ fn help_texts_are_as_reviewed() {
         "report",
         "explain",
         "models",
+        "prices list",
+        "prices diff",
+        "prices import",
         "completions",
         "man",
     ] {
         let output = run(folder.path(), &format!("{verb} --help"));
         assert_eq!(code(&output), 0);
         let name = if verb.is_empty() { "help" } else { verb };
-        insta::assert_snapshot!(name, stdout(&output));
+        insta::assert_snapshot!(name.replace(' ', "_"), stdout(&output));
     }
 }
 

@@ -48,6 +48,7 @@ fn the_last_line_on_stderr_is_a_command() {
         "validate log.jsonl",
         "replay log.jsonl",
         "models",
+        "prices list",
         "init",
         "validate absent",
     ] {

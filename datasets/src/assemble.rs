@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use plimsoll::ArmId;
 
-use crate::log::{Outcome, OutcomeLog, Request};
+use crate::log::{Billing, Outcome, OutcomeLog, Request};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::reject::{Reject, RejectReason};
@@ -306,6 +306,7 @@ fn outcome_of(row: &LogRow, arm: u32) -> Outcome {
         served: row.served,
         latency_ms: row.latency_ms,
         status: row.status.clone(),
+        billing: Billing::of_columns(&row.extra),
     }
 }
 

@@ -29,8 +29,6 @@
 
 mod assemble;
 mod catalogue;
-mod catalogue_error;
-mod catalogue_toml;
 mod column;
 mod csv_log;
 mod evidence;
@@ -60,11 +58,16 @@ mod write;
 mod write_error;
 mod write_parquet;
 
-pub use catalogue::{ArmPrices, Catalogue, PricePeriod, PricingSummary, TokenPrices, UnknownArm};
-pub use catalogue_error::{CatalogueError, TextPlace};
+pub use catalogue::{
+    ArmPrices, Catalogue, CatalogueDiff, CatalogueError, CatalogueFormat, ConditionalPrices,
+    Conditions, FieldCount, ImportOptions, ImportReport, MergeReport, ModelChange, NamePattern,
+    PriceChange, PriceImport, PricePeriod, PricingSummary, Resolution, RoundedPrice, Skipped,
+    TextPlace, TokenPrices, UnknownArm, Unpriced, UnusableRate, Usage, Window, WindowError,
+    diff_catalogues, import_prices, merge_prices,
+};
 pub use column::log_columns;
 pub use evidence::{COVERAGE_MIN, Evidence};
-pub use log::{EvidenceKind, Outcome, OutcomeLog, Request};
+pub use log::{Billing, EvidenceKind, Outcome, OutcomeLog, Request};
 pub use parquet::is_decoding;
 pub use read::{ReadLog, ReadOptions, read, read_with_progress};
 pub use read_error::{Location, ReadError};

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use plimsoll::{ArmId, Propensity, Quality, Usd};
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::tier_of;
+
 /// A validated outcome log: every request once, its outcomes grouped under it.
 ///
 /// Requests keep the order in which they first appear in the input. Arms are sorted by name;
@@ -71,6 +73,48 @@ pub struct Outcome {
     pub latency_ms: Option<f64>,
     /// `ok` or an error class.
     pub status: Option<String>,
+    /// What its price depends on besides its tokens; `None`: nothing was logged of it.
+    pub billing: Option<Box<Billing>>,
+}
+
+/// What the price of a call depends on besides its tokens: the further columns `service_tier`,
+/// `cache_write_tokens` and `cache_write_1h_tokens` of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Billing {
+    /// The provider's service tier, for instance `batch` or `flex`; `None`: standard.
+    pub service_tier: Option<String>,
+    /// Input tokens written to the provider's prompt cache, all of them.
+    pub cache_write_tokens: Option<u64>,
+    /// Of these: kept for an hour.
+    pub cache_write_1h_tokens: Option<u64>,
+    /// One of the counts is no count, so the call has no known price.
+    pub is_unreadable: bool,
+}
+
+impl Billing {
+    /// What the further columns of a row say, if anything.
+    pub(crate) fn of_columns(columns: &[(String, String)]) -> Option<Box<Self>> {
+        let mut billing = Self::default();
+        for (name, value) in columns {
+            let counted = match name.as_str() {
+                "service_tier" => {
+                    billing.service_tier = tier_of(value);
+                    continue;
+                }
+                "cache_write_tokens" => &mut billing.cache_write_tokens,
+                "cache_write_1h_tokens" => &mut billing.cache_write_1h_tokens,
+                _ => continue,
+            };
+            match value.trim() {
+                "" => {}
+                digits => match digits.strip_suffix(".0").unwrap_or(digits).parse() {
+                    Ok(count) => *counted = Some(count),
+                    Err(_) => billing.is_unreadable = true,
+                },
+            }
+        }
+        (billing != Self::default()).then(|| Box::new(billing))
+    }
 }
 
 /// What kind of evidence a log is; it decides which claims it can support.
@@ -102,6 +146,7 @@ impl Outcome {
             served: None,
             latency_ms: None,
             status: None,
+            billing: None,
         }
     }
 }

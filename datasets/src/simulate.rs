@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, LogNormal};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::catalogue::{Catalogue, TokenPrices};
+use crate::catalogue::{Catalogue, TokenPrices, Usage};
 use crate::row::LogRow;
 use crate::simulate_text::{self, TASKS};
 use crate::write_error::WriteError;
@@ -355,7 +355,14 @@ impl Simulation {
             arms.push(DrawnAnswer {
                 chance,
                 quality: is_labelled.then(|| quality(f64::from(u8::from(is_good)))),
-                cost: arm.prices.cost(input_tokens, output_tokens, 0, 0),
+                cost: {
+                    let usage = Usage {
+                        input_tokens,
+                        output_tokens,
+                        ..Usage::default()
+                    };
+                    arm.prices.cost(&usage).ok()
+                },
                 output_tokens,
                 latency_ms: latency_ms(output_tokens, arm, &mut random),
             });

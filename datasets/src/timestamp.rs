@@ -57,6 +57,15 @@ pub(crate) fn parse(text: &str) -> Result<i64, RejectReason> {
     in_range(micros)
 }
 
+/// A day (its first moment, UTC) or an RFC 3339 time.
+pub(crate) fn parse_day_or_time(text: &str) -> Option<i64> {
+    let day = || {
+        let day: civil::Date = text.parse().ok()?;
+        parse(&format!("{day}T00:00:00Z")).ok()
+    };
+    parse(text).ok().or_else(day)
+}
+
 /// An integer of `unit` as microseconds; finer digits are cut towards the past.
 pub(crate) fn from_integer(value: i64, unit: TimestampUnit) -> Result<i64, RejectReason> {
     let value = i128::from(value);

@@ -11,6 +11,7 @@ mod learning;
 pub(crate) mod manual;
 pub(crate) mod models;
 mod names;
+pub(crate) mod prices;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod simulate;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use plimsoll::Price;
-use plimsoll_datasets::{ArmPrices, Catalogue};
+use plimsoll_datasets::{ArmPrices, Catalogue, TokenPrices};
 use serde_json::{Value, json};
 
 use crate::app::Context;
@@ -50,9 +50,9 @@ fn latest(arm: &ArmPrices) -> [Option<Price>; 4] {
     let prices = arm.at(None);
     [
         prices.map(|p| p.input),
-        prices.map(|p| p.cached_input),
+        prices.map(TokenPrices::cached_input),
         prices.map(|p| p.output),
-        prices.map(|p| p.reasoning),
+        prices.map(TokenPrices::reasoning),
     ]
 }
 

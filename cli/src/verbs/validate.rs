@@ -154,12 +154,49 @@ fn prices(text: &mut String, pricing: &PricingSummary) {
         pricing.already_priced, pricing.priced, pricing.unpriced
     );
     for (arm, unknown) in &pricing.unknown_arms {
-        let meant = unknown.meant.as_ref();
-        let hint = meant.map_or_else(String::new, |meant| format!("; is it `{meant}`?"));
+        let outcomes = unknown.outcomes;
         let _ = writeln!(
             text,
-            "  no price for `{arm}`, {} outcomes{hint}",
-            unknown.outcomes
+            "  no price for `{arm}`, {outcomes} outcomes: {}",
+            unknown.why
+        );
+    }
+    for (why, outcomes) in &pricing.without_rate {
+        let _ = writeln!(text, "  unpriced, {outcomes} outcomes of {why}");
+    }
+    for (outcomes, why) in [
+        (pricing.without_tokens, "unpriced without token counts"),
+        (
+            pricing.inconsistent_tokens,
+            "unpriced for counts that contradict each other",
+        ),
+        (
+            pricing.outside_periods,
+            "unpriced, at a time for which no price is known",
+        ),
+        (
+            pricing.cached_as_input,
+            "with cached input at the price of input, no other is known",
+        ),
+        (pricing.undated, "without a timestamp, at the latest prices"),
+        (
+            pricing.before_catalogue,
+            "at prices that were looked up later and do not say since when they hold",
+        ),
+        (pricing.free, "free, at a price of 0"),
+    ] {
+        if outcomes > 0 {
+            let _ = writeln!(text, "  {outcomes} outcomes {why}");
+        }
+    }
+    for how in pricing.resolved_names.values() {
+        let _ = writeln!(text, "  {how}");
+    }
+    for (arm, missing) in &pricing.incomplete_arms {
+        let _ = writeln!(
+            text,
+            "  costs of `{arm}` are not complete for requests with {}",
+            missing.join(", ")
         );
     }
 }

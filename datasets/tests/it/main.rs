@@ -3,6 +3,9 @@
 mod any_bytes;
 mod files;
 mod prices;
+mod prices_conditions;
+mod prices_import;
+mod prices_real;
 mod reading;
 mod recorded;
 mod simulation;

@@ -1,7 +1,9 @@
 //! Price catalogues: ROBUSTNESS.md L18, L20 and E12.
 
 use plimsoll::{Price, Usd};
-use plimsoll_datasets::{Catalogue, CatalogueError, Input, OutcomeLog, ReadOptions, read};
+use plimsoll_datasets::{
+    Catalogue, CatalogueError, Input, OutcomeLog, ReadOptions, Unpriced, Usage, read,
+};
 
 fn catalogue(text: &str) -> Catalogue {
     Catalogue::read(text).unwrap_or_else(|error| panic!("{error}"))
@@ -41,8 +43,9 @@ fn l20_prices_keep_their_digits() {
         let catalogue = catalogue(&format!("[arms.a]\ninput = {number}\noutput = 0.1\n"));
         let prices = catalogue.prices_at("a", None).expect("a price");
         assert_eq!(prices.input.pico_per_token(), 150_000, "{number}");
-        assert_eq!(prices.cached_input, prices.input);
-        assert_eq!(prices.reasoning, prices.output);
+        assert_eq!(prices.cached_input(), prices.input);
+        assert_eq!(prices.reasoning(), prices.output);
+        assert_eq!((prices.cached_input, prices.cache_write), (None, None));
     }
 }
 
@@ -208,14 +211,23 @@ fn cached_and_reasoning_tokens_have_their_own_price() {
     let text = "[arms.a]\ninput = 1\ncached_input = 0.1\noutput = 2\nreasoning = 3\n";
     let catalogue = catalogue(text);
     let prices = catalogue.prices_at("a", None).expect("a price");
+    let cost = |input_tokens, output_tokens, cached_input_tokens, reasoning_tokens| {
+        prices.cost(&Usage {
+            input_tokens,
+            output_tokens,
+            cached_input_tokens,
+            reasoning_tokens,
+            ..Usage::default()
+        })
+    };
     assert_eq!(
-        prices.cost(10, 10, 4, 5),
-        Some(Usd::from_pico(
+        cost(10, 10, 4, 5),
+        Ok(Usd::from_pico(
             6_000_000 + 400_000 + 20_000_000 + 15_000_000
         ))
     );
-    assert_eq!(prices.cost(1, 0, 2, 0), None);
-    assert_eq!(prices.cost(u64::MAX, 0, 0, 0), None);
+    assert_eq!(cost(1, 0, 2, 0), Err(Unpriced::InconsistentTokens));
+    assert_eq!(cost(u64::MAX, 0, 0, 0), Err(Unpriced::InconsistentTokens));
 }
 
 #[test]
@@ -234,7 +246,7 @@ fn the_embedded_catalogue_is_dated_and_sourced() {
         assert!(arm.context_window_tokens.is_some(), "{name}");
         let prices = arm.at(None).expect("a price");
         assert!(
-            prices.cached_input < prices.input && prices.input < prices.output,
+            prices.cached_input() < prices.input && prices.input < prices.output,
             "{name}"
         );
     }

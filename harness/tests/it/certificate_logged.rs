@@ -109,6 +109,7 @@ fn request(n: usize, i: usize, seed: u64, world: &World) -> Request {
             served: Some(true),
             latency_ms: None,
             status: None,
+            billing: None,
         }],
         ..Request::default()
     }

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::str::FromStr;
 
-use jiff::civil::Date;
-use plimsoll::Price;
+use plimsoll::{MoneyError, Price, Usd};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::catalogue::{ArmPrices, Catalogue, PricePeriod, TokenPrices};
-use crate::catalogue_error::{CatalogueError, TextPlace};
+use super::Catalogue;
+use super::error::{CatalogueError, TextPlace};
+use super::rates::{ArmPrices, ConditionalPrices, PricePeriod, TokenPrices, tier_of};
+use super::window::Window;
 use crate::column::did_you_mean;
 use crate::timestamp;
 
@@ -19,21 +21,43 @@ const ARM_KEYS: &[&str] = &[
     "output",
     "cached_input",
     "reasoning",
+    "cache_write",
+    "cache_write_1h",
+    "per_request",
+    "rates",
     "valid_from",
     "valid_until",
     "periods",
     "context_window_tokens",
     "capabilities",
     "aliases",
+    "provider",
     "source",
+    "not_priced",
 ];
 const PERIOD_KEYS: &[&str] = &[
     "input",
     "output",
     "cached_input",
     "reasoning",
+    "cache_write",
+    "cache_write_1h",
+    "per_request",
+    "rates",
     "valid_from",
     "valid_until",
+];
+const RATE_KEYS: &[&str] = &[
+    "service_tier",
+    "above_input_tokens",
+    "windows",
+    "input",
+    "output",
+    "cached_input",
+    "reasoning",
+    "cache_write",
+    "cache_write_1h",
+    "per_request",
 ];
 
 type Result<T> = std::result::Result<T, CatalogueError>;
@@ -140,32 +164,19 @@ impl Walk<'_> {
                 self.periods(name, list)?
             }
         };
-        let window = |value: &Value<'_>| match value.get_ref() {
-            DeValue::Integer(count) => count.as_str().parse().ok().filter(|_| count.radix() == 10),
-            _ => None,
-        };
-        let context_window_tokens = match table.get("context_window_tokens") {
-            None => None,
-            Some(value) => Some(window(value).ok_or_else(|| {
-                self.wrong("context_window_tokens", value, "a whole number of tokens")
-            })?),
-        };
         let list = |key: &str| {
             table
                 .get(key)
                 .map_or(Ok(Vec::new()), |list| self.texts(key, list))
         };
-        let source = match table.get("source").map(|value| (value, value.get_ref())) {
-            None => None,
-            Some((_, DeValue::String(source))) => Some(source.to_string()),
-            Some((value, _)) => return Err(self.wrong("source", value, "a text")),
-        };
         Ok(ArmPrices {
             periods,
-            context_window_tokens,
+            context_window_tokens: self.count("context_window_tokens", table)?,
             capabilities: list("capabilities")?.into_iter().collect::<BTreeSet<_>>(),
             aliases: list("aliases")?,
-            source,
+            provider: self.text_of("provider", table)?,
+            source: self.text_of("source", table)?,
+            not_priced: list("not_priced")?,
         })
     }
 
@@ -202,36 +213,40 @@ impl Walk<'_> {
         })
     }
 
+    fn count(&self, key: &str, table: &DeTable<'_>) -> Result<Option<u64>> {
+        let count = |value: &Value<'_>| match value.get_ref() {
+            DeValue::Integer(count) => count.as_str().parse().ok().filter(|_| count.radix() == 10),
+            _ => None,
+        };
+        let wrong = |value| self.wrong(key, value, "a whole number of tokens");
+        let read = |value| count(value).ok_or_else(|| wrong(value));
+        table.get(key).map(read).transpose()
+    }
+
+    fn text_of(&self, key: &str, table: &DeTable<'_>) -> Result<Option<String>> {
+        let read = |value: &Value<'_>| match value.get_ref() {
+            DeValue::String(text) => Ok(text.to_string()),
+            _ => Err(self.wrong(key, value, "a text")),
+        };
+        table.get(key).map(read).transpose()
+    }
+
     fn period(&self, arm: &str, span: &Range<usize>, table: &DeTable<'_>) -> Result<PricePeriod> {
-        let price = |key: &'static str| {
-            table
-                .get(key)
-                .map(|value| self.price(key, value))
-                .transpose()
-        };
-        let required = |key: &'static str| {
-            price(key)?.ok_or_else(|| CatalogueError::MissingPrice {
-                place: self.place(span),
-                arm: arm.to_owned(),
-                key,
-            })
-        };
-        let (input, output) = (required("input")?, required("output")?);
         let time = |key| {
             table
                 .get(key)
                 .map(|value| self.time(key, value))
                 .transpose()
         };
+        let rates = match table.get("rates") {
+            None => Vec::new(),
+            Some(list) => self.rates(arm, list)?,
+        };
         let period = PricePeriod {
             valid_from_us: time("valid_from")?,
             valid_until_us: time("valid_until")?,
-            prices: TokenPrices {
-                input,
-                output,
-                cached_input: price("cached_input")?.unwrap_or(input),
-                reasoning: price("reasoning")?.unwrap_or(output),
-            },
+            prices: self.prices(arm, span, table)?,
+            rates,
         };
         match (period.valid_from_us, period.valid_until_us) {
             (Some(from), Some(until)) if until <= from => Err(CatalogueError::BadPeriods {
@@ -243,11 +258,105 @@ impl Walk<'_> {
         }
     }
 
-    fn price(&self, key: &str, value: &Value<'_>) -> Result<Price> {
+    /// One price list.
+    fn prices(&self, arm: &str, span: &Range<usize>, table: &DeTable<'_>) -> Result<TokenPrices> {
+        let price = |key: &'static str| {
+            table
+                .get(key)
+                .map(|value| self.money::<Price>(key, value))
+                .transpose()
+        };
+        let required = |key: &'static str| {
+            price(key)?.ok_or_else(|| CatalogueError::MissingPrice {
+                place: self.place(span),
+                arm: arm.to_owned(),
+                key,
+            })
+        };
+        let fee = |value| {
+            let fee: Usd = self.money("per_request", value)?;
+            if fee < Usd::ZERO {
+                return Err(self.wrong("per_request", value, "0 or more US dollars"));
+            }
+            Ok(fee)
+        };
+        Ok(TokenPrices {
+            input: required("input")?,
+            output: required("output")?,
+            cached_input: price("cached_input")?,
+            reasoning: price("reasoning")?,
+            cache_write: price("cache_write")?,
+            cache_write_1h: price("cache_write_1h")?,
+            per_request: table.get("per_request").map(fee).transpose()?,
+        })
+    }
+
+    /// Price lists under conditions, of which no two may hold alike.
+    fn rates(&self, arm: &str, list: &Value<'_>) -> Result<Vec<ConditionalPrices>> {
+        let DeValue::Array(items) = list.get_ref() else {
+            return Err(self.wrong("rates", list, "a list of tables"));
+        };
+        let mut rates: Vec<ConditionalPrices> = Vec::new();
+        for item in items {
+            let table = self.table("rates", item)?;
+            self.check_keys(table, RATE_KEYS)?;
+            let rate = ConditionalPrices {
+                service_tier: self
+                    .text_of("service_tier", table)?
+                    .as_deref()
+                    .and_then(tier_of),
+                above_input_tokens: self.count("above_input_tokens", table)?.unwrap_or(0),
+                windows: self.windows(table)?,
+                prices: self.prices(arm, &item.span(), table)?,
+            };
+            let bad = |what| CatalogueError::BadRates {
+                place: self.place(&item.span()),
+                arm: arm.to_owned(),
+                what,
+            };
+            let is_always = rate.windows.is_empty();
+            if rate.service_tier.is_none() && rate.above_input_tokens == 0 && is_always {
+                return Err(bad("hold one without a condition"));
+            }
+            let is_twice = |other: &ConditionalPrices| {
+                other.service_tier == rate.service_tier
+                    && other.above_input_tokens == rate.above_input_tokens
+                    && other.windows.is_empty()
+            };
+            if is_always && rates.iter().any(is_twice) {
+                return Err(bad("hold two for the same condition"));
+            }
+            rates.push(rate);
+        }
+        Ok(rates)
+    }
+
+    fn windows(&self, table: &DeTable<'_>) -> Result<Vec<Window>> {
+        let Some(value) = table.get("windows") else {
+            return Ok(Vec::new());
+        };
+        let wrong = || {
+            let wanted = "a list of windows in UTC, such as \"sat,sun 16:30-24:00\"";
+            self.wrong("windows", value, wanted)
+        };
+        let texts = self.texts("windows", value)?;
+        if texts.is_empty() {
+            return Err(wrong());
+        }
+        texts
+            .iter()
+            .map(|text| text.parse().map_err(|_| wrong()))
+            .collect()
+    }
+
+    fn money<T: FromStr<Err = MoneyError>>(&self, key: &str, value: &Value<'_>) -> Result<T> {
         let digits = match value.get_ref() {
             DeValue::String(text) => text.as_ref(),
             DeValue::Float(number) => number.as_str(),
             DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            _ if key == "per_request" => {
+                return Err(self.wrong(key, value, "a number of US dollars"));
+            }
             _ => return Err(self.wrong(key, value, "a number of US dollars per million tokens")),
         };
         digits.parse().map_err(|source| CatalogueError::BadPrice {
@@ -260,14 +369,7 @@ impl Walk<'_> {
     /// A day (its first moment, UTC) or an RFC 3339 time, as a TOML date or a text.
     fn time(&self, key: &str, value: &Value<'_>) -> Result<i64> {
         let text = time_text(value.get_ref());
-        let day = || {
-            text.parse::<Date>()
-                .ok()
-                .map(|day| format!("{day}T00:00:00Z"))
-        };
-        timestamp::parse(&text)
-            .ok()
-            .or_else(|| timestamp::parse(&day()?).ok())
+        timestamp::parse_day_or_time(&text)
             .ok_or_else(|| self.wrong(key, value, "a date such as 2026-10-01"))
     }
 

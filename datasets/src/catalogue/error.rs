@@ -81,6 +81,16 @@ pub enum CatalogueError {
         /// What is wrong with them.
         what: &'static str,
     },
+    /// Price lists under conditions that contradict each other.
+    #[error("line {place}: the rates of arm `{arm}` {what}")]
+    BadRates {
+        /// Where.
+        place: TextPlace,
+        /// The arm.
+        arm: String,
+        /// What is wrong with them.
+        what: &'static str,
+    },
     /// A name that means two arms.
     #[error("line {place}: `{alias}` names both `{first}` and `{second}`")]
     AliasClash {
@@ -94,12 +104,44 @@ pub enum CatalogueError {
         second: String,
     },
     /// An arm the catalogue does not have.
-    #[error("no price is known for `{arm}`")]
+    #[error("no price is known: {why}")]
     UnknownArm {
         /// The arm.
         arm: String,
+        /// What was looked for.
+        why: String,
         /// A known name like it.
         meant: Option<String>,
+    },
+    /// A text that is none of the catalogues that can be imported.
+    #[error("not a price catalogue: {what}")]
+    NotACatalogue {
+        /// What it is instead.
+        what: String,
+    },
+    /// A catalogue of which no model can be used.
+    #[error("no model could be imported: {why}")]
+    NothingImported {
+        /// The commonest reason, or that nothing was selected.
+        why: String,
+    },
+    /// A pattern that is not one.
+    #[error("`{got}` is no pattern of names: {message}")]
+    BadPattern {
+        /// The pattern.
+        got: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// New prices that would change what held before.
+    #[error("`{arm}` has prices from {from} on already, so none can begin at {since}")]
+    MergeRewrites {
+        /// The arm.
+        arm: String,
+        /// When its last known prices begin.
+        from: String,
+        /// When the new ones should.
+        since: String,
     },
 }
 
@@ -116,6 +158,11 @@ impl CatalogueError {
             Self::BadPeriods { .. } => "P0406",
             Self::AliasClash { .. } => "P0407",
             Self::UnknownArm { .. } => "P0408",
+            Self::BadRates { .. } => "P0409",
+            Self::NotACatalogue { .. } => "P0410",
+            Self::NothingImported { .. } => "P0411",
+            Self::BadPattern { .. } => "P0412",
+            Self::MergeRewrites { .. } => "P0413",
         }
     }
 
@@ -129,8 +176,9 @@ impl CatalogueError {
             | Self::BadPrice { place, .. }
             | Self::MissingPrice { place, .. }
             | Self::BadPeriods { place, .. }
+            | Self::BadRates { place, .. }
             | Self::AliasClash { place, .. } => Some(*place),
-            Self::UnknownArm { .. } => None,
+            _ => None,
         }
     }
 
@@ -147,7 +195,9 @@ impl CatalogueError {
             Self::UnknownKey { known, .. } => format!("known here: {}", known.join(", ")),
             Self::WrongType { key, wanted, .. } => format!("make `{key}` {wanted}"),
             Self::BadPrice { .. } => {
-                "prices are US dollars per million tokens, with at most six decimal places".into()
+                "prices are US dollars per million tokens, with at most six decimal places \
+                 (`per_request`: US dollars, with at most twelve)"
+                    .into()
             }
             Self::MissingPrice { arm, key, .. } => {
                 format!("give `{arm}` its `{key}`; a price of nothing must be written as 0")
@@ -156,6 +206,24 @@ impl CatalogueError {
                 "`valid_from` is included, `valid_until` is not: let one end where the next begins"
                     .into()
             }
+            Self::BadRates { .. } => {
+                "give each rate a service_tier, an above_input_tokens or windows of its own".into()
+            }
+            Self::NotACatalogue { .. } => {
+                "wanted our TOML, LiteLLM's model_prices_and_context_window.json or the answer of \
+                 OpenRouter's /api/v1/models; --from says which it is"
+                    .into()
+            }
+            Self::NothingImported { .. } => {
+                "check that it is the file you mean, and --from and --only; nothing was written"
+                    .into()
+            }
+            Self::BadPattern { .. } => {
+                "give a part of a name, or a pattern such as \"openai/*\"".into()
+            }
+            Self::MergeRewrites { .. } => {
+                "give a later --since: prices that held before are not rewritten".into()
+            }
             Self::AliasClash { .. } => "let every name and alias mean one arm".into(),
             Self::UnknownArm {
                 meant: Some(meant), ..
@@ -163,7 +231,7 @@ impl CatalogueError {
                 format!("did you mean `{meant}`? else add the arm or an alias to the catalogue")
             }
             Self::UnknownArm { .. } => {
-                "add the arm to the catalogue (`plimsoll prices` shows the known ones)".into()
+                "add the arm to the catalogue (`plimsoll prices list` shows the known ones)".into()
             }
         }
     }
