@@ -12,8 +12,6 @@ use crate::reply::Usage;
 /// The report of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CollectReport {
-    /// Layout of this report.
-    pub schema: u32,
     /// Who was sampled.
     pub sample: SampleReport,
     /// The arms that were asked, in the order given.

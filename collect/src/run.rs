@@ -336,7 +336,6 @@ impl<T: Transport, C: Clock, P: Fn(CollectProgress) + Send + Sync + 'static> Run
             labelled: filled.labelled,
         };
         let mut report = CollectReport {
-            schema: 1,
             sample,
             arms,
             judge,

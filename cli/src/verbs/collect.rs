@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context, args: &CollectArgs) -> Result<Exit, Failure
         let text =
             format!("stopped: {spent} USD spent, every answer kept, nothing written; {again}");
         context.console.note(&text);
-        context.console.next(&command(args, file));
+        context.console.next(&command());
         return Ok(Exit::Interrupted);
     };
     let staging = Staging::new(file, context.global.force)?;
@@ -174,15 +174,11 @@ fn folder(args: &CollectArgs, file: &Path) -> PathBuf {
     })
 }
 
-/// The command as it was given, as far as that is certain.
-fn command(args: &CollectArgs, file: &Path) -> String {
-    let log = shell_word(&args.log.log);
-    let arms = shell_word(&args.arms.join(","));
-    let (budget, file) = (
-        shell_word(&args.budget_usd),
-        shell_word(&file.to_string_lossy()),
-    );
-    format!("plimsoll collect {log} --arms {arms} --budget-usd {budget} -o {file} …")
+/// The command as it was given; no part of it is a secret.
+fn command() -> String {
+    let words = std::env::args_os().skip(1);
+    let words = words.map(|word| shell_word(&word.to_string_lossy()));
+    format!("plimsoll {}", words.collect::<Vec<_>>().join(" "))
 }
 
 impl From<CollectError> for Failure {

@@ -157,13 +157,12 @@ impl World {
         let input = 1 + self.dice.roll(call.body.len() as u64);
         let output = 1 + self.dice.roll(limit);
         let price = self.prices.prices_at(call.model, None).expect("priced");
-        self.billed += price
-            .cost(&plimsoll_datasets::Usage {
-                input_tokens: input,
-                output_tokens: output,
-                ..plimsoll_datasets::Usage::default()
-            })
-            .expect("sane");
+        let usage = plimsoll_datasets::Usage {
+            input_tokens: input,
+            output_tokens: output,
+            ..plimsoll_datasets::Usage::default()
+        };
+        self.billed += price.cost(&usage).expect("sane");
         assert!(
             self.billed <= self.cap,
             "{} of {} USD",
