@@ -532,6 +532,9 @@ fn dates_are_written_as_they_are_read() {
 fn comments_hold_no_control_characters() {
     let catalogue = imported(LITELLM).catalogue;
     let toml = catalogue.to_toml("From a\u{7}file\u{0}\r\nof two\rlines.");
-    assert!(toml.starts_with("# From a file \n# of two lines.\n"), "{toml}");
+    assert!(
+        toml.starts_with("# From a file \n# of two lines.\n"),
+        "{toml}"
+    );
     Catalogue::read(&toml).expect("a catalogue");
 }
