@@ -97,7 +97,7 @@ fn put_to_work(given: &ReadLog, path: &Path) {
                 .all(|o| (o.arm as usize) < log.arms.len())
         );
     }
-    for wanted in ["random:0.5", "time:0.7"] {
+    for wanted in ["hash:0.5", "time:0.7", "group:tenant:0.5"] {
         let wanted = Split::parse(wanted).expect("a split");
         if let Ok((train, test)) = split(log, &wanted, Seed(1)) {
             assert_eq!(train.len() + test.len(), log.requests.len());

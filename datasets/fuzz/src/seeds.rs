@@ -58,7 +58,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         let Some(first) = first_fixture(&name) else {
             continue;
         };
-        for bits in [0b0011_1001, 0b0000_0110] {
+        for bits in [0b1001, 0b0010] {
             let mut bytes = prefix(*kind, bits).to_vec();
             bytes.extend(fixture(&first));
             add("import", &format!("{name}_{bits}"), bytes);
