@@ -38,6 +38,7 @@ mod jsonl;
 mod log;
 mod misspelt;
 mod parquet;
+mod parquet_pages;
 mod read;
 mod read_error;
 mod reject;

@@ -16,6 +16,7 @@ use crate::assemble::{Assembler, Spot};
 use crate::column::{Column, Kind};
 use crate::csv_log::require_columns;
 use crate::header::Header;
+use crate::parquet_pages;
 use crate::read_error::ReadError;
 use crate::reject::RejectReason;
 use crate::row::Cell;
@@ -52,6 +53,7 @@ const MAGIC_BYTES: u64 = 4;
 pub(crate) struct Shape {
     pub(crate) fields: Vec<Field>,
     pub(crate) rows: u64,
+    /// Bytes that the decoder will make room for.
     pub(crate) bytes: u64,
     pub(crate) metadata: FileMetadataRef,
 }
@@ -230,6 +232,7 @@ pub(crate) fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
         if claimed != metadata.num_rows {
             polars_bail!(ComputeError: "its row groups do not add up to its rows");
         }
+        let claimed = claimed_bytes(path, &metadata)?;
         let schema = reader.schema()?;
         let field =
             |(name, field): (&polars::prelude::PlSmallStr, &polars::prelude::ArrowField)| Field {
@@ -241,13 +244,29 @@ pub(crate) fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
             fields: schema.iter().map(field).collect(),
             rows: metadata.num_rows as u64,
             metadata: metadata.clone(),
-            bytes: metadata
-                .row_groups
-                .iter()
-                .map(|group| group.total_byte_size() as u64)
-                .fold(0, u64::saturating_add),
+            bytes: claimed,
         })
     })
+}
+
+/// Bytes that the decoder will make room for, as the footer and the pages' headers tell; a value is
+/// a byte at least.
+fn claimed_bytes(path: &Path, metadata: &FileMetadataRef) -> polars::prelude::PolarsResult<u64> {
+    let handle = File::open(path)?;
+    let (mut of_groups, mut of_pages) = (0_u64, 0_u64);
+    for group in &metadata.row_groups {
+        of_groups = of_groups.saturating_add(group.total_byte_size() as u64);
+        for column in group.parquet_columns() {
+            let claims = parquet_pages::claims(&handle, column.byte_range(), column.num_values());
+            match claims {
+                Ok(claims) => {
+                    of_pages = of_pages.saturating_add(claims.bytes.max(claims.values));
+                }
+                Err(what) => polars_bail!(ComputeError: "{what}"),
+            }
+        }
+    }
+    Ok(of_groups.max(of_pages))
 }
 
 fn class_of(dtype: &ArrowDataType) -> Class {

@@ -116,6 +116,15 @@ pub(crate) fn to_text(micros: i64) -> String {
         .map_or_else(|_| micros.to_string(), |time| format!("{time}Z"))
 }
 
+/// The day of a time that is its first moment (UTC), else as [`to_text`].
+pub(crate) fn to_day_or_text(micros: i64) -> String {
+    let mut text = to_text(micros);
+    if let Some(day) = text.strip_suffix("T00:00:00Z") {
+        text.truncate(day.len());
+    }
+    text
+}
+
 fn in_range(micros: i128) -> Result<i64, RejectReason> {
     i64::try_from(micros)
         .ok()

@@ -78,8 +78,8 @@ pub(crate) fn read(text: &str) -> Result<Catalogue> {
     let top = document.get_ref();
     walk.check_keys(top, TOP_KEYS)?;
     if let Some(date) = top.get("date") {
-        walk.time("date", date)?;
-        catalogue.date = Some(time_text(date.get_ref()));
+        let date = walk.time("date", date)?;
+        catalogue.date = Some(timestamp::to_day_or_text(date));
     }
     let Some(arms) = top.get("arms") else {
         return Ok(catalogue);

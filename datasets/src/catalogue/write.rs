@@ -9,10 +9,12 @@ use crate::timestamp;
 pub(crate) fn to_toml(catalogue: &Catalogue, comment: &str) -> String {
     let mut text = String::new();
     for line in comment.lines() {
+        // TOML has no control characters in comments.
+        let line = line.replace(|letter: char| letter.is_control() && letter != '\t', " ");
         let _ = writeln!(text, "# {line}");
     }
     if let Some(date) = &catalogue.date {
-        let _ = writeln!(text, "date = {}", date_value(date));
+        let _ = writeln!(text, "date = {date}");
     }
     for (name, arm) in &catalogue.arms {
         let _ = writeln!(text, "\n[arms.{}]", quoted(name));
@@ -75,10 +77,10 @@ type Values = Vec<(&'static str, String)>;
 fn period_values(period: &PricePeriod) -> Values {
     let mut values = Vec::new();
     if let Some(from) = period.valid_from_us {
-        values.push(("valid_from", date_value(&timestamp::to_text(from))));
+        values.push(("valid_from", timestamp::to_day_or_text(from)));
     }
     if let Some(until) = period.valid_until_us {
-        values.push(("valid_until", date_value(&timestamp::to_text(until))));
+        values.push(("valid_until", timestamp::to_day_or_text(until)));
     }
     values.extend(price_values(&period.prices));
     values
@@ -132,11 +134,6 @@ fn table(values: &Values) -> String {
 fn list<'a>(values: impl Iterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = values.map(quoted).collect();
     format!("[{}]", quoted.join(", "))
-}
-
-/// A date as TOML has it: a day where that is all there is to say.
-fn date_value(text: &str) -> String {
-    text.strip_suffix("T00:00:00Z").unwrap_or(text).to_owned()
 }
 
 /// A basic string of TOML.

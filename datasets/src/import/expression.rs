@@ -15,6 +15,10 @@ pub(crate) struct Expression {
     fields: Vec<String>,
 }
 
+/// The evaluator calls itself per level of nesting, and a level takes a byte: this many fit any
+/// thread's stack.
+const BYTES_MAX: usize = 1_000;
+
 /// What an expression gives.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Computed {
@@ -41,6 +45,12 @@ impl Expression {
             text: text.to_owned(),
             message,
         };
+        if text.len() > BYTES_MAX {
+            return Err(ImportError::Expression {
+                text: text.chars().take(20).chain(['…']).collect(),
+                message: format!("it is longer than {BYTES_MAX} bytes"),
+            });
+        }
         let tree =
             evalexpr::build_operator_tree(text).map_err(|error| failed(error.to_string()))?;
         let fields: Vec<String> = tree

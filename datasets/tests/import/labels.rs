@@ -141,3 +141,20 @@ fn thumbs_of_their_own() {
     .expect("an import");
     assert_eq!(report.labels.labelled, 0, "nobody asked for labels");
 }
+
+#[test]
+fn nested_expressions_end_before_the_stack_does() {
+    let nested = |text: &str, times| format!("{}{text}", "-".repeat(times));
+    let error = qualities(
+        rows(&["1"]),
+        &options(&nested("metadata.grade", 100_000), None),
+    )
+    .expect_err("too long");
+    assert_eq!(error.code(), "P0251");
+    assert!(
+        error.to_string().contains("1000 bytes") && error.to_string().len() < 100,
+        "{error}"
+    );
+    let got = qualities(rows(&["1"]), &options(&nested("metadata.grade", 980), None));
+    assert_eq!(got.expect("an import"), [Some(1.0)]);
+}

@@ -501,3 +501,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn dates_are_written_as_they_are_read() {
+    let day = |date: &str| {
+        let text = format!("date = {date}\n[arms.a]\ninput = 1\noutput = 2\n");
+        Catalogue::read(&text).expect("a catalogue")
+    };
+    for (written, kept) in [
+        ("2026-03-01", "2026-03-01"),
+        ("\"2026-03-01T00:00:00Z\"", "2026-03-01"),
+        ("2026-03-01T02:00:00+02:00", "2026-03-01"),
+        // An annotation that RFC 9557 has and TOML has not.
+        ("\"2026-03-01T12:00:00Z[UTC]\"", "2026-03-01T12:00:00Z"),
+    ] {
+        let catalogue = day(written);
+        assert_eq!(catalogue.date(), Some(kept));
+        let again = Catalogue::read(&catalogue.to_toml("A test.")).expect("what was written");
+        assert_eq!(again.date(), catalogue.date());
+    }
+    let options = PriceImportOptions {
+        since_us: Some(since("2026-03-01")),
+        ..PriceImportOptions::default()
+    };
+    let import = import_prices(LITELLM, &options).expect("a catalogue");
+    assert_eq!(import.catalogue.date(), Some("2026-03-01"));
+}
+
+#[test]
+fn comments_hold_no_control_characters() {
+    let catalogue = imported(LITELLM).catalogue;
+    let toml = catalogue.to_toml("From a\u{7}file\u{0}\r\nof two\rlines.");
+    assert!(
+        toml.starts_with("# From a file \n# of two lines.\n"),
+        "{toml}"
+    );
+    Catalogue::read(&toml).expect("a catalogue");
+}

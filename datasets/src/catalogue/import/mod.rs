@@ -206,7 +206,7 @@ impl Found {
                     period.valid_from_us = since_us;
                 }
             }
-            self.date = self.date.or_else(|| Some(timestamp::to_text(since)));
+            self.date = self.date.or_else(|| Some(timestamp::to_day_or_text(since)));
         }
         self.skipped.sort_by(|a, b| a.model.cmp(&b.model));
         self.unusable.sort_by(|a, b| a.model.cmp(&b.model));

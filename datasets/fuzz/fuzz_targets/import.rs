@@ -1,0 +1,6 @@
+//! See `plimsoll_datasets_fuzz::import`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = plimsoll_datasets_fuzz::import(data);
+});

@@ -1,0 +1,282 @@
+//! The headers of Parquet's pages: the decoder makes room for what they claim without a check of
+//! its own, so they are read before it (ROBUSTNESS.md L14).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+/// What the pages of a column chunk claim to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Claims {
+    /// Decompressed bytes.
+    pub(crate) bytes: u64,
+    /// Values, nulls included.
+    pub(crate) values: u64,
+}
+
+type Result<T> = std::result::Result<T, &'static str>;
+
+const DAMAGED: &str = "the header of a page is damaged";
+
+/// Structures within structures, of which page headers have three.
+const DEPTH_MAX: u8 = 8;
+
+/// Walks the pages of a column chunk, which lies within the file and claims to hold `values`.
+pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Claims> {
+    let total = u64::try_from(values).map_err(|_| DAMAGED)?;
+    let mut reader = BufReader::with_capacity(1 << 10, file);
+    reader
+        .seek(SeekFrom::Start(chunk.start))
+        .map_err(|_| DAMAGED)?;
+    let mut left = chunk.end.saturating_sub(chunk.start);
+    let mut claims = Claims::default();
+    while claims.values < total && left > 0 {
+        let mut header = Compact {
+            reader: reader.by_ref().take(left),
+        };
+        let page = Page::read(&mut header)?;
+        left = header.reader.limit();
+        left = left
+            .checked_sub(page.compressed)
+            .ok_or("a page is longer than its column")?;
+        let skip = i64::try_from(page.compressed).map_err(|_| DAMAGED)?;
+        reader.seek_relative(skip).map_err(|_| DAMAGED)?;
+        claims.bytes += page.uncompressed;
+        claims.values += page.values;
+        if claims.values > total {
+            return Err("a page holds more values than its column");
+        }
+    }
+    Ok(claims)
+}
+
+/// What matters of a page's header.
+#[derive(Clone, Copy, Debug, Default)]
+struct Page {
+    kind: u64,
+    compressed: u64,
+    uncompressed: u64,
+    values: u64,
+}
+
+impl Page {
+    const DICTIONARY: u64 = 2;
+
+    /// Every number that is read is one that must not be negative.
+    fn read(header: &mut Compact<impl BufRead>) -> Result<Self> {
+        let mut page = Self::default();
+        let (mut data, mut dictionary, mut data_v2) = (0, 0, 0);
+        header.structure(0, &mut |header, id, wire| {
+            match id {
+                1 => page.kind = header.count(wire)?,
+                2 => page.uncompressed = header.count(wire)?,
+                3 => page.compressed = header.count(wire)?,
+                5 => data = header.numbers(wire, 1)?[0],
+                7 => dictionary = header.numbers(wire, 1)?[0],
+                8 => {
+                    let [values, nulls, rows, _, definition, repetition] =
+                        header.numbers(wire, 6)?;
+                    if nulls > values || rows > values || definition + repetition > 1 << 31 {
+                        return Err(DAMAGED);
+                    }
+                    data_v2 = values;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        if page.kind == Self::DICTIONARY {
+            // A value takes a byte at least.
+            if dictionary > page.uncompressed {
+                return Err("a dictionary is longer than its page");
+            }
+        } else {
+            page.values = u64::max(data, data_v2);
+        }
+        Ok(page)
+    }
+}
+
+/// Wire types of Thrift's compact protocol.
+mod wire {
+    pub(super) const STOP: u8 = 0;
+    pub(super) const TRUE: u8 = 1;
+    pub(super) const FALSE: u8 = 2;
+    pub(super) const BYTE: u8 = 3;
+    pub(super) const I16: u8 = 4;
+    pub(super) const I32: u8 = 5;
+    pub(super) const I64: u8 = 6;
+    pub(super) const DOUBLE: u8 = 7;
+    pub(super) const BINARY: u8 = 8;
+    pub(super) const LIST: u8 = 9;
+    pub(super) const SET: u8 = 10;
+    pub(super) const STRUCT: u8 = 12;
+}
+
+/// Thrift's compact protocol, as far as page headers need it.
+struct Compact<R> {
+    reader: std::io::Take<R>,
+}
+
+/// Reads the field of that number and wire type, or says that it does not know it.
+type OnField<'f, R> = &'f mut dyn FnMut(&mut Compact<R>, i64, u8) -> Result<bool>;
+
+impl<R: BufRead> Compact<R> {
+    fn byte(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        self.reader.read_exact(&mut byte).map_err(|_| DAMAGED)?;
+        Ok(byte[0])
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(DAMAGED)
+    }
+
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "zigzag: the sign is the lowest bit"
+    )]
+    fn zigzag(&mut self) -> Result<i64> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    /// A 32-bit integer that is not negative.
+    fn count(&mut self, wire: u8) -> Result<u64> {
+        if wire != wire::I32 {
+            return Err(DAMAGED);
+        }
+        let value = i32::try_from(self.zigzag()?).map_err(|_| DAMAGED)?;
+        u64::try_from(value).map_err(|_| DAMAGED)
+    }
+
+    /// The first `known` fields of a structure, which are counts; 0 where one is absent.
+    fn numbers(&mut self, wire: u8, known: i64) -> Result<[u64; 6]> {
+        if wire != wire::STRUCT {
+            return Err(DAMAGED);
+        }
+        let mut numbers = [0; 6];
+        self.structure(1, &mut |header, id, wire| {
+            if (1..=known).contains(&id) {
+                let at = usize::try_from(id - 1).map_err(|_| DAMAGED)?;
+                numbers[at] = header.count(wire)?;
+                return Ok(true);
+            }
+            Ok(false)
+        })?;
+        Ok(numbers)
+    }
+
+    fn structure(&mut self, depth: u8, on_field: OnField<'_, R>) -> Result<()> {
+        let mut id = 0_i64;
+        loop {
+            let byte = self.byte()?;
+            let wire = byte & 0x0f;
+            if wire == wire::STOP {
+                return Ok(());
+            }
+            id = match byte >> 4 {
+                0 => self.zigzag()?,
+                delta => id.checked_add(i64::from(delta)).ok_or(DAMAGED)?,
+            };
+            if !on_field(self, id, wire)? {
+                self.skip(wire, depth)?;
+            }
+        }
+    }
+
+    fn skip(&mut self, wire: u8, depth: u8) -> Result<()> {
+        if depth > DEPTH_MAX {
+            return Err(DAMAGED);
+        }
+        match wire {
+            wire::TRUE | wire::FALSE => Ok(()),
+            wire::BYTE => self.byte().map(drop),
+            wire::I16 | wire::I32 | wire::I64 => self.varint().map(drop),
+            wire::DOUBLE => self.skip_bytes(8),
+            wire::BINARY => {
+                let bytes = self.varint()?;
+                self.skip_bytes(bytes)
+            }
+            wire::LIST | wire::SET => {
+                let byte = self.byte()?;
+                let items = match byte >> 4 {
+                    15 => self.varint()?,
+                    few => u64::from(few),
+                };
+                for _ in 0..items {
+                    match byte & 0x0f {
+                        // In a list, a boolean is a byte.
+                        wire::TRUE | wire::FALSE => drop(self.byte()?),
+                        item => self.skip(item, depth + 1)?,
+                    }
+                }
+                Ok(())
+            }
+            wire::STRUCT => self.structure(depth + 1, &mut |_, _, _| Ok(false)),
+            _ => Err(DAMAGED),
+        }
+    }
+
+    fn skip_bytes(&mut self, bytes: u64) -> Result<()> {
+        let skipped = std::io::copy(&mut self.reader.by_ref().take(bytes), &mut std::io::sink());
+        match skipped {
+            Ok(skipped) if skipped == bytes => Ok(()),
+            _ => Err(DAMAGED),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A data page of 9 bytes: its type, two sizes, and a header with the count of values.
+    fn page(sizes: [u8; 2], values: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x15, 0, 0x15, sizes[0], 0x15, sizes[1], 0x2c, 0x15];
+        bytes.extend(values);
+        bytes.extend([0, 0]);
+        bytes.extend([7; 4]);
+        bytes
+    }
+
+    fn check(bytes: &[u8], values: i64) -> Result<Claims> {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes).expect("a file");
+        claims(&file, 0..bytes.len() as u64, values)
+    }
+
+    #[test]
+    fn l14_page_headers_claim_what_can_be() {
+        // Zigzag: 8 is 4, 6 is 3, 5 is −3.
+        let sound = page([8, 8], &[6]);
+        let twice = [sound.clone(), sound.clone()].concat();
+        let claimed = |bytes, values| Ok(Claims { bytes, values });
+        assert_eq!(check(&sound, 3), claimed(4, 3));
+        assert_eq!(check(&twice, 6), claimed(8, 6));
+        assert_eq!(check(&twice, 3), claimed(4, 3));
+        for (bytes, values) in [
+            (page([8, 8], &[5]), 3),
+            (page([8, 8], &[0xfe, 0xff, 0xff, 0xff, 0x0f]), 3),
+            (page([8, 8], &[0xff; 11]), 3),
+            (page([7, 8], &[6]), 3),
+            (page([8, 7], &[6]), 3),
+            (page([8, 10], &[6]), 3),
+            (sound.clone(), 2),
+            (sound.clone(), -1),
+            (sound[..7].to_vec(), 3),
+        ] {
+            assert!(check(&bytes, values).is_err(), "{bytes:?}");
+        }
+    }
+}
