@@ -70,7 +70,7 @@ pub(crate) fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure>
     let text = if context.global.json {
         format!("{:#}", serde_json::json!({ "schema": 1, "import": report }))
     } else {
-        printable(&terminal(&report))
+        printable(&terminal(&report, args))
     };
     context.console.data(&text)?;
     context.console.note(&format!("wrote {}", file.display()));
@@ -157,7 +157,7 @@ fn say_kind(context: &Context, args: &ImportArgs, inputs: &[Input]) -> Result<Ex
     Ok(Exit::Done)
 }
 
-fn terminal(report: &ImportReport) -> String {
+fn terminal(report: &ImportReport, args: &ImportArgs) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -203,6 +203,9 @@ fn terminal(report: &ImportReport) -> String {
         );
     }
     labels(&mut text, report);
+    if report.labels.labelled == 0 && (args.quality.is_some() || args.join.is_some()) {
+        text.push_str("warning: nothing was found where --quality and --join look; is the field's name right?\n");
+    }
     let _ = writeln!(text, "\nevidence: {}", report.evidence);
     text
 }
