@@ -30,7 +30,10 @@ pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Clai
         .map_err(|_| DAMAGED)?;
     let mut left = chunk.end.saturating_sub(chunk.start);
     let mut claims = Claims::default();
-    while claims.values < total && left > 0 {
+    let mut is_first = true;
+    // The first page may be a dictionary, which is read even where no values follow.
+    while left > 0 && (is_first || claims.values < total) {
+        is_first = false;
         let mut header = Compact {
             reader: reader.by_ref().take(left),
         };
@@ -140,7 +143,10 @@ impl<R: BufRead> Compact<R> {
         Err(DAMAGED)
     }
 
-    #[expect(clippy::cast_possible_wrap, reason = "zigzag: the sign is the lowest bit")]
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "zigzag: the sign is the lowest bit"
+    )]
     fn zigzag(&mut self) -> Result<i64> {
         let value = self.varint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
