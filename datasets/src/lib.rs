@@ -38,7 +38,7 @@ mod jsonl;
 mod log;
 mod misspelt;
 mod parquet;
-mod parquet_pages;
+mod parquet_claims;
 mod read;
 mod read_error;
 mod reject;

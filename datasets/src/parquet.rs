@@ -16,7 +16,7 @@ use crate::assemble::{Assembler, Spot};
 use crate::column::{Column, Kind};
 use crate::csv_log::require_columns;
 use crate::header::Header;
-use crate::parquet_pages;
+use crate::parquet_claims;
 use crate::read_error::ReadError;
 use crate::reject::RejectReason;
 use crate::row::Cell;
@@ -216,6 +216,9 @@ pub(crate) fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
     })?;
     let file_bytes = handle.metadata().map_or(0, |metadata| metadata.len());
     guarded(file, || {
+        if let Err(what) = parquet_claims::check_footer(&handle, file_bytes) {
+            polars_bail!(ComputeError: "{what}");
+        }
         let mut reader = ParquetReader::new(handle);
         let metadata = reader.get_metadata()?.clone();
         // The decoder trusts these offsets without a check of its own.
@@ -257,7 +260,7 @@ fn claimed_bytes(path: &Path, metadata: &FileMetadataRef) -> polars::prelude::Po
     for group in &metadata.row_groups {
         of_groups = of_groups.saturating_add(group.total_byte_size() as u64);
         for column in group.parquet_columns() {
-            let claims = parquet_pages::claims(&handle, column.byte_range(), column.num_values());
+            let claims = parquet_claims::claims(&handle, column.byte_range(), column.num_values());
             match claims {
                 Ok(claims) => {
                     of_pages = of_pages.saturating_add(claims.bytes.max(claims.values));

@@ -171,7 +171,7 @@ impl LogRow {
             Cell::Numbers(values) => serde_json::json!(values).to_string(),
             Cell::Texts(values) => serde_json::json!(values).to_string(),
         };
-        self.extra.push((name.to_owned(), value));
+        self.extra.push((without_nul(Cow::Borrowed(name))?, value));
         Ok(())
     }
 

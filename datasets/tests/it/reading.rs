@@ -263,6 +263,7 @@ fn l10_bytes_that_are_no_text_are_rejected() {
     }
     assert_eq!(reason(r#""task":"a\u0000b""#), "nul-character");
     assert_eq!(reason(r#""x":"a\u0000b""#), "nul-character");
+    assert_eq!(reason(r#""a\u0000b":"x""#), "nul-character");
     let mut bytes = rows(1).into_bytes();
     bytes.extend(b"{\"request_id\":\"s\",\"model\":\"\xff\"}\n");
     bytes.extend(b"{\"request_id\":\"t\",\0\"model\":\"m\"}\n");

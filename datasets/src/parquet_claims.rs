@@ -1,5 +1,5 @@
-//! The headers of Parquet's pages: the decoder makes room for what they claim without a check of
-//! its own, so they are read before it (ROBUSTNESS.md L14).
+//! What Parquet's footer and page headers claim, read before the decoder trusts them: it makes room
+//! for as many values, and waits for as many items, as they say (ROBUSTNESS.md L14).
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -18,8 +18,29 @@ type Result<T> = std::result::Result<T, &'static str>;
 
 const DAMAGED: &str = "the header of a page is damaged";
 
-/// Structures within structures, of which page headers have three.
-const DEPTH_MAX: u8 = 8;
+/// Lists and structures within each other, of which a footer has about ten.
+const DEPTH_MAX: u8 = 32;
+
+/// The length of the footer and `PAR1`, with which every file ends.
+const TAIL_BYTES: u64 = 8;
+
+/// Walks the footer, whose lists must not be longer than it is.
+pub(crate) fn check_footer(file: &File, file_bytes: u64) -> Result<()> {
+    const DAMAGED: &str = "the footer is damaged";
+    let begin = file_bytes.checked_sub(TAIL_BYTES).ok_or(DAMAGED)?;
+    let mut reader = BufReader::new(file);
+    reader.seek(SeekFrom::Start(begin)).map_err(|_| DAMAGED)?;
+    let mut length = [0; 4];
+    reader.read_exact(&mut length).map_err(|_| DAMAGED)?;
+    let length = u64::from(u32::from_le_bytes(length));
+    let begin = begin.checked_sub(length).ok_or(DAMAGED)?;
+    reader.seek(SeekFrom::Start(begin)).map_err(|_| DAMAGED)?;
+    let mut footer = Compact {
+        reader: reader.take(length),
+    };
+    let walked = footer.structure(0, &mut |_, _, _| Ok(false));
+    walked.map_err(|_| DAMAGED)
+}
 
 /// Walks the pages of a column chunk, which lies within the file and claims to hold `values`.
 pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Claims> {
@@ -30,7 +51,10 @@ pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Clai
         .map_err(|_| DAMAGED)?;
     let mut left = chunk.end.saturating_sub(chunk.start);
     let mut claims = Claims::default();
-    while claims.values < total && left > 0 {
+    let mut is_first = true;
+    // The first page may be a dictionary, which is read even where no values follow.
+    while left > 0 && (is_first || claims.values < total) {
+        is_first = false;
         let mut header = Compact {
             reader: reader.by_ref().take(left),
         };
@@ -212,12 +236,12 @@ impl<R: BufRead> Compact<R> {
                     15 => self.varint()?,
                     few => u64::from(few),
                 };
+                // Nothing here has lists of booleans, and the decoder takes them to be of no length.
+                if matches!(byte & 0x0f, wire::TRUE | wire::FALSE) {
+                    return Err(DAMAGED);
+                }
                 for _ in 0..items {
-                    match byte & 0x0f {
-                        // In a list, a boolean is a byte.
-                        wire::TRUE | wire::FALSE => drop(self.byte()?),
-                        item => self.skip(item, depth + 1)?,
-                    }
+                    self.skip(byte & 0x0f, depth + 1)?;
                 }
                 Ok(())
             }
@@ -277,6 +301,35 @@ mod tests {
             (sound[..7].to_vec(), 3),
         ] {
             assert!(check(&bytes, values).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn l14_lists_of_a_footer_are_as_long_as_they_say() {
+        let check = |footer: &[u8]| {
+            let mut bytes = [b"PAR1", footer].concat();
+            bytes.extend(u32::try_from(footer.len()).expect("short").to_le_bytes());
+            bytes.extend(b"PAR1");
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(&bytes).expect("a file");
+            check_footer(&file, bytes.len() as u64)
+        };
+        // A version, and a list of two structures.
+        assert_eq!(check(&[0x15, 2, 0x19, 0x2c, 0, 0, 0]), Ok(()));
+        for footer in [
+            // Items without end: of structures, and of booleans, which the decoder never ends.
+            vec![0x15, 2, 0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
+            vec![0x15, 2, 0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0],
+            vec![0x15, 2, 0x19, 0x21, 1, 1, 0],
+            [0x1c; 100_000].to_vec(),
+            vec![0x19; 3],
+            Vec::new(),
+        ] {
+            assert!(
+                check(&footer).is_err(),
+                "{:?}",
+                &footer[..footer.len().min(9)]
+            );
         }
     }
 }
