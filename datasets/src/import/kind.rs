@@ -239,7 +239,7 @@ pub(super) fn first_record(
         digest: Rc::new(RefCell::new(blake3::Hasher::new())),
         bytes_left: Rc::new(RefCell::new(options.byte_cap)),
     };
-    read_batches(source, &meter, &options, cut, &mut |batch: &Batch| {
+    read_batches(source, &meter, &options, cut, &mut |batch: &mut Batch| {
         for index in 0..batch.len() {
             if let Ok(record) = batch.record(index) {
                 look(&record);

@@ -1,5 +1,7 @@
 //! The pass over the calls: records become calls, side by side, and are handed on in order.
 
+use std::sync::mpsc::channel;
+
 use rayon::prelude::*;
 
 use super::call::Joins;
@@ -11,11 +13,14 @@ use super::labels::{Meaning, QualityFrom, label_of};
 use super::out::Out;
 use super::record::Record;
 use super::redact::redact;
-use super::source_files::Batch;
+use super::source_files::{Batch, read_batches};
 use super::tally::Tally;
 use super::{ImportError, ImportOptions};
 use crate::assemble::{Fault, Spot};
-use crate::source::Source;
+use crate::source::{Meter, Source};
+
+/// Batches that are read before the first of them is handed on.
+const BATCHES_AHEAD: u32 = 2;
 
 /// The pass over the calls.
 pub(super) struct MainPass<'a> {
@@ -142,23 +147,76 @@ impl<'a> MainPass<'a> {
         all
     }
 
-    /// Turns a batch into calls, side by side, and hands them on in order.
-    pub(super) fn take(
+    /// Reads a file of calls: while one batch is cut from it, the one before is turned into calls on
+    /// all threads, and the one before that is handed on in order.
+    pub(super) fn read(
         &self,
-        batch: &Batch,
+        source: &Source,
+        meter: &Meter,
         tally: &mut Tally<'_>,
         out: &mut Out,
     ) -> Result<(), ImportError> {
-        let made: Vec<Vec<Result<Made2, Fault>>> = (0..batch.len())
-            .into_par_iter()
-            .map(|index| match batch.record(index) {
-                Ok(record) => self.make_all(&record, batch.spot(index)),
-                Err(fault) => vec![Err(fault)],
-            })
-            .collect();
-        for (index, made) in made.into_iter().enumerate() {
+        let (to_make, to_be_made) = channel::<Batch>();
+        let (made, to_hand_on) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for batch in to_be_made {
+                    let of_batch = self.make_batch(&batch);
+                    // The receiver is gone when the import has failed.
+                    if made.send((batch, of_batch)).is_err() {
+                        break;
+                    }
+                }
+            });
+            let mut failed = None;
+            let mut under_way = 0;
+            let mut take = |batch: Batch| {
+                let sent = to_make.send(batch);
+                sent.expect("the thread ends after this sender");
+                under_way += 1;
+                if under_way <= BATCHES_AHEAD {
+                    return Ok(());
+                }
+                under_way -= 1;
+                let (batch, of_batch) = to_hand_on.recv().expect("the thread sends what it gets");
+                self.hand_on_batch(&batch, of_batch, tally, out)
+            };
+            let (read, cut) = (&self.options.read, self.importer.cut());
+            read_batches(source, meter, read, cut, &mut |batch| {
+                failed = take(std::mem::take(batch)).err();
+                Ok(failed.is_none())
+            })?;
+            drop(to_make);
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            for (batch, of_batch) in to_hand_on {
+                self.hand_on_batch(&batch, of_batch, tally, out)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What the records of a batch make, in their order.
+    fn make_batch(&self, batch: &Batch) -> Vec<Vec<Result<Made2, Fault>>> {
+        let indices = (0..batch.len()).into_par_iter();
+        let made = indices.map(|index| match batch.record(index) {
+            Ok(record) => self.make_all(&record, batch.spot(index)),
+            Err(fault) => vec![Err(fault)],
+        });
+        made.collect()
+    }
+
+    fn hand_on_batch(
+        &self,
+        batch: &Batch,
+        of_batch: Vec<Vec<Result<Made2, Fault>>>,
+        tally: &mut Tally<'_>,
+        out: &mut Out,
+    ) -> Result<(), ImportError> {
+        for (index, of_record) in of_batch.into_iter().enumerate() {
             let spot = batch.spot(index);
-            for made in made {
+            for made in of_record {
                 match made {
                     Ok(made) => {
                         tally.record(spot, Ok(()));

@@ -177,26 +177,7 @@ pub fn import(
     for source in &main {
         tally.begin(source);
         main_options.file_number += 1;
-        let mut failed = None;
-        read_batches(
-            source,
-            &meter,
-            &options.read,
-            main_options.importer.cut(),
-            &mut |batch| {
-                let done = main_options.take(batch, &mut tally, &mut out);
-                Ok(match done {
-                    Ok(()) => true,
-                    Err(error) => {
-                        failed = Some(error);
-                        false
-                    }
-                })
-            },
-        )?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        main_options.read(source, &meter, &mut tally, &mut out)?;
     }
     out.drain(true)?;
     progress(tally.records);
