@@ -50,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) row: LogRow,
     /// What tells this call from others of its request; empty: nothing does.
     pub(crate) id: String,
+    /// The id of the call, if it is one, that this one is a part of: only the innermost counts.
+    pub(crate) inside_of: Option<String>,
     /// Names under which labels may know the call, the nearest first; `request_id` comes after.
     pub(crate) names: Vec<String>,
     /// Whether no usable answer came.

@@ -95,9 +95,14 @@ pub(super) fn finish(
     mut out: Out,
     digest: String,
 ) -> Result<ImportReport, ImportError> {
-    if out.gather.counts.from_cache > 0 {
-        let what = Skip::CacheHit.describe().to_owned();
-        *tally.skipped.entry(what).or_default() += out.gather.counts.from_cache;
+    let counts = &out.gather.counts;
+    for (skip, count) in [
+        (Skip::CacheHit, counts.from_cache),
+        (Skip::NotACall, counts.wrappers),
+    ] {
+        if count > 0 {
+            *tally.skipped.entry(skip.describe().to_owned()).or_default() += count;
+        }
     }
     let rejected: u64 = tally.rejected.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
