@@ -1,5 +1,6 @@
 //! The pass over the calls: records become calls, side by side, and are handed on in order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use rayon::prelude::*;
@@ -13,6 +14,7 @@ use super::labels::{Meaning, QualityFrom, label_of};
 use super::out::Out;
 use super::record::Record;
 use super::redact::redact;
+use super::run::{has_field, no_field};
 use super::source_files::{Batch, read_batches};
 use super::tally::Tally;
 use super::{ImportError, ImportOptions};
@@ -34,6 +36,27 @@ pub(super) struct MainPass<'a> {
     pub(super) has_apart: bool,
     /// The number of the file among those with calls, from 1.
     pub(super) file_number: u32,
+    sought: Sought,
+}
+
+/// The fields that labels are to come from, and whether any record has them.
+#[derive(Default)]
+struct Sought {
+    fields: Vec<(String, AtomicBool)>,
+    /// The fields of the first record, for whoever mistyped one.
+    names: Vec<String>,
+}
+
+impl Sought {
+    fn look(&self, record: &Record<'_>) {
+        for (field, is_seen) in &self.fields {
+            // Lines of text have no fields: their importer reads the loss itself.
+            let is_text = matches!(record, Record::Text(_));
+            if !is_seen.load(Ordering::Relaxed) && (is_text || has_field(field, record)) {
+                is_seen.store(true, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 impl<'a> MainPass<'a> {
@@ -55,6 +78,7 @@ impl<'a> MainPass<'a> {
             wanted: None,
             has_apart: false,
             file_number: 0,
+            sought: Sought::default(),
         };
         if options.scale.is_some() && matches!(options.quality, Some(QualityFrom::Thumbs(_))) {
             return Err(ImportError::Option {
@@ -87,7 +111,23 @@ impl<'a> MainPass<'a> {
             pass.look_blind(importer.thumbs())?;
         }
         pass.importer = importer;
+        let sought = pass.quality.iter().flat_map(Expression::fields);
+        pass.sought.fields = sought
+            .map(|f| (f.clone(), AtomicBool::new(false)))
+            .collect();
         Ok(pass)
+    }
+
+    /// Fails when labels were to come from a field that not one record had.
+    pub(super) fn check_sought(&self) -> Result<(), ImportError> {
+        let mut unseen = self.sought.fields.iter();
+        match unseen.find(|(_, is_seen)| !is_seen.load(Ordering::Relaxed)) {
+            Some((field, _)) => Err(no_field(
+                field,
+                self.sought.names.iter().map(String::as_str),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Settles where labels are, with the first record at hand.
@@ -95,6 +135,8 @@ impl<'a> MainPass<'a> {
         if self.options.join.is_some() {
             return Ok(());
         }
+        let names = record.names().into_iter();
+        self.sought.names = names.map(str::to_owned).collect();
         match &self.options.quality {
             Some(QualityFrom::Expression(text)) => {
                 self.quality = Some(Expression::parse(text, Some(record))?);
@@ -279,6 +321,7 @@ impl<'a> MainPass<'a> {
     }
 
     pub(super) fn make(&self, record: &Record<'_>, spot: Spot) -> Result<Made2, Fault> {
+        self.sought.look(record);
         let mut made = Made::default();
         self.importer.calls(record, &mut made)?;
         let scores = self.importer.scores(record)?;

@@ -180,6 +180,9 @@ pub fn import(
         main_options.read(source, &meter, &mut tally, &mut out)?;
     }
     out.drain(true)?;
+    if out.rows > 0 {
+        main_options.check_sought()?;
+    }
     progress(tally.records);
     let digest = meter.digest.borrow().finalize().to_hex().to_string();
     finish(tally, out, digest)
@@ -312,14 +315,23 @@ fn label_expression(
 
 /// Fails when a record has no such field at all; a null one is there.
 pub(super) fn check_field(field: &str, record: &Record<'_>) -> Result<(), ImportError> {
-    let names = record.names();
-    let top = field.split('.').next().unwrap_or(field);
-    if record.has(field) || names.contains(&field) || names.contains(&top) {
+    if has_field(field, record) {
         return Ok(());
     }
-    let meant = crate::column::did_you_mean(field, names.iter().copied());
-    Err(ImportError::NoField {
+    Err(no_field(field, record.names().into_iter()))
+}
+
+/// Whether a record has a field of that name, or the object that it would be in.
+pub(super) fn has_field(field: &str, record: &Record<'_>) -> bool {
+    let names = record.names();
+    let top = field.split('.').next().unwrap_or(field);
+    record.has(field) || names.contains(&field) || names.contains(&top)
+}
+
+pub(super) fn no_field<'n>(field: &str, names: impl Iterator<Item = &'n str>) -> ImportError {
+    let meant = crate::column::did_you_mean(field, names);
+    ImportError::NoField {
         field: field.to_owned(),
         meant: meant.map(str::to_owned),
-    })
+    }
 }
