@@ -26,6 +26,8 @@ pub(crate) enum Skip {
     NoModel,
     /// An example whose choice and loss were not logged.
     Unlabelled,
+    /// A request that was sent, with no answer in the files.
+    Unanswered,
 }
 
 impl Skip {
@@ -38,6 +40,7 @@ impl Skip {
             Self::NotACall => "spans or steps that are no call of a model",
             Self::Evaluation => "made by an evaluation or a judge, for no user",
             Self::NoModel => "name no model: none was chosen, or the export does not say",
+            Self::Unanswered => "requests that have no answer in these files",
             Self::Unlabelled => "examples without a label: no choice and no loss are known",
         }
     }

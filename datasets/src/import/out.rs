@@ -95,15 +95,8 @@ pub(super) fn finish(
     mut out: Out,
     digest: String,
 ) -> Result<ImportReport, ImportError> {
-    let counts = &out.gather.counts;
-    for (skip, count) in [
-        (Skip::CacheHit, counts.from_cache),
-        (Skip::NotACall, counts.wrappers),
-    ] {
-        if count > 0 {
-            *tally.skipped.entry(skip.describe().to_owned()).or_default() += count;
-        }
-    }
+    tally.skip(Skip::CacheHit, out.gather.counts.from_cache);
+    tally.skip(Skip::NotACall, out.gather.counts.wrappers);
     let rejected: u64 = tally.rejected.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
     let is_above =

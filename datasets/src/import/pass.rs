@@ -286,7 +286,7 @@ impl<'a> MainPass<'a> {
     ) -> Result<(), ImportError> {
         out.redacted += redacted;
         for skip in made.skips {
-            tally.skip(skip);
+            tally.skip(skip, 1);
         }
         for name in scores {
             out.labels.count_score(&name);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::call::Skip;
 use super::expression::Expression;
 use super::gather::Gather;
 use super::importer::{Importer, Role};
@@ -183,6 +184,7 @@ pub fn import(
     if out.rows > 0 {
         main_options.check_sought()?;
     }
+    tally.skip(Skip::Unanswered, main_options.importer.unanswered());
     progress(tally.records);
     let digest = meter.digest.borrow().finalize().to_hex().to_string();
     finish(tally, out, digest)
