@@ -160,8 +160,8 @@ impl<'a> MainPass<'a> {
                         "{} keeps thumbs in no field of its own",
                         self.options.kind.name()
                     ),
-                    help: "name the field: --quality thumbs:FIELD; or join a file: --join \
-                           labels.csv --on request_id"
+                    help: "name a field or a score: --quality thumbs:FIELD, --quality score:NAME; \
+                           or join a file: --join labels.csv --on request_id"
                         .to_owned(),
                 });
             }
