@@ -157,6 +157,17 @@ fn nothing_of_a_litellm_row_is_dropped_silently() {
     assert_eq!(noise.input.pico_per_token(), 15_000_020);
 }
 
+/// Found by fuzzing: `not_priced` named it by an empty text, which our own TOML refuses.
+#[test]
+fn a_price_without_a_name_is_named() {
+    let text = r#"{"data":[{"id":"m","pricing":{"prompt":"0","completion":"0","":"0.1"}}]}"#;
+    let catalogue = imported(text).catalogue;
+    let again = Catalogue::read(&catalogue.to_toml("A test.")).expect("it reads the same");
+    assert!(again.arms().eq(catalogue.arms()));
+    let (_, arm) = again.arms().next().expect("one arm");
+    assert_eq!(arm.not_priced, ["(a field without a name)"]);
+}
+
 #[test]
 fn openrouter_models_become_price_lists() {
     let PriceImport { catalogue, report } = imported(OPENROUTER);

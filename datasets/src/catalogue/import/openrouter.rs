@@ -147,7 +147,11 @@ impl Model<'_> {
             }
             let Some(component) = component(field) else {
                 let is_zero = self.amount(field, value).is_ok_and(|usd| usd == Usd::ZERO);
-                *self.uncovered.entry(field.clone()).or_default() |= !is_zero;
+                let name = match field.as_str() {
+                    "" => "(a field without a name)",
+                    name => name,
+                };
+                *self.uncovered.entry(name.to_owned()).or_default() |= !is_zero;
                 continue;
             };
             let usd = self.amount(field, value)?;
