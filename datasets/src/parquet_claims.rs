@@ -3,13 +3,24 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// What the pages of a column chunk claim to hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
     /// Decompressed bytes.
     pub(crate) bytes: u64,
+    /// Values, nulls included.
+    pub(crate) values: u64,
+    /// Pages whose bodies make claims of their own.
+    pub(crate) deltas: Vec<DeltaPage>,
+}
+
+/// A page in one of the encodings by differences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeltaPage {
+    /// Where its header and body lie in the file.
+    pub(crate) range: Range<u64>,
     /// Values, nulls included.
     pub(crate) values: u64,
 }
@@ -59,6 +70,7 @@ pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Clai
             reader: reader.by_ref().take(left),
         };
         let page = Page::read(&mut header)?;
+        let begin = chunk.end - left;
         left = header.reader.limit();
         left = left
             .checked_sub(page.compressed)
@@ -67,6 +79,12 @@ pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Clai
         reader.seek_relative(skip).map_err(|_| DAMAGED)?;
         claims.bytes += page.uncompressed;
         claims.values += page.values;
+        if Page::DELTAS.contains(&page.encoding) {
+            claims.deltas.push(DeltaPage {
+                range: begin..chunk.end - left,
+                values: page.values,
+            });
+        }
         if claims.values > total {
             return Err("a page holds more values than its column");
         }
@@ -81,29 +99,36 @@ struct Page {
     compressed: u64,
     uncompressed: u64,
     values: u64,
+    encoding: u64,
 }
 
 impl Page {
     const DICTIONARY: u64 = 2;
+    const DATA_V2: u64 = 3;
+    /// `DELTA_BINARY_PACKED`, `DELTA_LENGTH_BYTE_ARRAY` and `DELTA_BYTE_ARRAY`.
+    const DELTAS: RangeInclusive<u64> = 5..=7;
 
     /// Every number that is read is one that must not be negative.
     fn read(header: &mut Compact<impl BufRead>) -> Result<Self> {
         let mut page = Self::default();
-        let (mut data, mut dictionary, mut data_v2) = (0, 0, 0);
+        let (mut data, mut dictionary, mut data_v2) = ([0; 2], 0, [0; 2]);
         header.structure(0, &mut |header, id, wire| {
             match id {
                 1 => page.kind = header.count(wire)?,
                 2 => page.uncompressed = header.count(wire)?,
                 3 => page.compressed = header.count(wire)?,
-                5 => data = header.numbers(wire, 1)?[0],
+                5 => {
+                    let [values, encoding, ..] = header.numbers(wire, 2)?;
+                    data = [values, encoding];
+                }
                 7 => dictionary = header.numbers(wire, 1)?[0],
                 8 => {
-                    let [values, nulls, rows, _, definition, repetition] =
+                    let [values, nulls, rows, encoding, definition, repetition] =
                         header.numbers(wire, 6)?;
                     if nulls > values || rows > values || definition + repetition > 1 << 31 {
                         return Err(DAMAGED);
                     }
-                    data_v2 = values;
+                    data_v2 = [values, encoding];
                 }
                 _ => return Ok(false),
             }
@@ -115,7 +140,11 @@ impl Page {
                 return Err("a dictionary is longer than its page");
             }
         } else {
-            page.values = u64::max(data, data_v2);
+            [page.values, page.encoding] = if page.kind == Self::DATA_V2 {
+                data_v2
+            } else {
+                data
+            };
         }
         Ok(page)
     }
@@ -285,7 +314,13 @@ mod tests {
         // Zigzag: 8 is 4, 6 is 3, 5 is −3.
         let sound = page([8, 8], &[6]);
         let twice = [sound.clone(), sound.clone()].concat();
-        let claimed = |bytes, values| Ok(Claims { bytes, values });
+        let claimed = |bytes, values| {
+            Ok(Claims {
+                bytes,
+                values,
+                deltas: Vec::new(),
+            })
+        };
         assert_eq!(check(&sound, 3), claimed(4, 3));
         assert_eq!(check(&twice, 6), claimed(8, 6));
         assert_eq!(check(&twice, 3), claimed(4, 3));
