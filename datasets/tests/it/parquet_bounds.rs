@@ -251,6 +251,39 @@ fn encodings_by_differences_are_read() {
     assert!(read.eq(counts.into_iter().map(i64::cast_unsigned)));
 }
 
+/// A page of −1 values: the decoder would make room for as many as there are addresses. What it says
+/// on its own is not enough, for it says it when it is too late.
+#[test]
+fn l14_pages_claim_no_more_than_their_column() {
+    let more = "a page holds more values than its column";
+    let damaged = "the header of a page is damaged";
+    for (page, column, what) in [
+        (3, 2, more),
+        (4, 3, more),
+        (i64::from(i32::MAX), 3, more),
+        (-1, 3, damaged),
+        (i64::from(i32::MIN), 3, damaged),
+        (1 << 31, 3, damaged),
+        (3, -1, damaged),
+        (3, i64::MIN, damaged),
+    ] {
+        let chunk = Chunk {
+            values: page,
+            in_column: column,
+            ..Chunk::floats("quality", &[1.0; 3])
+        };
+        let bytes = with(3, chunk);
+        let error = read(&Input::bytes("log", bytes.clone()), &ReadOptions::default())
+            .expect_err("a page of too many values");
+        assert_eq!(error.code(), "P0213");
+        assert!(
+            error.to_string().ends_with(what),
+            "{page} of {column}: {error}"
+        );
+        assert_eq!(of_bytes(&bytes, &ReadOptions::default()), DAMAGED);
+    }
+}
+
 /// 3 × 2³² texts of no length, in a body of a few bytes: the decoder would list their lengths.
 #[test]
 fn l14_a_body_holds_no_more_values_than_its_page() {

@@ -8,6 +8,8 @@ pub(crate) struct Chunk {
     pub(crate) encoding: i64,
     /// Values that the page claims to hold.
     pub(crate) values: i64,
+    /// Values that the column claims to hold.
+    pub(crate) in_column: i64,
     pub(crate) body: Vec<u8>,
 }
 
@@ -36,6 +38,7 @@ impl Chunk {
             physical: Physical::Text,
             encoding: PLAIN,
             values: count(texts.len()),
+            in_column: count(texts.len()),
             body: texts.iter().flat_map(text).collect(),
         }
     }
@@ -46,6 +49,7 @@ impl Chunk {
             physical: Physical::Float,
             encoding: PLAIN,
             values: count(floats.len()),
+            in_column: count(floats.len()),
             body: floats.iter().flat_map(|x| x.to_le_bytes()).collect(),
         }
     }
@@ -62,6 +66,7 @@ impl Chunk {
             physical,
             encoding,
             values,
+            in_column: values,
             body,
         }
     }
@@ -114,7 +119,7 @@ pub(crate) fn parquet(rows: usize, chunks: &[Chunk]) -> Vec<u8> {
             .ints(2, &[chunk.encoding])
             .texts(3, &[chunk.name])
             .int(4, 0)
-            .long(5, chunk.values)
+            .long(5, chunk.in_column)
             .long(6, size)
             .long(7, size)
             .long(9, begin);
