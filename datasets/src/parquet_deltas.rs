@@ -119,7 +119,7 @@ fn integers(rest: &mut &[u8], most: u64) -> Result<Vec<i64>> {
         values.push(last);
     }
     while values.len() < header.values {
-        let least = zigzag(varint(rest)?);
+        let step = zigzag(varint(rest)?);
         for width in split(rest, header.widths)? {
             let left = header.values - values.len();
             // Widths of differences that are not there mean nothing.
@@ -133,7 +133,7 @@ fn integers(rest: &mut &[u8], most: u64) -> Result<Vec<i64>> {
             let packed = split(rest, width * header.differences / 8)?;
             for at in 0..header.differences.min(left) {
                 let more = bits(packed, at * width, width);
-                last = last.wrapping_add(least).wrapping_add(more);
+                last = last.wrapping_add(step).wrapping_add(more);
                 values.push(last);
             }
         }

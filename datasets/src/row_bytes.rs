@@ -17,9 +17,10 @@ pub(crate) fn held(
     let (total, long) = guarded(file, || {
         let total = total(frame)?;
         let is_long = |bytes: &u64| usize::try_from(*bytes).map_or(true, |bytes| bytes > line_cap);
-        let long = match is_long(&total) {
-            true => by_row(frame)?.iter().position(is_long),
-            false => None,
+        let long = if is_long(&total) {
+            by_row(frame)?.iter().position(is_long)
+        } else {
+            None
         };
         Ok((total, long))
     })?;
@@ -65,20 +66,15 @@ fn width(of: &DataType) -> Option<u64> {
 
 /// Bytes of all values, `each` for those of one length.
 fn of_series(series: &Series, each: u64) -> PolarsResult<u64> {
-    let texts = |lengths: &mut dyn Iterator<Item = usize>| lengths.sum::<usize>() as u64;
     Ok(match series.dtype() {
-        DataType::String => texts(
-            &mut series
-                .str()?
-                .downcast_iter()
-                .map(|chunk| chunk.total_bytes_len()),
-        ),
-        DataType::Binary => texts(
-            &mut series
-                .binary()?
-                .downcast_iter()
-                .map(|chunk| chunk.total_bytes_len()),
-        ),
+        DataType::String => {
+            let chunks = series.str()?.downcast_iter();
+            chunks.fold(0, |sum, chunk| sum + chunk.total_bytes_len() as u64)
+        }
+        DataType::Binary => {
+            let chunks = series.binary()?.downcast_iter();
+            chunks.fold(0, |sum, chunk| sum + chunk.total_bytes_len() as u64)
+        }
         DataType::List(_) => {
             let (_, items) = items(series)?;
             of_series(&items, width(items.dtype()).unwrap_or(0))?
@@ -132,12 +128,17 @@ fn add_rows(series: &Series, each: u64, rows: &mut [u64]) -> PolarsResult<()> {
         }
         DataType::Struct(_) => {
             for field in series.struct_()?.fields_as_series() {
-                rows.iter_mut()
-                    .for_each(|row| add(row, field.name().len() as u64));
+                for row in rows.iter_mut() {
+                    add(row, field.name().len() as u64);
+                }
                 add_rows(&field, width(field.dtype()).unwrap_or(0), rows)?;
             }
         }
-        _ => rows.iter_mut().for_each(|row| add(row, each)),
+        _ => {
+            for row in rows.iter_mut() {
+                add(row, each);
+            }
+        }
     }
     Ok(())
 }
@@ -152,7 +153,8 @@ fn items(lists: &Series) -> PolarsResult<(Vec<usize>, Series)> {
         let offsets = chunk.offsets().as_slice();
         let first = offsets.first().map_or(0, index);
         ends.extend(offsets.iter().skip(1).map(|offset| index(offset) - first));
-        items = items.slice(first as i64, ends.last().copied().unwrap_or(0));
+        let begin = i64::try_from(first).unwrap_or(i64::MAX);
+        items = items.slice(begin, ends.last().copied().unwrap_or(0));
     }
     Ok((ends, items))
 }

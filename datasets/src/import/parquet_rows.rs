@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path, meter: &Meter, reader: &mut Reader<'_>) -> Resul
     reader.end()
 }
 
-/// Rows to write at a time, each range as its begin and length: as text they repeat what they hold,
+/// Rows to write at a time, each piece as its begin and length: as text they repeat what they hold,
 /// and the names of their columns.
 fn pieces(file: &str, frame: &DataFrame, names: u64) -> Result<Vec<(i64, usize)>, ReadError> {
     let height = frame.height();
@@ -61,11 +61,11 @@ fn pieces(file: &str, frame: &DataFrame, names: u64) -> Result<Vec<(i64, usize)>
     let rows = guarded(file, || row_bytes::by_row(frame))?;
     let mut pieces = Vec::new();
     let (mut from, mut length, mut held) = (0, 0, 0_u64);
-    for bytes in rows {
+    for (at, bytes) in (0_i64..).zip(rows) {
         let bytes = bytes.saturating_add(names);
         if length > 0 && held.saturating_add(bytes) > most {
             pieces.push((from, length));
-            (from, length, held) = (from + length as i64, 0, 0);
+            (from, length, held) = (at, 0, 0);
         }
         (length, held) = (length + 1, held.saturating_add(bytes));
     }

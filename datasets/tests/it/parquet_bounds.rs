@@ -94,7 +94,7 @@ fn imported(input: &Input, options: &ReadOptions) -> Result<(), ImportError> {
         .map(|name| (name.to_owned(), name.to_owned()))
         .to_vec();
     let log = folder.path().join("log.parquet");
-    import(&[input.clone()], &import_options, &log, &|_| ()).map(drop)
+    import(std::slice::from_ref(input), &import_options, &log, &|_| ()).map(drop)
 }
 
 const TOO_MANY_BYTES: [&str; 4] = ["P0215"; 4];
