@@ -385,3 +385,54 @@ fn shared_logs_that_cannot_be_judged_are_refused() {
         );
     }
 }
+
+/// Two exports of one row each, as LiteLLM and Helicone write them.
+const EXPORTS: [(&str, &str); 2] = [
+    (
+        "spend.jsonl",
+        r#"{"request_id":"c1","litellm_call_id":"r1","call_type":"acompletion","model":"small","spend":0.002,"startTime":"2026-03-01 10:00:00","prompt_tokens":10,"completion_tokens":5,"custom_llm_provider":"x","status":"success","metadata":{"thumb":null}}"#,
+    ),
+    (
+        "helicone.jsonl",
+        r#"{"request_id":"h1","request_created_at":"2026-03-01T10:00:00Z","latency":100,"status":200,"model":"small","prompt_tokens":10,"completion_tokens":5}"#,
+    ),
+];
+
+#[test]
+fn imports_say_what_they_were_given() {
+    let folder = folder();
+    for (name, line) in EXPORTS {
+        fs::write(folder.path().join(name), format!("{line}\n")).expect("written");
+    }
+    for (words, exit, want) in [
+        ("spend.jsonl", 2, "error[P0730]"),
+        ("- -o a.csv", 2, "error[P0731]"),
+        ("spend.jsonl helicone.jsonl -o a.csv", 2, "error[P0732]"),
+        (
+            "spend.jsonl helicone.jsonl -o a.csv",
+            2,
+            "looks like litellm",
+        ),
+        ("spend.jsonl --quality modle -o a.csv", 4, "error[P0252]"),
+        ("spend.jsonl --quality modle -o a.csv", 4, "`model`"),
+        ("spend.jsonl --quality metadata.thumb -o a.csv", 0, ""),
+    ] {
+        let output = run(folder.path(), &format!("import {words}"));
+        assert_eq!(code(&output), exit, "{words}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(want),
+            "{words}: {}",
+            stderr(&output)
+        );
+        assert_eq!(folder.path().join("a.csv").exists(), exit == 0, "{words}");
+    }
+    let output = run(folder.path(), "import --detect spend.jsonl helicone.jsonl");
+    let text = stdout(&output);
+    assert!(text.contains("spend.jsonl: litellm") && text.contains("helicone.jsonl: helicone"));
+    assert!(
+        !stderr(&output).contains("next:"),
+        "two kinds are two imports"
+    );
+    let output = run(folder.path(), "import --detect spend.jsonl");
+    assert!(stderr(&output).contains("next: plimsoll import --from litellm spend.jsonl"));
+}

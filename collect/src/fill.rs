@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use plimsoll_datasets::{LogRow, LogWriter, Outcome, OutcomeLog, Request, WriteError, log_columns};
+use plimsoll_datasets::{LogRow, OutcomeLog, Request, WriteError, write_rows};
 
 use crate::plan::{JUDGE_COLUMNS, Plan, What, named_judge};
 use crate::rubric::RUBRIC_VERSION;
@@ -46,48 +46,10 @@ impl Filled {
     /// # Errors
     /// [`WriteError`] when the ending is unknown or the disc refuses.
     pub fn write(&self, path: &Path, sample_only: bool) -> Result<(), WriteError> {
-        let rows = || {
+        write_rows(path, || {
             let wanted = |row: &&LogRow| !sample_only || self.sampled.contains(&row.request_id);
             self.rows.iter().filter(wanted)
-        };
-        let known = log_columns().map(|(name, _)| name);
-        let known: Vec<&str> = known
-            .filter(|name| rows().any(|row| has(row, name)))
-            .collect();
-        let extra = rows()
-            .flat_map(|row| &row.extra)
-            .map(|(name, _)| name.as_str());
-        let extra: BTreeSet<&str> = extra.collect();
-        let columns: Vec<&str> = known.into_iter().chain(extra).collect();
-        let mut writer = LogWriter::create(path, &columns)?;
-        for row in rows() {
-            writer.write(row)?;
-        }
-        writer.finish()
-    }
-}
-
-fn has(row: &LogRow, column: &str) -> bool {
-    match column {
-        "quality" => row.quality.is_some(),
-        "cost_usd" => row.cost.is_some(),
-        "input_tokens" => row.input_tokens.is_some(),
-        "output_tokens" => row.output_tokens.is_some(),
-        "cached_input_tokens" => row.cached_input_tokens.is_some(),
-        "reasoning_tokens" => row.reasoning_tokens.is_some(),
-        "timestamp" => row.timestamp_us.is_some(),
-        "propensity" => row.propensity.is_some(),
-        "served" => row.served.is_some(),
-        "prompt" => row.prompt.is_some(),
-        "embedding" => row.embedding.is_some(),
-        "task" => row.task.is_some(),
-        "tenant" => row.tenant.is_some(),
-        "session_id" => row.session_id.is_some(),
-        "candidates" => row.candidates.is_some(),
-        "latency_ms" => row.latency_ms.is_some(),
-        "status" => row.status.is_some(),
-        // The id and the arm; and a column that is new to the log is written rather than lost.
-        _ => true,
+        })
     }
 }
 
@@ -109,7 +71,7 @@ pub(crate) fn fill(log: &OutcomeLog, plan: &Plan, done: &[Done]) -> Filled {
         let Some(at) = sampled.get(&index) else {
             filled
                 .rows
-                .extend(request.outcomes.iter().map(|o| logged_row(log, request, o)));
+                .extend(request.outcomes.iter().map(|o| log.row(request, o)));
             continue;
         };
         let rows = sampled_rows(log, request, plan, &by_sampled[*at]);
@@ -134,7 +96,7 @@ fn sampled_rows(
     let mut rows: Vec<LogRow> = request
         .outcomes
         .iter()
-        .map(|outcome| logged_row(log, request, outcome))
+        .map(|outcome| log.row(request, outcome))
         .collect();
     let collected = tasks.iter().filter_map(|(what, done)| match what {
         What::Ask(arm) => collected_row(log, request, plan, *arm, done),
@@ -197,47 +159,6 @@ fn judge_columns(
     ])
 }
 
-/// What is the same in every row of a request.
-fn request_row(log: &OutcomeLog, request: &Request) -> LogRow {
-    let name = |arm: &u32| log.arms[*arm as usize].to_string();
-    LogRow {
-        request_id: request.id.clone(),
-        timestamp_us: request.timestamp_us,
-        prompt: request.prompt.clone(),
-        embedding: request.embedding.clone(),
-        task: request.task.clone(),
-        tenant: request.tenant.clone(),
-        session_id: request.session_id.clone(),
-        candidates: request
-            .candidates
-            .as_ref()
-            .map(|arms| arms.iter().map(name).collect()),
-        extra: request
-            .extra
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-        ..LogRow::default()
-    }
-}
-
-fn logged_row(log: &OutcomeLog, request: &Request, outcome: &Outcome) -> LogRow {
-    LogRow {
-        model: log.arms[outcome.arm as usize].to_string(),
-        quality: outcome.quality,
-        cost: outcome.cost,
-        input_tokens: outcome.input_tokens,
-        output_tokens: outcome.output_tokens,
-        cached_input_tokens: outcome.cached_input_tokens,
-        reasoning_tokens: outcome.reasoning_tokens,
-        propensity: outcome.propensity,
-        served: outcome.served,
-        latency_ms: outcome.latency_ms,
-        status: outcome.status.clone(),
-        ..request_row(log, request)
-    }
-}
-
 fn collected_row(
     log: &OutcomeLog,
     request: &Request,
@@ -270,7 +191,7 @@ fn collected_row(
             }
             .to_owned(),
         ),
-        ..request_row(log, request)
+        ..log.request_row(request)
     };
     // The text of another arm's answer is none of this one's.
     row.extra.retain(|(name, _)| *name != plan.response_column);

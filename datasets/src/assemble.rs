@@ -306,7 +306,7 @@ fn outcome_of(row: &LogRow, arm: u32) -> Outcome {
         served: row.served,
         latency_ms: row.latency_ms,
         status: row.status.clone(),
-        billing: Billing::of_columns(&row.extra),
+        billing: Billing::of_columns(row.extra.iter().map(|(name, value)| (name, value))),
     }
 }
 

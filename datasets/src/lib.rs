@@ -8,7 +8,7 @@
 //! - [`split`] divides requests without tearing sessions apart.
 //! - [`simulate`] makes logs whose truth is known, of any size; [`sample_log`] is one of them.
 //! - [`LoggedFiles`] streams large Parquet logs as columns; memory does not grow with their rows.
-//! - [`LogWriter`] and [`write_log`] write the same formats, whole files or none.
+//! - [`LogWriter`], [`write_rows`] and [`write_log`] write the same formats, whole files or none.
 //!
 //! Prompt text never reaches an error, a report or a `Debug` text.
 //!
@@ -97,5 +97,5 @@ pub use split_error::SplitError;
 pub use stream::{LoggedFiles, StreamOptions, StreamTally};
 pub use stream_batch::{LoggedBatch, NO_NAME, NO_TIME, NO_TOKENS, Names};
 pub use timestamp::TimestampUnit;
-pub use write::{LogWriter, write_log};
+pub use write::{LogWriter, write_log, write_rows};
 pub use write_error::WriteError;

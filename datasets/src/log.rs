@@ -6,6 +6,7 @@ use plimsoll::{ArmId, Propensity, Quality, Usd};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::tier_of;
+use crate::row::LogRow;
 
 /// A validated outcome log: every request once, its outcomes grouped under it.
 ///
@@ -92,17 +93,30 @@ pub struct Billing {
 }
 
 impl Billing {
+    const SERVICE_TIER: &str = "service_tier";
+    const CACHE_WRITES: &str = "cache_write_tokens";
+    const CACHE_WRITES_1H: &str = "cache_write_1h_tokens";
+
+    /// The columns that it comes from.
+    pub(crate) const COLUMNS: [&str; 3] = [
+        Self::SERVICE_TIER,
+        Self::CACHE_WRITES,
+        Self::CACHE_WRITES_1H,
+    ];
+
     /// What the further columns of a row say, if anything.
-    pub(crate) fn of_columns(columns: &[(String, String)]) -> Option<Box<Self>> {
+    pub(crate) fn of_columns<'c>(
+        columns: impl IntoIterator<Item = (&'c String, &'c String)>,
+    ) -> Option<Box<Self>> {
         let mut billing = Self::default();
         for (name, value) in columns {
             let counted = match name.as_str() {
-                "service_tier" => {
+                Self::SERVICE_TIER => {
                     billing.service_tier = tier_of(value);
                     continue;
                 }
-                "cache_write_tokens" => &mut billing.cache_write_tokens,
-                "cache_write_1h_tokens" => &mut billing.cache_write_1h_tokens,
+                Self::CACHE_WRITES => &mut billing.cache_write_tokens,
+                Self::CACHE_WRITES_1H => &mut billing.cache_write_1h_tokens,
                 _ => continue,
             };
             match value.trim() {
@@ -114,6 +128,76 @@ impl Billing {
             }
         }
         (billing != Self::default()).then(|| Box::new(billing))
+    }
+
+    /// The columns that say this; a count that could not be read still cannot.
+    fn columns(&self) -> Vec<(String, String)> {
+        let count = |count: Option<u64>| count.map(|count| count.to_string());
+        let unreadable = || self.is_unreadable.then(|| "unreadable".to_owned());
+        let values = [
+            self.service_tier.clone(),
+            count(self.cache_write_tokens).or_else(unreadable),
+            count(self.cache_write_1h_tokens).or_else(unreadable),
+        ];
+        let named = Self::COLUMNS.into_iter().zip(values);
+        named
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+}
+
+impl OutcomeLog {
+    /// The row of one of a request's outcomes, as [`LogWriter`](crate::LogWriter) writes it.
+    #[must_use]
+    pub fn row(&self, request: &Request, outcome: &Outcome) -> LogRow {
+        let mut row = LogRow {
+            model: self.arms[outcome.arm as usize].to_string(),
+            quality: outcome.quality,
+            cost: outcome.cost,
+            input_tokens: outcome.input_tokens,
+            output_tokens: outcome.output_tokens,
+            cached_input_tokens: outcome.cached_input_tokens,
+            reasoning_tokens: outcome.reasoning_tokens,
+            propensity: outcome.propensity,
+            served: outcome.served,
+            latency_ms: outcome.latency_ms,
+            status: outcome.status.clone(),
+            ..self.request_row(request)
+        };
+        if outcome.billing == Billing::of_columns(&request.extra) {
+            // In the words of the input.
+            let own = Billing::COLUMNS.into_iter().filter_map(|name| {
+                let value = request.extra.get(name)?;
+                Some((name.to_owned(), value.clone()))
+            });
+            row.extra.extend(own);
+        } else if let Some(billing) = &outcome.billing {
+            row.extra.extend(billing.columns());
+        }
+        row
+    }
+
+    /// What every row of a request says, whatever its arm: a row without a model and an answer.
+    #[must_use]
+    pub fn request_row(&self, request: &Request) -> LogRow {
+        let name = |arm: &u32| self.arms[*arm as usize].to_string();
+        let candidates = request.candidates.as_ref();
+        let extra = request.extra.iter();
+        LogRow {
+            request_id: request.id.clone(),
+            timestamp_us: request.timestamp_us,
+            prompt: request.prompt.clone(),
+            embedding: request.embedding.clone(),
+            task: request.task.clone(),
+            tenant: request.tenant.clone(),
+            session_id: request.session_id.clone(),
+            candidates: candidates.map(|arms| arms.iter().map(name).collect()),
+            extra: extra
+                .filter(|(name, _)| !Billing::COLUMNS.contains(&name.as_str()))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            ..LogRow::default()
+        }
     }
 }
 

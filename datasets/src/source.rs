@@ -338,7 +338,7 @@ pub(crate) fn on_disk<'s>(
 }
 
 const SNIFF_BYTES: usize = 4096;
-/// Bytes read at a time: digests of small pieces cost twice as much.
+/// Bytes read, and hashed, at a time.
 const BUFFER_BYTES: usize = 1 << 18;
 
 pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> {
@@ -352,7 +352,7 @@ pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> 
         Place::Bytes(bytes) => Box::new(Cursor::new(bytes.clone())),
     };
     let rest = SharedRaw(Rc::new(RefCell::new(Hashing {
-        raw,
+        raw: BufReader::with_capacity(BUFFER_BYTES, raw),
         digest: meter.digest.clone(),
     })));
     let (head, raw) = peek(rest.clone(), 4).map_err(failed)?;
@@ -473,15 +473,23 @@ fn peek<R: Read>(mut reader: R, bytes_max: usize) -> io::Result<(Vec<u8>, impl R
 pub(crate) struct SharedRaw(Rc<RefCell<Hashing>>);
 
 struct Hashing {
-    raw: Box<dyn Read>,
+    raw: BufReader<Box<dyn Read>>,
     digest: Rc<RefCell<blake3::Hasher>>,
 }
 
 impl Read for SharedRaw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut inner = self.0.borrow_mut();
-        let read = inner.raw.read(buffer)?;
-        inner.digest.borrow_mut().update(&buffer[..read]);
+        let inner = &mut *inner;
+        let is_hashed = !inner.raw.buffer().is_empty();
+        let bytes = inner.raw.fill_buf()?;
+        if !is_hashed {
+            // Whole buffers, whatever size is asked for: small or crooked pieces cost twice as much.
+            inner.digest.borrow_mut().update(bytes);
+        }
+        let read = bytes.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&bytes[..read]);
+        inner.raw.consume(read);
         Ok(read)
     }
 }

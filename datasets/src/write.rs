@@ -1,5 +1,6 @@
 //! Writing a log: Parquet, CSV or JSONL, row by row, whole or not at all.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 use tempfile::NamedTempFile;
 
 use crate::column::Column;
-use crate::log::{Outcome, OutcomeLog, Request};
+use crate::log::OutcomeLog;
 use crate::row::LogRow;
 use crate::timestamp;
 use crate::write_error::{WriteError, persist, temporary_beside};
@@ -190,61 +191,38 @@ impl LogWriter {
 /// # Errors
 /// As [`LogWriter`].
 pub fn write_log(path: &Path, log: &OutcomeLog) -> Result<(), WriteError> {
-    let rows = || {
-        log.requests.iter().flat_map(move |request| {
-            request
-                .outcomes
-                .iter()
-                .map(move |outcome| row_of(log, request, outcome))
-        })
-    };
-    let mut present = BTreeSet::new();
+    write_rows(path, || {
+        let requests = log.requests.iter();
+        requests.flat_map(|request| request.outcomes.iter().map(|o| log.row(request, o)))
+    })
+}
+
+/// Writes rows, with the columns they have values for; `rows` is called twice.
+///
+/// # Errors
+/// As [`LogWriter`].
+pub fn write_rows<R: Borrow<LogRow>, I: Iterator<Item = R>>(
+    path: &Path,
+    rows: impl Fn() -> I,
+) -> Result<(), WriteError> {
+    let mut present = BTreeSet::from([Column::RequestId, Column::Model]);
     let mut extra = BTreeSet::new();
     for row in rows() {
-        present.extend(Column::ALL.into_iter().filter(|column| has(&row, *column)));
-        extra.extend(row.extra.into_iter().map(|(name, _)| name));
+        let row = row.borrow();
+        present.extend(Column::ALL.into_iter().filter(|column| has(row, *column)));
+        for (name, _) in &row.extra {
+            if !extra.contains(name) {
+                extra.insert(name.clone());
+            }
+        }
     }
-    present.extend([Column::RequestId, Column::Model]);
     let known = present.iter().map(|column| column.name());
     let names: Vec<_> = known.chain(extra.iter().map(String::as_str)).collect();
     let mut writer = LogWriter::create(path, &names)?;
     for row in rows() {
-        writer.write(&row)?;
+        writer.write(row.borrow())?;
     }
     writer.finish()
-}
-
-fn row_of(log: &OutcomeLog, request: &Request, outcome: &Outcome) -> LogRow {
-    let name = |arm: &u32| log.arms[*arm as usize].to_string();
-    LogRow {
-        request_id: request.id.clone(),
-        model: name(&outcome.arm),
-        quality: outcome.quality,
-        cost: outcome.cost,
-        input_tokens: outcome.input_tokens,
-        output_tokens: outcome.output_tokens,
-        cached_input_tokens: outcome.cached_input_tokens,
-        reasoning_tokens: outcome.reasoning_tokens,
-        timestamp_us: request.timestamp_us,
-        propensity: outcome.propensity,
-        served: outcome.served,
-        prompt: request.prompt.clone(),
-        embedding: request.embedding.clone(),
-        task: request.task.clone(),
-        tenant: request.tenant.clone(),
-        session_id: request.session_id.clone(),
-        candidates: request
-            .candidates
-            .as_ref()
-            .map(|arms| arms.iter().map(name).collect()),
-        latency_ms: outcome.latency_ms,
-        status: outcome.status.clone(),
-        extra: request
-            .extra
-            .iter()
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect(),
-    }
 }
 
 pub(crate) fn extra_field<'r>(row: &'r LogRow, name: &str) -> Option<&'r str> {
@@ -258,6 +236,12 @@ fn has(row: &LogRow, column: Column) -> bool {
     match column {
         Column::Embedding => row.embedding.is_some(),
         Column::Candidates => row.candidates.is_some(),
+        // An empty text is a text.
+        Column::Prompt => row.prompt.is_some(),
+        Column::Task => row.task.is_some(),
+        Column::Tenant => row.tenant.is_some(),
+        Column::SessionId => row.session_id.is_some(),
+        Column::Status => row.status.is_some(),
         _ => !csv_field(row, column).is_empty(),
     }
 }

@@ -113,23 +113,41 @@ fn detected(context: &Context, inputs: &[Input]) -> Result<ImportKind, Failure> 
         ));
     }
     let found = looked_at(inputs)?;
-    let (kind, why) = (found.kind.name(), found.why);
-    context
-        .console
-        .note(&format!("taken for {kind}: {why}; --from says otherwise"));
-    Ok(found.kind)
+    let (kind, why) = (found[0].kind, found[0].why);
+    if let Some(other) = found.iter().find(|other| other.kind != kind) {
+        return Err(Failure::plain(
+            Exit::Usage,
+            "P0732",
+            &format!(
+                "the exports are of two kinds: {} looks like {}, {} like {}",
+                found[0].file,
+                kind.name(),
+                other.file,
+                other.kind.name()
+            ),
+            "import them one after the other, or name their kind with --from",
+        ));
+    }
+    context.console.note(&format!(
+        "taken for {}: {why}; --from says otherwise",
+        kind.name()
+    ));
+    Ok(kind)
 }
 
-/// What one of the inputs looks like: exports may come with files that say nothing by themselves.
-fn looked_at(inputs: &[Input]) -> Result<Detected, ImportError> {
-    let mut failed = None;
+/// What the inputs look like; some of several may say nothing by themselves.
+fn looked_at(inputs: &[Input]) -> Result<Vec<Detected>, ImportError> {
+    let (mut found, mut failed) = (Vec::new(), None);
     for input in inputs {
         match detect(input) {
-            Ok(found) => return Ok(found),
+            Ok(one) => found.push(one),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    Err(failed.expect("at least one export was named"))
+    match failed {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
 }
 
 fn say_kind(context: &Context, args: &ImportArgs, inputs: &[Input]) -> Result<Exit, Failure> {
@@ -140,20 +158,26 @@ fn say_kind(context: &Context, args: &ImportArgs, inputs: &[Input]) -> Result<Ex
             serde_json::json!({ "schema": 1, "detected": found })
         )
     } else {
-        let (kind, about) = (found.kind.name(), found.kind.about());
-        printable(&format!(
-            "{}: {kind}\n  {about}\n  because it holds {}\n  {}\n",
-            found.file,
-            found.why,
-            found.kind.evidence(),
-        ))
+        let mut text = String::new();
+        for one in &found {
+            let (name, about, evidence) = (one.kind.name(), one.kind.about(), one.kind.evidence());
+            let (file, why) = (&one.file, one.why);
+            let _ = writeln!(
+                text,
+                "{file}: {name}\n  {about}\n  because it holds {why}\n  {evidence}"
+            );
+        }
+        printable(&text)
     };
     deliver(context, &text)?;
-    let files: Vec<String> = args.exports.iter().map(|file| shell_word(file)).collect();
-    let (files, kind) = (files.join(" "), found.kind.name());
-    context.console.next(&format!(
-        "plimsoll import --from {kind} {files} -o log.parquet"
-    ));
+    let kind = found[0].kind;
+    if found.iter().all(|other| other.kind == kind) {
+        let files: Vec<String> = args.exports.iter().map(|file| shell_word(file)).collect();
+        let (files, kind) = (files.join(" "), kind.name());
+        context.console.next(&format!(
+            "plimsoll import --from {kind} {files} -o log.parquet"
+        ));
+    }
     Ok(Exit::Done)
 }
 

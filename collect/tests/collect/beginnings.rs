@@ -5,20 +5,14 @@ use plimsoll_collect::{CollectOptions, JOURNAL_NAME, Journal};
 
 use crate::common::{log, log_of, names};
 use crate::server::{Act, Server};
-use crate::sockets::{Hurried, folder, options, run_at, small};
+use crate::sockets::{Hurried, fill, folder, options, run_at, small};
 
 #[test]
 fn a_budget_too_small_is_said_before_anything_is_sent() {
     let server = Server::start(|_| Act::answer("fine", 5));
     let folder = folder();
     let options = options(&["small"], 3, "0.000001");
-    let run = run_at(
-        &server.address(),
-        folder.path(),
-        &log(3),
-        &options,
-        Hurried::default(),
-    );
+    let run = fill(&server, &folder, &log(3), &options);
     let error = run.expect_err("nothing fits");
     assert!(error.to_string().contains("3 budget"), "{error}");
     assert_eq!(server.calls(), 0);
@@ -34,14 +28,7 @@ fn one_run_per_folder_and_no_damaged_journal() {
     );
     drop(first);
     let server = Server::start(|_| Act::answer("fine", 5));
-    run_at(
-        &server.address(),
-        folder.path(),
-        &log(3),
-        &options(&["small"], 3, "1"),
-        Hurried::default(),
-    )
-    .expect("it runs");
+    fill(&server, &folder, &log(3), &options(&["small"], 3, "1")).expect("it runs");
     let path = folder.path().join(JOURNAL_NAME);
     let whole = std::fs::read(&path).expect("bytes");
     let lines = String::from_utf8_lossy(&whole).lines().count();

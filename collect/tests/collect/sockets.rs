@@ -78,6 +78,17 @@ pub(crate) fn run_at(
     )
 }
 
+/// [`run_at`] a server, without waiting.
+pub(crate) fn fill(
+    server: &Server,
+    folder: &tempfile::TempDir,
+    log: &OutcomeLog,
+    options: &CollectOptions,
+) -> Result<Collected, CollectError> {
+    let clock = Hurried::default();
+    run_at(&server.address(), folder.path(), log, options, clock)
+}
+
 pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
@@ -145,13 +156,7 @@ fn g13_each_misbehaviour_has_its_name_and_its_price() {
             retries_max: 0,
             ..options(&["small"], 1, "1")
         };
-        let run = run_at(
-            &server.address(),
-            folder.path(),
-            &log(1),
-            &options,
-            Hurried::default(),
-        );
+        let run = fill(&server, &folder, &log(1), &options);
         let spent = match run {
             // A reply without token counts is an answer all the same.
             Ok(run) if name.is_empty() => {
@@ -284,13 +289,7 @@ fn refusals_are_not_repeated() {
             concurrency: 1,
             ..options(&["small"], 6, "1")
         };
-        let run = run_at(
-            &server.address(),
-            folder.path(),
-            &log(6),
-            &options,
-            Hurried::default(),
-        );
+        let run = fill(&server, &folder, &log(6), &options);
         assert_eq!(run.expect_err("nothing was had").code(), "P0910");
         assert_eq!(server.calls(), want, "{status}");
     }
@@ -315,22 +314,10 @@ fn g27_the_key_and_the_prompts_stay_where_they_belong() {
     let folder = folder();
     let log = log(3);
     let options = options(&["small"], 3, "1");
-    let error = run_at(
-        &server.address(),
-        folder.path(),
-        &log,
-        &options,
-        Hurried::default(),
-    );
+    let error = fill(&server, &folder, &log, &options);
     let error = error.expect_err("redirected");
     assert_eq!(other.calls(), 0, "redirects are not followed");
-    let run = run_at(
-        &server.address(),
-        folder.path(),
-        &log,
-        &options,
-        Hurried::default(),
-    );
+    let run = fill(&server, &folder, &log, &options);
     let run = run.expect("it runs");
     for seen in server.seen() {
         assert!(
@@ -432,13 +419,7 @@ fn a_filled_log_is_full_information_where_it_was_sampled() {
         judge: Some("judge".to_owned()),
         ..options(&["large", "small"], 20, "1")
     };
-    let run = run_at(
-        &server.address(),
-        folder.path(),
-        &log,
-        &options,
-        Hurried::default(),
-    );
+    let run = fill(&server, &folder, &log, &options);
     let run = run.expect("it runs");
     let report = &run.report;
     let judge = report.judge.as_ref().expect("a judge");
@@ -499,13 +480,7 @@ fn a_filled_log_is_full_information_where_it_was_sampled() {
     }
     // Filling the filled log asks nothing: its labels are this judge's own.
     let rows = std::fs::read_to_string(folder.path().join("all.csv")).expect("text");
-    let again = run_at(
-        &server.address(),
-        folder.path(),
-        &log_of(&rows),
-        &options,
-        Hurried::default(),
-    );
+    let again = fill(&server, &folder, &log_of(&rows), &options);
     let again = again.expect("it runs");
     let judge = again.report.judge.expect("a judge");
     assert_eq!(
@@ -527,13 +502,7 @@ fn labels_of_two_origins_are_told() {
         judge: Some("judge".to_owned()),
         ..options(&["small"], 2, "1")
     };
-    let run = run_at(
-        &server.address(),
-        folder.path(),
-        &log_of(rows),
-        &options,
-        Hurried::default(),
-    );
+    let run = fill(&server, &folder, &log_of(rows), &options);
     let run = run.expect("it runs");
     let judge = run.report.judge.expect("a judge");
     assert_eq!(
@@ -557,13 +526,7 @@ fn labels_of_two_origins_are_told() {
     );
     assert_eq!(judge_of(filled.rows(), "r2"), "judge");
     options.rejudge = true;
-    let run = run_at(
-        &server.address(),
-        folder.path(),
-        &log_of(rows),
-        &options,
-        Hurried::default(),
-    );
+    let run = fill(&server, &folder, &log_of(rows), &options);
     let run = run.expect("it runs");
     let filled = run.filled.expect("not stopped");
     assert_eq!(judge_of(filled.rows(), "r1"), "judge");
@@ -572,6 +535,38 @@ fn labels_of_two_origins_are_told() {
         Some(0.5)
     );
     assert_eq!(run.report.judge.expect("a judge").labels_kept, 0);
+}
+
+#[test]
+fn each_answer_is_billed_as_its_own_arm_was() {
+    let server = Server::start(|_| Act::answer("fine", 5));
+    let folder = folder();
+    let rows = "\
+request_id,model,prompt,served,service_tier,cache_write_tokens
+r1,large,a,true,flex,9
+r1,tiny,a,false,batch,
+";
+    let run = fill(
+        &server,
+        &folder,
+        &log_of(rows),
+        &options(&["small"], 1, "1"),
+    );
+    let filled = run.expect("it runs").filled.expect("not stopped");
+    let path = folder.path().join("filled.csv");
+    filled.write(&path, false).expect("written");
+    let log = log_of(&std::fs::read_to_string(&path).expect("rows"));
+    let of = |arm: &str| {
+        let arm = log.arms.iter().position(|own| own.as_str() == arm);
+        let mut outcomes = log.requests[0].outcomes.iter();
+        let outcome = outcomes.find(|outcome| Some(outcome.arm as usize) == arm);
+        outcome.expect("there").billing.clone().unwrap_or_default()
+    };
+    assert_eq!(of("large").service_tier.as_deref(), Some("flex"));
+    assert_eq!(of("large").cache_write_tokens, Some(9));
+    assert_eq!(of("tiny").service_tier.as_deref(), Some("batch"));
+    assert_eq!(of("tiny").cache_write_tokens, None);
+    assert_eq!(*of("small"), plimsoll_datasets::Billing::default());
 }
 
 #[test]
@@ -589,13 +584,7 @@ fn a_judge_that_chats_is_a_counted_failure() {
         ..options(&["small"], 3, "1")
     };
     for sent in [3, 0] {
-        let run = run_at(
-            &server.address(),
-            folder.path(),
-            &log(3),
-            &options,
-            Hurried::default(),
-        );
+        let run = fill(&server, &folder, &log(3), &options);
         let run = run.expect("answers were had");
         let judge = run.report.judge.expect("a judge");
         assert_eq!(judge.calls.failed["bad-score"], 6);

@@ -9,7 +9,7 @@ use plimsoll_collect::{CollectError, CollectOptions};
 
 use crate::common::{log, names, usd};
 use crate::server::{Act, Server, answer_body};
-use crate::sockets::{Hurried, run_at};
+use crate::sockets::fill;
 
 /// A number below `sides` that depends on everything given.
 fn draw(seed: u64, body: &str, nth: usize, sides: u64) -> u64 {
@@ -107,13 +107,7 @@ fn real_threads_and_sockets_stay_below_the_cap() {
             ..CollectOptions::new(names(&["small", "tiny"]), 15, cap, 0)
         };
         for _ in 0..3 {
-            let run = run_at(
-                &server.address(),
-                folder.path(),
-                &log(15),
-                &options,
-                Hurried::default(),
-            );
+            let run = fill(&server, &folder, &log(15), &options);
             assert!(bill.usd() <= cap, "seed {seed}: {} of {cap}", bill.usd());
             match run {
                 Ok(run) => {

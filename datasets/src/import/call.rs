@@ -26,6 +26,8 @@ pub(crate) enum Skip {
     NoModel,
     /// An example whose choice and loss were not logged.
     Unlabelled,
+    /// A request that was sent, with no answer in the files.
+    Unanswered,
 }
 
 impl Skip {
@@ -38,6 +40,7 @@ impl Skip {
             Self::NotACall => "spans or steps that are no call of a model",
             Self::Evaluation => "made by an evaluation or a judge, for no user",
             Self::NoModel => "name no model: none was chosen, or the export does not say",
+            Self::Unanswered => "requests that have no answer in these files",
             Self::Unlabelled => "examples without a label: no choice and no loss are known",
         }
     }
@@ -50,6 +53,8 @@ pub(crate) struct Call {
     pub(crate) row: LogRow,
     /// What tells this call from others of its request; empty: nothing does.
     pub(crate) id: String,
+    /// The id of the call, if it is one, that this one is a part of: only the innermost counts.
+    pub(crate) inside_of: Option<String>,
     /// Names under which labels may know the call, the nearest first; `request_id` comes after.
     pub(crate) names: Vec<String>,
     /// Whether no usable answer came.

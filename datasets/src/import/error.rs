@@ -124,7 +124,10 @@ impl ImportError {
             Self::NothingLeft { why, .. } if why.is_empty() => {
                 "the files hold no records; name the right ones".to_owned()
             }
-            Self::NothingLeft { why, .. } => why.join("; "),
+            Self::NothingLeft { why, .. } => {
+                let why = why.join("; ");
+                format!("{why}; --detect says what kind of export the files look like")
+            }
             Self::TooManyRejects { .. } => {
                 "see the first ones above; --rejects FILE lists them all, and --max-reject allows \
                  more"

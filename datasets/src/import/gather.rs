@@ -6,6 +6,7 @@
 //!   billed has no cost: a call that failed without a single token cannot have been;
 //! - its tokens are the sums when every call that used any went to that model in one service tier;
 //!   otherwise they are left out, because no one price applies to them;
+//! - a call that another of its calls is a part of is left out: two instrumentations saw one call;
 //! - a request that the gateway's own cache answered is left out: it tells nothing of a model;
 //! - its time is the first call's, its latency the sum; its prompt, task, tenant and session are the
 //!   first that a call has.
@@ -55,6 +56,7 @@ pub(super) struct Gather {
 pub(super) struct Counts {
     pub(super) calls: u64,
     pub(super) from_cache: u64,
+    pub(super) wrappers: u64,
     pub(super) merged_requests: u64,
     pub(super) merged_calls: u64,
     pub(super) several_models: u64,
@@ -131,9 +133,26 @@ impl Gather {
         Some(calls)
     }
 
+    fn leave_wrappers_out(&mut self, calls: &mut Vec<Placed>) {
+        let inside_of = calls
+            .iter()
+            .filter_map(|placed| placed.call.inside_of.clone());
+        let holders: HashSet<String> = inside_of.collect();
+        let is_part = |placed: &Placed| !holders.contains(&placed.call.id);
+        // Calls that are all inside of each other are damaged data, and are kept.
+        if !holders.is_empty() && calls.iter().any(is_part) {
+            let before = calls.len();
+            calls.retain(is_part);
+            let left_out = (before - calls.len()) as u64;
+            self.counts.wrappers += left_out;
+            self.counts.calls -= left_out;
+        }
+    }
+
     /// The row of a request's calls; they are at least one, and one request's. `None`: the
     /// gateway's cache gave the answer.
     pub(super) fn row(&mut self, mut calls: Vec<Placed>) -> Option<Placed> {
+        self.leave_wrappers_out(&mut calls);
         // In the order of time, as far as it is known; else as they were written.
         calls.sort_by_key(|placed| {
             (

@@ -100,4 +100,9 @@ pub(super) trait Importer: Send + Sync {
 
     /// The calls of a record.
     fn calls(&self, record: &Record<'_>, made: &mut Made) -> Result<(), Fault>;
+
+    /// How many requests of side files had no answer among the calls, once all are read.
+    fn unanswered(&self) -> u64 {
+        0
+    }
 }

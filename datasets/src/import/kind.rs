@@ -233,7 +233,7 @@ pub(super) fn first_record(
     look: &mut dyn FnMut(&Record<'_>),
 ) -> Result<(), ReadError> {
     let meter = Meter::new(options.byte_cap);
-    read_batches(source, &meter, options, cut, &mut |batch: &Batch| {
+    read_batches(source, &meter, options, cut, &mut |batch: &mut Batch| {
         for index in 0..batch.len() {
             if let Ok(record) = batch.record(index) {
                 look(&record);

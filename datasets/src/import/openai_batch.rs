@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::call::{Call, Joins, Skip, arm_of, is_version_of};
 use super::importer::{Importer, Made, Role};
@@ -27,6 +28,7 @@ struct Asked {
     models: Vec<String>,
     /// Whether the lines differ in their prompts: then no answer belongs to any of them.
     is_ambiguous: bool,
+    has_answer: AtomicBool,
 }
 
 impl Asked {
@@ -82,6 +84,7 @@ impl Importer for OpenaiBatch {
                     url: record.text("url")?,
                     models: model.into_iter().collect(),
                     is_ambiguous: false,
+                    has_answer: AtomicBool::new(false),
                 });
             }
             Entry::Occupied(mut entry) => {
@@ -98,6 +101,9 @@ impl Importer for OpenaiBatch {
     fn calls(&self, record: &Record<'_>, made: &mut Made) -> Result<(), Fault> {
         let custom = record.need("custom_id")?;
         let asked = self.asked.get(&custom);
+        if let Some(asked) = asked {
+            asked.has_answer.store(true, Ordering::Relaxed);
+        }
         if asked.is_some_and(|asked| asked.is_ambiguous) {
             return Err(fault("custom_id", RejectReason::Conflict).of_request(custom));
         }
@@ -146,6 +152,11 @@ impl Importer for OpenaiBatch {
         call.keep("service_tier", Some("batch".to_owned()));
         made.calls.push(call);
         Ok(())
+    }
+
+    fn unanswered(&self) -> u64 {
+        let has_none = |asked: &&Asked| !asked.has_answer.load(Ordering::Relaxed);
+        self.asked.values().filter(has_none).count() as u64
     }
 }
 

@@ -152,6 +152,7 @@ impl Importer for Otel {
         };
         let mut call = Call::new(record.need(otlp::TRACE_ID)?, model);
         call.id = record.need(otlp::SPAN_ID)?;
+        call.inside_of = record.text(otlp::INSIDE_OF)?;
         call.names = vec![call.id.clone()];
         call.names.extend(record.text("gen_ai.response.id")?);
         let class = failure(record)?;

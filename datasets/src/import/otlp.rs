@@ -35,6 +35,8 @@ pub(super) const EVENTS: &str = "otlp.events";
 pub(super) const IS_SPAN: &str = "otlp.is_span";
 /// Set on a call that another call is recorded inside of: two instrumentations saw one call.
 pub(super) const IS_WRAPPER: &str = "otlp.is_wrapper";
+/// The nearest span around a call, beyond those of its batch that are parts of the same call.
+pub(super) const INSIDE_OF: &str = "otlp.inside_of";
 
 /// The spans or log records of a batch; `None`: it is no batch.
 pub(super) fn open(record: &Record<'_>) -> Result<Option<Vec<String>>, Fault> {
@@ -169,9 +171,19 @@ fn mark_wrappers(spans: &mut [Map<String, Value>]) {
             }
         }
     }
-    for span in spans.iter_mut() {
-        if is_call(span) && key(span, SPAN_ID).is_some_and(|own| holders.contains(&own)) {
+    for span in spans.iter_mut().filter(|span| is_call(span)) {
+        if key(span, SPAN_ID).is_some_and(|own| holders.contains(&own)) {
             span.insert(IS_WRAPPER.to_owned(), Value::Bool(true));
+        }
+        // A span of another batch: whether that is a call is seen once the trace is together.
+        let mut seen = HashSet::new();
+        let mut at = key(span, PARENT_ID);
+        while let Some(parent) = at {
+            let Some(further) = parents.get(&parent) else {
+                span.insert(INSIDE_OF.to_owned(), Value::String(parent.1));
+                break;
+            };
+            at = further.clone().filter(|_| seen.insert(parent));
         }
     }
 }

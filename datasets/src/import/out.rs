@@ -95,10 +95,8 @@ pub(super) fn finish(
     mut out: Out,
     digest: String,
 ) -> Result<ImportReport, ImportError> {
-    if out.gather.counts.from_cache > 0 {
-        let what = Skip::CacheHit.describe().to_owned();
-        *tally.skipped.entry(what).or_default() += out.gather.counts.from_cache;
-    }
+    tally.skip(Skip::CacheHit, out.gather.counts.from_cache);
+    tally.skip(Skip::NotACall, out.gather.counts.wrappers);
     let rejected: u64 = tally.rejected.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of rows stay below 2^53")]
     let is_above =

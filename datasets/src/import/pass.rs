@@ -1,5 +1,8 @@
 //! The pass over the calls: records become calls, side by side, and are handed on in order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+
 use rayon::prelude::*;
 
 use super::call::Joins;
@@ -11,11 +14,15 @@ use super::labels::{Meaning, QualityFrom, label_of};
 use super::out::Out;
 use super::record::Record;
 use super::redact::redact;
-use super::source_files::Batch;
+use super::run::{has_field, no_field};
+use super::source_files::{Batch, read_batches};
 use super::tally::Tally;
 use super::{ImportError, ImportOptions};
 use crate::assemble::{Fault, Spot};
-use crate::source::Source;
+use crate::source::{Meter, Source};
+
+/// Batches that are read before the first of them is handed on.
+const BATCHES_AHEAD: u32 = 2;
 
 /// The pass over the calls.
 pub(super) struct MainPass<'a> {
@@ -29,6 +36,27 @@ pub(super) struct MainPass<'a> {
     pub(super) has_apart: bool,
     /// The number of the file among those with calls, from 1.
     pub(super) file_number: u32,
+    sought: Sought,
+}
+
+/// The fields that labels are to come from, and whether any record has them.
+#[derive(Default)]
+struct Sought {
+    fields: Vec<(String, AtomicBool)>,
+    /// The fields of the first record, for whoever mistyped one.
+    names: Vec<String>,
+}
+
+impl Sought {
+    fn look(&self, record: &Record<'_>) {
+        for (field, is_seen) in &self.fields {
+            // Lines of text have no fields: their importer reads the loss itself.
+            let is_text = matches!(record, Record::Text(_));
+            if !is_seen.load(Ordering::Relaxed) && (is_text || has_field(field, record)) {
+                is_seen.store(true, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 impl<'a> MainPass<'a> {
@@ -50,6 +78,7 @@ impl<'a> MainPass<'a> {
             wanted: None,
             has_apart: false,
             file_number: 0,
+            sought: Sought::default(),
         };
         if options.scale.is_some() && matches!(options.quality, Some(QualityFrom::Thumbs(_))) {
             return Err(ImportError::Option {
@@ -82,7 +111,23 @@ impl<'a> MainPass<'a> {
             pass.look_blind(importer.thumbs())?;
         }
         pass.importer = importer;
+        let sought = pass.quality.iter().flat_map(Expression::fields);
+        pass.sought.fields = sought
+            .map(|f| (f.clone(), AtomicBool::new(false)))
+            .collect();
         Ok(pass)
+    }
+
+    /// Fails when labels were to come from a field that not one record had.
+    pub(super) fn check_sought(&self) -> Result<(), ImportError> {
+        let mut unseen = self.sought.fields.iter();
+        match unseen.find(|(_, is_seen)| !is_seen.load(Ordering::Relaxed)) {
+            Some((field, _)) => Err(no_field(
+                field,
+                self.sought.names.iter().map(String::as_str),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Settles where labels are, with the first record at hand.
@@ -90,6 +135,8 @@ impl<'a> MainPass<'a> {
         if self.options.join.is_some() {
             return Ok(());
         }
+        let names = record.names().into_iter();
+        self.sought.names = names.map(str::to_owned).collect();
         match &self.options.quality {
             Some(QualityFrom::Expression(text)) => {
                 self.quality = Some(Expression::parse(text, Some(record))?);
@@ -113,8 +160,8 @@ impl<'a> MainPass<'a> {
                         "{} keeps thumbs in no field of its own",
                         self.options.kind.name()
                     ),
-                    help: "name the field: --quality thumbs:FIELD; or join a file: --join \
-                           labels.csv --on request_id"
+                    help: "name a field or a score: --quality thumbs:FIELD, --quality score:NAME; \
+                           or join a file: --join labels.csv --on request_id"
                         .to_owned(),
                 });
             }
@@ -142,23 +189,76 @@ impl<'a> MainPass<'a> {
         all
     }
 
-    /// Turns a batch into calls, side by side, and hands them on in order.
-    pub(super) fn take(
+    /// Reads a file of calls: while one batch is cut from it, the one before is turned into calls on
+    /// all threads, and the one before that is handed on in order.
+    pub(super) fn read(
         &self,
-        batch: &Batch,
+        source: &Source,
+        meter: &Meter,
         tally: &mut Tally<'_>,
         out: &mut Out,
     ) -> Result<(), ImportError> {
-        let made: Vec<Vec<Result<Made2, Fault>>> = (0..batch.len())
-            .into_par_iter()
-            .map(|index| match batch.record(index) {
-                Ok(record) => self.make_all(&record, batch.spot(index)),
-                Err(fault) => vec![Err(fault)],
-            })
-            .collect();
-        for (index, made) in made.into_iter().enumerate() {
+        let (to_make, to_be_made) = channel::<Batch>();
+        let (made, to_hand_on) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for batch in to_be_made {
+                    let of_batch = self.make_batch(&batch);
+                    // The receiver is gone when the import has failed.
+                    if made.send((batch, of_batch)).is_err() {
+                        break;
+                    }
+                }
+            });
+            let mut failed = None;
+            let mut under_way = 0;
+            let mut take = |batch: Batch| {
+                let sent = to_make.send(batch);
+                sent.expect("the thread ends after this sender");
+                under_way += 1;
+                if under_way <= BATCHES_AHEAD {
+                    return Ok(());
+                }
+                under_way -= 1;
+                let (batch, of_batch) = to_hand_on.recv().expect("the thread sends what it gets");
+                self.hand_on_batch(&batch, of_batch, tally, out)
+            };
+            let (read, cut) = (&self.options.read, self.importer.cut());
+            read_batches(source, meter, read, cut, &mut |batch| {
+                failed = take(std::mem::take(batch)).err();
+                Ok(failed.is_none())
+            })?;
+            drop(to_make);
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            for (batch, of_batch) in to_hand_on {
+                self.hand_on_batch(&batch, of_batch, tally, out)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// What the records of a batch make, in their order.
+    fn make_batch(&self, batch: &Batch) -> Vec<Vec<Result<Made2, Fault>>> {
+        let indices = (0..batch.len()).into_par_iter();
+        let made = indices.map(|index| match batch.record(index) {
+            Ok(record) => self.make_all(&record, batch.spot(index)),
+            Err(fault) => vec![Err(fault)],
+        });
+        made.collect()
+    }
+
+    fn hand_on_batch(
+        &self,
+        batch: &Batch,
+        of_batch: Vec<Vec<Result<Made2, Fault>>>,
+        tally: &mut Tally<'_>,
+        out: &mut Out,
+    ) -> Result<(), ImportError> {
+        for (index, of_record) in of_batch.into_iter().enumerate() {
             let spot = batch.spot(index);
-            for made in made {
+            for made in of_record {
                 match made {
                     Ok(made) => {
                         tally.record(spot, Ok(()));
@@ -186,7 +286,7 @@ impl<'a> MainPass<'a> {
     ) -> Result<(), ImportError> {
         out.redacted += redacted;
         for skip in made.skips {
-            tally.skip(skip);
+            tally.skip(skip, 1);
         }
         for name in scores {
             out.labels.count_score(&name);
@@ -221,6 +321,7 @@ impl<'a> MainPass<'a> {
     }
 
     pub(super) fn make(&self, record: &Record<'_>, spot: Spot) -> Result<Made2, Fault> {
+        self.sought.look(record);
         let mut made = Made::default();
         self.importer.calls(record, &mut made)?;
         let scores = self.importer.scores(record)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::call::Skip;
 use super::expression::Expression;
 use super::gather::Gather;
 use super::importer::{Importer, Role};
@@ -172,28 +173,13 @@ pub fn import(
     for source in &main {
         tally.begin(source);
         main_options.file_number += 1;
-        let mut failed = None;
-        read_batches(
-            source,
-            &meter,
-            &options.read,
-            main_options.importer.cut(),
-            &mut |batch| {
-                let done = main_options.take(batch, &mut tally, &mut out);
-                Ok(match done {
-                    Ok(()) => true,
-                    Err(error) => {
-                        failed = Some(error);
-                        false
-                    }
-                })
-            },
-        )?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        main_options.read(source, &meter, &mut tally, &mut out)?;
     }
     out.drain(true)?;
+    if out.rows > 0 {
+        main_options.check_sought()?;
+    }
+    tally.skip(Skip::Unanswered, main_options.importer.unanswered());
     progress(tally.records);
     let digest = meter.digest();
     finish(tally, out, digest)
@@ -327,14 +313,23 @@ fn label_expression(
 
 /// Fails when a record has no such field at all; a null one is there.
 pub(super) fn check_field(field: &str, record: &Record<'_>) -> Result<(), ImportError> {
-    let names = record.names();
-    let top = field.split('.').next().unwrap_or(field);
-    if record.has(field) || names.contains(&field) || names.contains(&top) {
+    if has_field(field, record) {
         return Ok(());
     }
-    let meant = crate::column::did_you_mean(field, names.iter().copied());
-    Err(ImportError::NoField {
+    Err(no_field(field, record.names().into_iter()))
+}
+
+/// Whether a record has a field of that name, or the object that it would be in.
+pub(super) fn has_field(field: &str, record: &Record<'_>) -> bool {
+    let names = record.names();
+    let top = field.split('.').next().unwrap_or(field);
+    record.has(field) || names.contains(&field) || names.contains(&top)
+}
+
+pub(super) fn no_field<'n>(field: &str, names: impl Iterator<Item = &'n str>) -> ImportError {
+    let meant = crate::column::did_you_mean(field, names);
+    ImportError::NoField {
         field: field.to_owned(),
         meant: meant.map(str::to_owned),
-    })
+    }
 }

@@ -4,6 +4,7 @@ use std::cell::Cell as Shared;
 use std::io::{BufRead, Read};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use csv::ByteRecord;
 use serde_json::value::RawValue;
@@ -33,12 +34,21 @@ pub(crate) enum Cut {
 /// Records that were read together.
 #[derive(Default)]
 pub(crate) struct Batch {
+    form: Form,
     bytes: Vec<u8>,
     spans: Vec<(Range<usize>, Spot)>,
-    names: Vec<String>,
     rows: Vec<(ByteRecord, Spot)>,
-    is_text: bool,
     row_bytes: usize,
+}
+
+/// What the records of a file are.
+#[derive(Clone, Default)]
+enum Form {
+    #[default]
+    Json,
+    Text,
+    /// Rows with the fields of a header line.
+    Csv(Arc<[String]>),
 }
 
 impl Batch {
@@ -73,32 +83,36 @@ impl Batch {
     pub(crate) fn record(&self, index: usize) -> Result<Record<'_>, Fault> {
         let Some((span, _)) = self.spans.get(index) else {
             let (row, _) = &self.rows[index];
-            if row.len() != self.names.len() {
+            let names: &[String] = match &self.form {
+                Form::Csv(names) => names,
+                _ => &[],
+            };
+            if row.len() != names.len() {
                 return Err(Fault::new(RejectReason::FieldCount {
                     got: row.len(),
-                    wanted: self.names.len(),
+                    wanted: names.len(),
                 }));
             }
-            return Ok(Record::Csv(&self.names, row));
+            return Ok(Record::Csv(names, row));
         };
         let text = std::str::from_utf8(&self.bytes[span.clone()]).map_err(|error| {
             Fault::new(RejectReason::InvalidUtf8).at_offset(error.valid_up_to() as u64)
         })?;
-        if self.is_text {
-            Ok(Record::Text(text))
-        } else {
-            Record::of_json(text)
+        match self.form {
+            Form::Text => Ok(Record::Text(text)),
+            _ => Record::of_json(text),
         }
     }
 }
 
-/// Reads a file and hands its records on, batch by batch; `take` says whether to go on.
+/// Reads a file and hands its records on, batch by batch; `take` says whether to go on, and may
+/// keep a batch and leave an empty one.
 pub(crate) fn read_batches(
     source: &Source,
     meter: &Meter,
     options: &ReadOptions,
     cut: Cut,
-    take: &mut dyn FnMut(&Batch) -> Result<bool, ReadError>,
+    take: &mut dyn FnMut(&mut Batch) -> Result<bool, ReadError>,
 ) -> Result<(), ReadError> {
     let left = meter.left();
     let opened = open(source, meter)?;
@@ -106,6 +120,7 @@ pub(crate) fn read_batches(
         file: &source.name,
         options,
         batch: Batch::default(),
+        is_left: false,
         take,
     };
     match (cut, opened.format) {
@@ -121,7 +136,7 @@ pub(crate) fn read_batches(
     }
     // Bytes that no decoder wanted still belong to the digest; a file that was left early is not
     // read to its end.
-    if let Place::Stdin = source.place {
+    if reader.is_left || matches!(source.place, Place::Stdin) {
         return Ok(());
     }
     let mut rest = opened.rest;
@@ -137,14 +152,19 @@ pub(super) struct Reader<'r> {
     pub(super) file: &'r str,
     pub(super) options: &'r ReadOptions,
     batch: Batch,
-    take: &'r mut dyn FnMut(&Batch) -> Result<bool, ReadError>,
+    /// Whether the file was left before its end.
+    is_left: bool,
+    take: &'r mut dyn FnMut(&mut Batch) -> Result<bool, ReadError>,
 }
 
 impl Reader<'_> {
     /// Hands the batch on; whether to go on.
     fn hand_on(&mut self) -> Result<bool, ReadError> {
-        let go_on = self.batch.is_empty() || (self.take)(&self.batch)?;
+        let form = self.batch.form.clone();
+        let go_on = self.batch.is_empty() || (self.take)(&mut self.batch)?;
         self.batch.clear();
+        self.batch.form = form;
+        self.is_left |= !go_on;
         Ok(go_on)
     }
 
@@ -340,8 +360,8 @@ impl Reader<'_> {
             if !more {
                 return self.hand_on().map(drop);
             }
-            if self.batch.names.is_empty() {
-                self.batch.names = names(self.file, &record)?;
+            if !matches!(self.batch.form, Form::Csv(_)) {
+                self.batch.form = Form::Csv(names(self.file, &record)?.into());
                 continue;
             }
             row += 1;
@@ -370,7 +390,7 @@ impl Reader<'_> {
 
     /// Lines, those of one example together.
     fn examples(&mut self, mut reader: Box<dyn BufRead>) -> Result<(), ReadError> {
-        self.batch.is_text = true;
+        self.batch.form = Form::Text;
         let (mut line, mut byte, mut row) = (0, 0, 0);
         let mut open: Option<(usize, Spot)> = None;
         let mut block = Block::default();

@@ -49,11 +49,11 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub(super) fn skip(&mut self, reason: Skip) {
-        *self
-            .skipped
-            .entry(reason.describe().to_owned())
-            .or_default() += 1;
+    pub(super) fn skip(&mut self, reason: Skip, count: u64) {
+        if count > 0 {
+            let what = reason.describe().to_owned();
+            *self.skipped.entry(what).or_default() += count;
+        }
     }
 
     pub(super) fn reject(&mut self, file: u32, spot: Spot, fault: Fault) {

@@ -36,6 +36,24 @@ fn batches_meet_their_inputs() {
     );
 }
 
+/// A request without an answer is counted, so that a forgotten file of errors is noticed.
+#[test]
+fn requests_without_an_answer_are_counted() {
+    let unanswered = |files: &[&str]| {
+        let inputs: Vec<_> = files.iter().map(|name| fixture(name)).collect();
+        let (report, _, _) = run(&inputs, &lenient(ImportKind::OpenaiBatch)).expect("an import");
+        let what = "requests that have no answer in these files";
+        report.skipped.get(what).copied().unwrap_or_default()
+    };
+    assert_eq!(unanswered(&[OUTPUT, INPUT, ERRORS]), 0);
+    assert_eq!(unanswered(&[OUTPUT, INPUT]), 1, "q-4");
+    assert_eq!(
+        unanswered(&[OUTPUT]),
+        0,
+        "nothing is known of what was asked"
+    );
+}
+
 /// The same prompt sent to two models under one id is two answers to one request.
 #[test]
 fn one_id_of_two_models_is_one_request_of_two_answers() {

@@ -92,6 +92,40 @@ fn attributes_are_fields() {
     assert!(text.contains("\"gen_ai.agent.name\":\"helper\""));
 }
 
+/// A batch per span, as simple processors send them: the outer call comes later, or earlier.
+#[test]
+fn wrappers_are_seen_across_batches() {
+    let span = |id: &str, parent: &str, operation: &str| {
+        format!(
+            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{
+            "traceId":"{}","spanId":"{id}","parentSpanId":"{parent}","name":"s",
+            "startTimeUnixNano":"1772442000000000000","endTimeUnixNano":"1772442001000000000",
+            "attributes":[{{"key":"gen_ai.request.model","value":{{"stringValue":"small"}}}},
+            {{"key":"gen_ai.operation.name","value":{{"stringValue":"{operation}"}}}},
+            {{"key":"gen_ai.usage.cost","value":{{"doubleValue":0.25}}}},
+            {{"key":"gen_ai.usage.input_tokens","value":{{"intValue":"7"}}}}]}}]}}]}}]}}"#,
+            TRACE[0]
+        )
+        .replace('\n', "")
+    };
+    let (outer, inner) = (span("0a", "", "chat"), span("0b", "0a", "chat"));
+    let (tool, further) = (span("0c", "0a", "execute_tool"), span("0d", "0c", "chat"));
+    for (spans, calls, cost) in [
+        ([&inner, &outer].as_slice(), 1, "0.25"),
+        (&[&outer, &inner], 1, "0.25"),
+        (&[&outer, &tool, &further], 2, "0.5"),
+        (&[&span("0a", "0b", "chat"), &inner], 2, "0.5"),
+    ] {
+        let lines: Vec<&str> = spans.iter().map(|line| line.as_str()).collect();
+        let input = Input::bytes("spans.jsonl", lines.join("\n").into_bytes());
+        let options = ImportOptions::new(ImportKind::Otel);
+        let (report, read, _) = run(&[input], &options).expect("an import");
+        assert_eq!((report.rows, report.calls), (1, calls));
+        let call = outcome(&read, TRACE[0], "small");
+        assert_eq!(call.cost, cost.parse().ok());
+    }
+}
+
 /// Tempo wraps the same batches in other names.
 #[test]
 fn tempo_answers_are_read() {

@@ -80,6 +80,40 @@ fn logs_survive_every_format() {
 }
 
 #[test]
+fn every_arm_keeps_what_its_price_depends_on() {
+    const ROWS: &str = "\
+request_id,model,region,service_tier,cache_write_tokens,cache_write_1h_tokens
+a,large,eu,Flex,12,3
+a,small,eu,batch,many,
+a,tiny,eu,,,
+b,large,us,,7,
+b,small,us,default,7,
+";
+    let options = ReadOptions::default();
+    let log = read(&Input::bytes("rows", ROWS.as_bytes()), &options);
+    let log = log.expect("a log").log;
+    let billing = |request: usize, arm: usize| {
+        let billing = log.requests[request].outcomes[arm].billing.as_deref();
+        billing.map(|b| (b.service_tier.as_deref(), b.cache_write_tokens))
+    };
+    assert_eq!(billing(0, 0), Some((Some("flex"), Some(12))));
+    assert_eq!(billing(0, 1), Some((Some("batch"), None)));
+    assert_eq!(billing(0, 2), None);
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["a.parquet", "a.csv", "a.jsonl"] {
+        let path = folder.path().join(name);
+        write_log(&path, &log).expect(name);
+        let back = read_path(&path).expect(name).log;
+        for (a, b) in log.requests.iter().zip(&back.requests) {
+            assert_eq!(a.outcomes, b.outcomes, "{name}");
+        }
+        assert_eq!(back.requests[1].extra["region"], "us");
+    }
+    let of_request = log.request_row(&log.requests[0]);
+    assert_eq!(of_request.extra, [("region".to_owned(), "eu".to_owned())]);
+}
+
+#[test]
 fn parquet_takes_several_row_groups() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("large.parquet");
@@ -269,6 +303,22 @@ fn l15_schema_drift_names_the_column_and_both_types() {
         read_path(folder.path()).expect("a log").log.requests.len(),
         2
     );
+}
+
+#[test]
+fn columns_of_empty_texts_survive() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let row = r#"{"request_id":"a","model":"m","prompt":"","task":"","tenant":"","session_id":"","status":""}"#;
+    let options = ReadOptions::default();
+    let log = read(&Input::bytes("rows", row.as_bytes()), &options)
+        .expect("a log")
+        .log;
+    assert_eq!(log.requests[0].prompt.as_deref(), Some(""));
+    for name in ["a.parquet", "a.jsonl"] {
+        let path = folder.path().join(name);
+        write_log(&path, &log).expect(name);
+        same(&read_path(&path).expect(name).log, &log);
+    }
 }
 
 fn small_parquet(folder: &Path) -> PathBuf {
