@@ -93,6 +93,9 @@ impl Batch {
                     wanted: names.len(),
                 }));
             }
+            if row.as_slice().contains(&0) {
+                return Err(Fault::new(RejectReason::NulCharacter));
+            }
             return Ok(Record::Csv(names, row));
         };
         let text = std::str::from_utf8(&self.bytes[span.clone()]).map_err(|error| {
