@@ -102,8 +102,18 @@ fn names(file: &str, record: &ByteRecord) -> Result<Vec<String>, ReadError> {
     Ok(names)
 }
 
-/// Fails unless the required columns are there and no name comes twice.
+/// Bytes of a column's name, at most: every request that has a value of an unknown column keeps its
+/// name.
+const NAME_BYTES_MAX: usize = 1 << 10;
+
+/// Fails unless the required columns are there, no name comes twice and none is very long.
 pub(crate) fn require_columns(file: &str, names: &[String]) -> Result<(), ReadError> {
+    if names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(ReadError::UnknownFormat {
+            file: file.to_owned(),
+            found: "a column has a name of more than 1,024 bytes",
+        });
+    }
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
             return Err(ReadError::DuplicateColumn {

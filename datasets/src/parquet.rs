@@ -1,26 +1,27 @@
 //! Parquet, lazily through Polars, in slices; a panic of the decoder becomes an error.
 
 use std::fs::File;
-use std::io::{self, BufRead, Read};
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::{
-    AnyValue, ArrowDataType, DataFrame, DataType, FileMetadataRef, LazyFrame, ListChunked,
-    ParquetReader, PlRefPath, ScanArgsParquet, SerReader, Series, StringChunked, TimeUnit,
-    polars_bail,
+    AnyValue, ArrowDataType, DataFrame, DataType, FileMetadata, FileMetadataRef, LazyFrame,
+    ListChunked, ParquetReader, PlRefPath, PolarsResult, ScanArgsParquet, SerReader, Series,
+    StringChunked, TimeUnit, polars_bail,
 };
+use polars_parquet::read::PhysicalType;
 
 use crate::assemble::{Assembler, Spot};
 use crate::column::{Column, Kind};
 use crate::csv_log::require_columns;
 use crate::header::Header;
-use crate::parquet_claims;
 use crate::read_error::ReadError;
 use crate::reject::RejectReason;
 use crate::row::Cell;
-use crate::source::{Place, Source, read_failed};
+use crate::source::{Meter, Place, Source};
+use crate::{parquet_claims, parquet_deltas, row_bytes};
 
 /// Rows decoded at a time.
 const SLICE_ROWS: u32 = 1 << 16;
@@ -44,80 +45,108 @@ pub(crate) struct Field {
     pub(crate) name: String,
     class: Class,
     type_name: String,
+    is_unbounded: bool,
+}
+
+/// What a file's footer says.
+pub(crate) struct Footer {
+    fields: Vec<Field>,
+    metadata: FileMetadataRef,
+    file_bytes: u64,
 }
 
 /// `PAR1`, with which every Parquet file begins.
 const MAGIC_BYTES: u64 = 4;
 
-/// What a file's footer says.
+/// What a file's footer and the headers of its pages say.
 pub(crate) struct Shape {
     pub(crate) fields: Vec<Field>,
     pub(crate) rows: u64,
-    /// Bytes that the decoder will make room for.
+    /// Bytes that were counted: those of the file, or those that the decoder will make room for.
     pub(crate) bytes: u64,
     pub(crate) metadata: FileMetadataRef,
 }
 
-/// Reads a Parquet file in place.
-pub(crate) fn read(file: &str, path: &Path, into: &mut Assembler<'_>) -> Result<(), ReadError> {
-    let shape = shape(file, path)?;
-    if shape.bytes > into.options.byte_cap {
-        return Err(ReadError::ByteCap {
-            file: file.to_owned(),
-            cap: into.options.byte_cap,
-        });
+/// What a file may take of the bytes allowed: its rows count where they hold more than its pages,
+/// which count before any is decoded.
+pub(crate) struct Allowance<'m> {
+    meter: &'m Meter,
+    file: &'m str,
+    counted: u64,
+    held: u64,
+}
+
+impl<'m> Allowance<'m> {
+    /// The file's pages are counted.
+    pub(crate) fn new(meter: &'m Meter, file: &'m str, shape: &Shape) -> Self {
+        Self {
+            meter,
+            file,
+            counted: shape.bytes,
+            held: 0,
+        }
     }
+
+    /// Counts what rows hold.
+    pub(crate) fn hold(&mut self, bytes: u64) -> Result<(), ReadError> {
+        self.held = self.held.saturating_add(bytes);
+        let more = self.held.saturating_sub(self.counted);
+        self.counted += more;
+        self.meter.take(self.file, more)
+    }
+}
+
+/// Reads a Parquet file in place.
+pub(crate) fn read(
+    file: &str,
+    path: &Path,
+    meter: &Meter,
+    into: &mut Assembler<'_>,
+) -> Result<(), ReadError> {
+    let shape = shape(file, path, meter)?;
     check_types(file, &shape.fields)?;
+    let mut allowance = Allowance::new(meter, file, &shape);
     let mut offset = 0;
     while offset < shape.rows {
-        let frame = guarded(file, || {
-            let path = PlRefPath::new(path.to_string_lossy());
-            let args = ScanArgsParquet {
-                glob: false,
-                cache: false,
-                use_statistics: false,
-                ..Default::default()
-            };
-            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-            LazyFrame::scan_parquet(path, args)?
-                .slice(offset, SLICE_ROWS)
-                .collect()
-        })?;
+        let frame = slice(file, path, offset, SLICE_ROWS)?;
         if frame.height() == 0 {
-            let message = format!("it ends after {offset} of {} rows", shape.rows);
-            return Err(ReadError::Parquet {
-                file: file.to_owned(),
-                message,
-            });
+            return Err(ends_early(file, offset, shape.rows));
         }
+        let line_cap = into.options.line_cap;
+        allowance.hold(row_bytes::held(file, &frame, offset, line_cap)?)?;
         read_slice(file, &frame, offset, into)?;
         offset += frame.height() as u64;
     }
     Ok(())
 }
 
-/// Reads Parquet that has no file of its own, by way of a temporary one.
-pub(crate) fn read_spooled(
+/// Decodes some rows of a file.
+pub(crate) fn slice(
     file: &str,
-    mut reader: Box<dyn BufRead>,
-    into: &mut Assembler<'_>,
-) -> Result<(), ReadError> {
-    let failed = |source| ReadError::Io {
+    path: &Path,
+    offset: u64,
+    rows: u32,
+) -> Result<DataFrame, ReadError> {
+    guarded(file, || {
+        let path = PlRefPath::new(path.to_string_lossy());
+        let args = ScanArgsParquet {
+            glob: false,
+            cache: false,
+            use_statistics: false,
+            ..Default::default()
+        };
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        LazyFrame::scan_parquet(path, args)?
+            .slice(offset, rows)
+            .collect()
+    })
+}
+
+pub(crate) fn ends_early(file: &str, at: u64, rows: u64) -> ReadError {
+    ReadError::Parquet {
         file: file.to_owned(),
-        source,
-    };
-    let mut spool = tempfile::NamedTempFile::new().map_err(failed)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let got = reader
-            .read(&mut buffer)
-            .map_err(|error| read_failed(file, error, into.options.byte_cap))?;
-        if got == 0 {
-            break;
-        }
-        io::Write::write_all(&mut spool, &buffer[..got]).map_err(failed)?;
+        message: format!("it ends after {at} of {rows} rows"),
     }
-    read(file, spool.path(), into)
 }
 
 /// Fails when a column has one type in one file and another in the next.
@@ -130,7 +159,7 @@ pub(crate) fn check_drift(sources: &[Source]) -> Result<(), ReadError> {
         if !is_parquet(path) {
             continue;
         }
-        for field in shape(&source.name, path)?.fields {
+        for field in footer(&source.name, path)?.fields {
             match seen.iter().find(|(other, _)| other.name == field.name) {
                 Some((first, first_file)) if !agree(first.class, field.class) => {
                     return Err(ReadError::SchemaDrift {
@@ -179,7 +208,7 @@ pub fn is_decoding() -> bool {
 /// Runs the decoder; whatever it does wrong on damaged bytes is an error of the file.
 pub(crate) fn guarded<T>(
     file: &str,
-    decode: impl FnOnce() -> polars::prelude::PolarsResult<T>,
+    decode: impl FnOnce() -> PolarsResult<T>,
 ) -> Result<T, ReadError> {
     let failed = |message| ReadError::Parquet {
         file: file.to_owned(),
@@ -209,7 +238,7 @@ fn reason(text: &str) -> String {
 }
 
 /// Reads the file's footer only.
-pub(crate) fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
+pub(crate) fn footer(file: &str, path: &Path) -> Result<Footer, ReadError> {
     let handle = File::open(path).map_err(|source| ReadError::Io {
         file: file.to_owned(),
         source,
@@ -235,41 +264,92 @@ pub(crate) fn shape(file: &str, path: &Path) -> Result<Shape, ReadError> {
         if claimed != metadata.num_rows {
             polars_bail!(ComputeError: "its row groups do not add up to its rows");
         }
-        let claimed = claimed_bytes(path, &metadata)?;
         let schema = reader.schema()?;
         let field =
             |(name, field): (&polars::prelude::PlSmallStr, &polars::prelude::ArrowField)| Field {
                 name: name.to_string(),
                 class: class_of(&field.dtype),
                 type_name: type_name(&field.dtype),
+                is_unbounded: is_unbounded(&field.dtype),
             };
-        Ok(Shape {
+        Ok(Footer {
             fields: schema.iter().map(field).collect(),
-            rows: metadata.num_rows as u64,
-            metadata: metadata.clone(),
-            bytes: claimed,
+            metadata,
+            file_bytes,
         })
     })
 }
 
+/// Reads the footer and the headers of all pages, and counts what the decoder will make room for.
+pub(crate) fn shape(file: &str, path: &Path, meter: &Meter) -> Result<Shape, ReadError> {
+    let Footer {
+        fields,
+        metadata,
+        file_bytes,
+    } = footer(file, path)?;
+    let (claimed, deltas) = guarded(file, || claims(path, &metadata))?;
+    let mut bytes = claimed.max(file_bytes);
+    meter.take(file, bytes)?;
+    for (group, column, pages) in deltas {
+        let column = &metadata.row_groups[group].parquet_columns()[column];
+        let more = guarded(file, || match parquet_deltas::check(path, column, &pages) {
+            Ok(bytes) => Ok(bytes),
+            Err(what) => polars_bail!(ComputeError: "{what}"),
+        })?;
+        meter.take(file, more)?;
+        bytes = bytes.saturating_add(more);
+    }
+    Ok(Shape {
+        fields,
+        rows: metadata.num_rows as u64,
+        bytes,
+        metadata,
+    })
+}
+
+/// Pages of a column chunk, which is given by the indices of its group and itself.
+type Deltas = Vec<(usize, usize, Vec<parquet_claims::DeltaPage>)>;
+
 /// Bytes that the decoder will make room for, as the footer and the pages' headers tell; a value is
-/// a byte at least.
-fn claimed_bytes(path: &Path, metadata: &FileMetadataRef) -> polars::prelude::PolarsResult<u64> {
+/// a byte at least. And the pages that have numbers of their own to tell.
+fn claims(path: &Path, metadata: &FileMetadata) -> PolarsResult<(u64, Deltas)> {
     let handle = File::open(path)?;
     let (mut of_groups, mut of_pages) = (0_u64, 0_u64);
-    for group in &metadata.row_groups {
+    let mut deltas = Vec::new();
+    for (index, group) in metadata.row_groups.iter().enumerate() {
         of_groups = of_groups.saturating_add(group.total_byte_size() as u64);
-        for column in group.parquet_columns() {
+        for (at, column) in group.parquet_columns().iter().enumerate() {
             let claims = parquet_claims::claims(&handle, column.byte_range(), column.num_values());
             match claims {
                 Ok(claims) => {
-                    of_pages = of_pages.saturating_add(claims.bytes.max(claims.values));
+                    // Even a null of a fixed length takes its place.
+                    let width = match column.physical_type() {
+                        PhysicalType::FixedLenByteArray(width) => width as u64,
+                        _ => 1,
+                    };
+                    let values = claims.values.saturating_mul(width);
+                    of_pages = of_pages.saturating_add(claims.bytes.max(values));
+                    if !claims.deltas.is_empty() {
+                        deltas.push((index, at, claims.deltas));
+                    }
                 }
                 Err(what) => polars_bail!(ComputeError: "{what}"),
             }
         }
     }
-    Ok(of_groups.max(of_pages))
+    Ok((of_groups.max(of_pages), deltas))
+}
+
+/// Lists of a fixed length: the decoder makes room for the items of a null, too, and cannot hand
+/// them on.
+fn is_unbounded(dtype: &ArrowDataType) -> bool {
+    use ArrowDataType as A;
+    match dtype {
+        A::FixedSizeList(..) => true,
+        A::List(inner) | A::LargeList(inner) | A::Map(inner, _) => is_unbounded(&inner.dtype),
+        A::Struct(fields) => fields.iter().any(|field| is_unbounded(&field.dtype)),
+        _ => false,
+    }
 }
 
 fn class_of(dtype: &ArrowDataType) -> Class {
@@ -313,16 +393,26 @@ fn type_name(dtype: &ArrowDataType) -> String {
     name.to_owned()
 }
 
+/// Fails for a type that cannot be decoded in bounds.
+pub(crate) fn check_bounded(file: &str, fields: &[Field]) -> Result<(), ReadError> {
+    let unbounded = fields.iter().find(|field| field.is_unbounded);
+    unbounded.map_or(Ok(()), |field| Err(unsupported(file, field)))
+}
+
+fn unsupported(file: &str, field: &Field) -> ReadError {
+    ReadError::UnsupportedType {
+        file: file.to_owned(),
+        column: field.name.clone(),
+        got: field.type_name.clone(),
+    }
+}
+
 pub(crate) fn check_types(file: &str, fields: &[Field]) -> Result<(), ReadError> {
     let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
     require_columns(file, &names)?;
     for field in fields {
         if field.class == Class::Unsupported {
-            return Err(ReadError::UnsupportedType {
-                file: file.to_owned(),
-                column: field.name.clone(),
-                got: field.type_name.clone(),
-            });
+            return Err(unsupported(file, field));
         }
         let Some(column) = Column::named(&field.name) else {
             continue;
@@ -408,7 +498,7 @@ pub(crate) enum Cells {
 }
 
 impl Cells {
-    pub(crate) fn new(series: &Series) -> polars::prelude::PolarsResult<Self> {
+    pub(crate) fn new(series: &Series) -> PolarsResult<Self> {
         // One chunk makes access by row a matter of an index.
         let series = series.rechunk();
         let physical = || series.to_physical_repr().cast(&DataType::Int64);

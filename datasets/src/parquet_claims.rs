@@ -3,13 +3,24 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// What the pages of a column chunk claim to hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Claims {
     /// Decompressed bytes.
     pub(crate) bytes: u64,
+    /// Values, nulls included.
+    pub(crate) values: u64,
+    /// Pages whose bodies make claims of their own.
+    pub(crate) deltas: Vec<DeltaPage>,
+}
+
+/// A page in one of the encodings by differences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeltaPage {
+    /// Where its header and body lie in the file.
+    pub(crate) range: Range<u64>,
     /// Values, nulls included.
     pub(crate) values: u64,
 }
@@ -23,6 +34,98 @@ const DEPTH_MAX: u8 = 32;
 
 /// The length of the footer and `PAR1`, with which every file ends.
 const TAIL_BYTES: u64 = 8;
+
+/// What the decoder takes a field of the footer to be, whatever the file says it is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Flag,
+    Byte,
+    Number,
+    Bytes,
+    Struct(Fields),
+    List(&'static Self),
+}
+
+/// Fields by their numbers; others are skipped.
+type Fields = &'static [(i64, Kind)];
+
+/// The footer's structures, as the format's own definition has them.
+mod footer {
+    use super::Fields;
+    use super::Kind::{Byte, Bytes, Flag, List, Number, Struct};
+
+    pub(super) const FILE: Fields = &[
+        (1, Number),
+        (2, List(&Struct(SCHEMA))),
+        (3, Number),
+        (4, List(&Struct(GROUP))),
+        (5, List(&Struct(&[(1, Bytes), (2, Bytes)]))),
+        (6, Bytes),
+        (7, List(&Struct(&[(1, Struct(&[])), (2, Struct(&[]))]))),
+    ];
+    const SCHEMA: Fields = &[
+        (1, Number),
+        (2, Number),
+        (3, Number),
+        (4, Bytes),
+        (5, Number),
+        (6, Number),
+        (7, Number),
+        (8, Number),
+        (9, Number),
+        (10, Struct(LOGICAL)),
+    ];
+    const LOGICAL: Fields = &[
+        (5, Struct(&[(1, Number), (2, Number)])),
+        (7, Struct(TIME)),
+        (8, Struct(TIME)),
+        (10, Struct(&[(1, Byte), (2, Flag)])),
+    ];
+    const TIME: Fields = &[(1, Flag), (2, Struct(&[]))];
+    const GROUP: Fields = &[
+        (1, List(&Struct(CHUNK))),
+        (2, Number),
+        (3, Number),
+        (4, List(&Struct(&[(1, Number), (2, Flag), (3, Flag)]))),
+        (5, Number),
+        (6, Number),
+        (7, Number),
+    ];
+    const CHUNK: Fields = &[
+        (1, Bytes),
+        (2, Number),
+        (3, Struct(COLUMN)),
+        (4, Number),
+        (5, Number),
+        (6, Number),
+        (7, Number),
+    ];
+    const COLUMN: Fields = &[
+        (1, Number),
+        (2, List(&Number)),
+        (3, List(&Bytes)),
+        (4, Number),
+        (5, Number),
+        (6, Number),
+        (7, Number),
+        (9, Number),
+        (10, Number),
+        (11, Number),
+        (12, Struct(STATISTICS)),
+        (14, Number),
+        (15, Number),
+    ];
+    const STATISTICS: Fields = &[
+        (1, Bytes),
+        (2, Bytes),
+        (3, Number),
+        (4, Number),
+        (5, Bytes),
+        (6, Bytes),
+        (7, Flag),
+        (8, Flag),
+    ];
+}
 
 /// Walks the footer, whose lists must not be longer than it is.
 pub(crate) fn check_footer(file: &File, file_bytes: u64) -> Result<()> {
@@ -38,8 +141,7 @@ pub(crate) fn check_footer(file: &File, file_bytes: u64) -> Result<()> {
     let mut footer = Compact {
         reader: reader.take(length),
     };
-    let walked = footer.structure(0, &mut |_, _, _| Ok(false));
-    walked.map_err(|_| DAMAGED)
+    footer.typed(footer::FILE, 0).map_err(|_| DAMAGED)
 }
 
 /// Walks the pages of a column chunk, which lies within the file and claims to hold `values`.
@@ -59,6 +161,7 @@ pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Clai
             reader: reader.by_ref().take(left),
         };
         let page = Page::read(&mut header)?;
+        let begin = chunk.end - left;
         left = header.reader.limit();
         left = left
             .checked_sub(page.compressed)
@@ -67,6 +170,12 @@ pub(crate) fn claims(file: &File, chunk: Range<u64>, values: i64) -> Result<Clai
         reader.seek_relative(skip).map_err(|_| DAMAGED)?;
         claims.bytes += page.uncompressed;
         claims.values += page.values;
+        if Page::DELTAS.contains(&page.encoding) {
+            claims.deltas.push(DeltaPage {
+                range: begin..chunk.end - left,
+                values: page.values,
+            });
+        }
         if claims.values > total {
             return Err("a page holds more values than its column");
         }
@@ -81,29 +190,36 @@ struct Page {
     compressed: u64,
     uncompressed: u64,
     values: u64,
+    encoding: u64,
 }
 
 impl Page {
     const DICTIONARY: u64 = 2;
+    const DATA_V2: u64 = 3;
+    /// `DELTA_BINARY_PACKED`, `DELTA_LENGTH_BYTE_ARRAY` and `DELTA_BYTE_ARRAY`.
+    const DELTAS: RangeInclusive<u64> = 5..=7;
 
     /// Every number that is read is one that must not be negative.
     fn read(header: &mut Compact<impl BufRead>) -> Result<Self> {
         let mut page = Self::default();
-        let (mut data, mut dictionary, mut data_v2) = (0, 0, 0);
+        let (mut data, mut dictionary, mut data_v2) = ([0; 2], 0, [0; 2]);
         header.structure(0, &mut |header, id, wire| {
             match id {
                 1 => page.kind = header.count(wire)?,
                 2 => page.uncompressed = header.count(wire)?,
                 3 => page.compressed = header.count(wire)?,
-                5 => data = header.numbers(wire, 1)?[0],
+                5 => {
+                    let [values, encoding, ..] = header.numbers(wire, 2)?;
+                    data = [values, encoding];
+                }
                 7 => dictionary = header.numbers(wire, 1)?[0],
                 8 => {
-                    let [values, nulls, rows, _, definition, repetition] =
+                    let [values, nulls, rows, encoding, definition, repetition] =
                         header.numbers(wire, 6)?;
                     if nulls > values || rows > values || definition + repetition > 1 << 31 {
                         return Err(DAMAGED);
                     }
-                    data_v2 = values;
+                    data_v2 = [values, encoding];
                 }
                 _ => return Ok(false),
             }
@@ -115,7 +231,11 @@ impl Page {
                 return Err("a dictionary is longer than its page");
             }
         } else {
-            page.values = u64::max(data, data_v2);
+            [page.values, page.encoding] = if page.kind == Self::DATA_V2 {
+                data_v2
+            } else {
+                data
+            };
         }
         Ok(page)
     }
@@ -211,10 +331,54 @@ impl<R: BufRead> Compact<R> {
                 0 => self.zigzag()?,
                 delta => id.checked_add(i64::from(delta)).ok_or(DAMAGED)?,
             };
+            // The decoder keeps 16 bits of it.
+            i16::try_from(id).map_err(|_| DAMAGED)?;
             if !on_field(self, id, wire)? {
                 self.skip(wire, depth)?;
             }
         }
+    }
+
+    /// A structure whose fields must be of the kinds that the decoder takes them to be.
+    fn typed(&mut self, fields: Fields, depth: u8) -> Result<()> {
+        self.structure(depth, &mut |compact, id, wire| {
+            let Some((_, kind)) = fields.iter().find(|(known, _)| *known == id) else {
+                return Ok(false);
+            };
+            compact.value(*kind, wire, depth + 1).map(|()| true)
+        })
+    }
+
+    fn value(&mut self, kind: Kind, wire: u8, depth: u8) -> Result<()> {
+        match (kind, wire) {
+            (Kind::Flag, wire::TRUE | wire::FALSE)
+            | (Kind::Byte, wire::BYTE)
+            | (Kind::Number, wire::I16 | wire::I32 | wire::I64)
+            | (Kind::Bytes, wire::BINARY) => self.skip(wire, depth),
+            (Kind::Struct(fields), wire::STRUCT) => self.typed(fields, depth),
+            (Kind::List(kind), wire::LIST) => {
+                let (items, wire) = self.list()?;
+                for _ in 0..items {
+                    self.value(*kind, wire, depth + 1)?;
+                }
+                Ok(())
+            }
+            _ => Err(DAMAGED),
+        }
+    }
+
+    /// How many items a list has, and of which type.
+    fn list(&mut self) -> Result<(u64, u8)> {
+        let byte = self.byte()?;
+        let items = match byte >> 4 {
+            15 => self.varint()?,
+            few => u64::from(few),
+        };
+        // Nothing here has lists of booleans, and the decoder takes them to be of no length.
+        if matches!(byte & 0x0f, wire::TRUE | wire::FALSE) {
+            return Err(DAMAGED);
+        }
+        Ok((items, byte & 0x0f))
     }
 
     fn skip(&mut self, wire: u8, depth: u8) -> Result<()> {
@@ -231,17 +395,9 @@ impl<R: BufRead> Compact<R> {
                 self.skip_bytes(bytes)
             }
             wire::LIST | wire::SET => {
-                let byte = self.byte()?;
-                let items = match byte >> 4 {
-                    15 => self.varint()?,
-                    few => u64::from(few),
-                };
-                // Nothing here has lists of booleans, and the decoder takes them to be of no length.
-                if matches!(byte & 0x0f, wire::TRUE | wire::FALSE) {
-                    return Err(DAMAGED);
-                }
+                let (items, wire) = self.list()?;
                 for _ in 0..items {
-                    self.skip(byte & 0x0f, depth + 1)?;
+                    self.skip(wire, depth + 1)?;
                 }
                 Ok(())
             }
@@ -285,7 +441,13 @@ mod tests {
         // Zigzag: 8 is 4, 6 is 3, 5 is −3.
         let sound = page([8, 8], &[6]);
         let twice = [sound.clone(), sound.clone()].concat();
-        let claimed = |bytes, values| Ok(Claims { bytes, values });
+        let claimed = |bytes, values| {
+            Ok(Claims {
+                bytes,
+                values,
+                deltas: Vec::new(),
+            })
+        };
         assert_eq!(check(&sound, 3), claimed(4, 3));
         assert_eq!(check(&twice, 6), claimed(8, 6));
         assert_eq!(check(&twice, 3), claimed(4, 3));
@@ -324,6 +486,12 @@ mod tests {
             vec![0x1c; 100_000],
             vec![0x19; 3],
             Vec::new(),
+            // A number where the decoder reads a list, of 54 million items; so by a number of its
+            // field that it cuts to 16 bits.
+            vec![0x15, 2, 0x16, 0xf8, 0xe3, 0xea, 0xe9, 0x19, 0],
+            vec![
+                0x15, 2, 0x06, 0x84, 0x80, 0x08, 0xf8, 0xe3, 0xea, 0xe9, 0x19, 0,
+            ],
         ] {
             assert!(
                 check(&footer).is_err(),

@@ -1,15 +1,12 @@
 //! Reading a log: from whatever the input means to requests, a report and the rejects.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use crate::assemble::Assembler;
 use crate::log::OutcomeLog;
 use crate::parquet;
 use crate::read_error::ReadError;
 use crate::reject::Reject;
 use crate::report::{FileSummary, ValidationReport};
-use crate::source::{self, Format, Input, Meter, Place, Source};
+use crate::source::{self, Format, Input, Meter, Source};
 use crate::timestamp::TimestampUnit;
 use crate::{csv_log, jsonl};
 
@@ -19,8 +16,8 @@ use crate::{csv_log, jsonl};
 /// |---|---|---|
 /// | `max_reject` | [`MAX_REJECT`](Self::MAX_REJECT) | share of rows that may be malformed before the whole read fails; rows that contradict each other do not count |
 /// | `timestamp_unit` | none | unit of integer times; without it they are an error |
-/// | `byte_cap` | [`BYTE_CAP`](Self::BYTE_CAP) | most decompressed bytes, all files together |
-/// | `line_cap` | [`LINE_CAP`](Self::LINE_CAP) | most bytes of one line of JSONL or record of CSV |
+/// | `byte_cap` | [`BYTE_CAP`](Self::BYTE_CAP) | most decompressed bytes, all files together; of Parquet the bytes of its file, of its pages or of its rows, whichever are more |
+/// | `line_cap` | [`LINE_CAP`](Self::LINE_CAP) | most bytes of one line of JSONL, record of CSV or row of Parquet |
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReadOptions {
     /// Share of rows that may be malformed, in [0, 1].
@@ -92,10 +89,7 @@ pub fn read_with_progress(
 ) -> Result<ReadLog, ReadError> {
     let sources = source::list(input)?;
     parquet::check_drift(&sources)?;
-    let meter = Meter {
-        digest: Rc::new(RefCell::new(blake3::Hasher::new())),
-        bytes_left: Rc::new(RefCell::new(options.byte_cap)),
-    };
+    let meter = Meter::new(options.byte_cap);
     let mut into = Assembler::new(options, progress);
     let mut files = Vec::with_capacity(sources.len());
     for source in &sources {
@@ -115,8 +109,7 @@ pub fn read_with_progress(
             .unwrap_or_default();
         return Err(ReadError::NoRows { file });
     }
-    let digest = meter.digest.borrow().finalize().to_hex().to_string();
-    let (log, tally, rejects) = into.finish(digest);
+    let (log, tally, rejects) = into.finish(meter.digest());
     let report = ValidationReport::new(&log, &tally, files);
     // Rows that contradict each other are well formed: they are a matter of trust in the log, and
     // the report warns of them.
@@ -143,6 +136,7 @@ fn read_source(
     into: &mut Assembler<'_>,
 ) -> Result<&'static str, ReadError> {
     into.begin_file(&source.name);
+    let left = meter.left();
     let opened = source::open(source, meter)?;
     let mut rest = opened.rest;
     let format = match opened.format {
@@ -161,10 +155,9 @@ fn read_source(
             });
         }
         Format::Parquet => {
-            match &source.place {
-                Place::File(path) if opened.is_plain => parquet::read(&source.name, path, into)?,
-                _ => parquet::read_spooled(&source.name, opened.reader, into)?,
-            }
+            let file = source::on_disk(source, opened.reader, opened.is_plain, meter)?;
+            meter.rewind(left);
+            parquet::read(&source.name, file.path(), meter, into)?;
             "parquet"
         }
     };

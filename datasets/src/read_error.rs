@@ -159,6 +159,16 @@ pub enum ReadError {
         /// The most bytes allowed.
         cap: usize,
     },
+    /// A row of Parquet that holds more than a line may.
+    #[error("{file}: row {row} is longer than the {cap} bytes allowed for a line")]
+    RowCap {
+        /// The file.
+        file: String,
+        /// The row, from 1.
+        row: u64,
+        /// The most bytes allowed.
+        cap: usize,
+    },
     /// A Zstandard frame that asks for more memory than allowed.
     #[error("{file} asks for a Zstandard window above 2^{window_log_max} bytes")]
     ZstdWindow {
@@ -240,7 +250,7 @@ impl ReadError {
             Self::Parquet { .. } => "P0213",
             Self::Compression { .. } => "P0214",
             Self::ByteCap { .. } => "P0215",
-            Self::LineCap { .. } => "P0216",
+            Self::LineCap { .. } | Self::RowCap { .. } => "P0216",
             Self::ZstdWindow { .. } => "P0217",
             Self::TimestampUnit { .. } => "P0218",
             Self::TooManyRejects { .. } => "P0219",
@@ -267,6 +277,7 @@ impl ReadError {
             | Self::Parquet { file, .. }
             | Self::Compression { file, .. }
             | Self::ByteCap { file, .. }
+            | Self::RowCap { file, .. }
             | Self::ZstdWindow { file, .. } => at(file, None, None),
             // The format is told from how a file begins.
             Self::UnknownFormat { file, .. } => at(file, Some(1), None),
@@ -357,6 +368,10 @@ impl ReadError {
             }
             Self::LineCap { .. } => {
                 "look for a missing line end or closing quote; if the line is right, raise the cap"
+                    .to_owned()
+            }
+            Self::RowCap { .. } => {
+                "shorten the texts or lists of that row; if they are right, raise the cap"
                     .to_owned()
             }
             Self::ZstdWindow { .. } => {

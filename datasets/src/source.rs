@@ -248,12 +248,94 @@ pub(crate) struct Opened {
 
 /// The digest of all input, and the decompressed bytes still allowed.
 pub(crate) struct Meter {
-    pub(crate) digest: Rc<RefCell<blake3::Hasher>>,
-    pub(crate) bytes_left: Rc<RefCell<u64>>,
+    digest: Rc<RefCell<blake3::Hasher>>,
+    left: Rc<RefCell<u64>>,
+    cap: u64,
+}
+
+impl Meter {
+    /// Allows `cap` bytes, all sources together.
+    pub(crate) fn new(cap: u64) -> Self {
+        Self {
+            digest: Rc::default(),
+            left: Rc::new(RefCell::new(cap)),
+            cap,
+        }
+    }
+
+    /// BLAKE3 digest (hex) of what was read so far.
+    pub(crate) fn digest(&self) -> String {
+        self.digest.borrow().finalize().to_hex().to_string()
+    }
+
+    /// Bytes still allowed.
+    pub(crate) fn left(&self) -> u64 {
+        *self.left.borrow()
+    }
+
+    /// Takes back what was counted since `left` bytes were allowed: what Parquet holds is counted
+    /// instead of its file's bytes.
+    pub(crate) fn rewind(&self, left: u64) {
+        *self.left.borrow_mut() = left;
+    }
+
+    /// Counts bytes of `file`.
+    pub(crate) fn take(&self, file: &str, bytes: u64) -> Result<(), ReadError> {
+        let mut left = self.left.borrow_mut();
+        *left = left.checked_sub(bytes).ok_or_else(|| ReadError::ByteCap {
+            file: file.to_owned(),
+            cap: self.cap,
+        })?;
+        Ok(())
+    }
 }
 
 /// Binary logarithm of the largest Zstandard window that is decoded: 128 MiB.
 pub(crate) const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// Parquet, which must be a file to be read.
+pub(crate) enum OnDisk<'s> {
+    /// As it was given.
+    Given(&'s Path),
+    /// Written out, because it was compressed or in no file.
+    Copy(tempfile::NamedTempFile),
+}
+
+impl OnDisk<'_> {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) => path,
+            Self::Copy(file) => file.path(),
+        }
+    }
+}
+
+/// The file that a source of Parquet is, or a temporary one with what its `reader` gives.
+pub(crate) fn on_disk<'s>(
+    source: &'s Source,
+    mut reader: Box<dyn BufRead>,
+    is_plain: bool,
+    meter: &Meter,
+) -> Result<OnDisk<'s>, ReadError> {
+    if let (Place::File(path), true) = (&source.place, is_plain) {
+        return Ok(OnDisk::Given(path));
+    }
+    let failed = |error| ReadError::Io {
+        file: source.name.clone(),
+        source: error,
+    };
+    let mut copy = tempfile::NamedTempFile::new().map_err(failed)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let got = reader
+            .read(&mut buffer)
+            .map_err(|error| read_failed(&source.name, error, meter.cap))?;
+        if got == 0 {
+            return Ok(OnDisk::Copy(copy));
+        }
+        io::Write::write_all(&mut copy, &buffer[..got]).map_err(failed)?;
+    }
+}
 
 const SNIFF_BYTES: usize = 4096;
 /// Bytes read, and hashed, at a time.
@@ -295,10 +377,10 @@ pub(crate) fn open(source: &Source, meter: &Meter) -> Result<Opened, ReadError> 
     };
     let bytes = Capped {
         bytes,
-        left: meter.bytes_left.clone(),
+        left: meter.left.clone(),
     };
     let (head, bytes) =
-        peek(bytes, SNIFF_BYTES).map_err(|error| read_failed(&source.name, error, u64::MAX))?;
+        peek(bytes, SNIFF_BYTES).map_err(|error| read_failed(&source.name, error, meter.cap))?;
     let format = sniff(source, &head)?;
     let reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, bytes));
     Ok(Opened {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use polars::prelude::{FileMetadata, FileMetadataRef, ParallelStrategy, ParquetReader, SerReader};
 
@@ -14,7 +15,8 @@ use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::reject::Reject;
 use crate::report::{FileSummary, ValidationReport};
-use crate::source::{self, Input, Place};
+use crate::row_bytes;
+use crate::source::{self, Input, Meter, Place};
 use crate::stream_batch::LoggedBatch;
 
 /// Rows of a batch, at most; files with larger row groups are cut.
@@ -65,6 +67,15 @@ pub struct LoggedFiles {
     rows: u64,
     has_prompts: bool,
     options: StreamOptions,
+    held: Mutex<Held>,
+}
+
+/// Bytes of the texts in the batches that were read.
+#[derive(Debug, Default)]
+struct Held {
+    total: u64,
+    /// Batches that were read before.
+    is_counted: Vec<bool>,
 }
 
 pub(crate) struct ParquetFile {
@@ -140,22 +151,16 @@ impl LoggedFiles {
             rows: 0,
             has_prompts: false,
             options: options.clone(),
+            held: Mutex::default(),
         };
         check_drift(&sources)?;
-        let mut bytes = 0_u64;
+        let meter = Meter::new(options.read.byte_cap);
         for source in &sources {
             let path = match &source.place {
                 Place::File(path) if is_parquet(path) => path,
                 _ => return Ok(None),
             };
-            let shape = shape(&source.name, path)?;
-            bytes = bytes.saturating_add(shape.bytes);
-            if bytes > options.read.byte_cap {
-                return Err(ReadError::ByteCap {
-                    file: source.name.clone(),
-                    cap: options.read.byte_cap,
-                });
-            }
+            let shape = shape(&source.name, path, &meter)?;
             check_types(&source.name, &shape.fields)?;
             let has = |column: Column| shape.fields.iter().any(|f| f.name == column.name());
             if !has(Column::Propensity) || NOT_STREAMED.into_iter().any(has) {
@@ -180,7 +185,28 @@ impl LoggedFiles {
                 metadata: shape.metadata,
             });
         }
+        let held = opened
+            .held
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        held.is_counted = vec![false; opened.parts.len()];
         Ok(Some(opened))
+    }
+
+    /// Counts what a batch holds, once however often it is read.
+    fn hold(&self, index: usize, bytes: u64) -> Result<(), ReadError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut held.is_counted[index], true) {
+            held.total = held.total.saturating_add(bytes);
+        }
+        let cap = self.options.read.byte_cap;
+        if held.total <= cap {
+            return Ok(());
+        }
+        Err(ReadError::ByteCap {
+            file: self.files[self.parts[index].file].name.clone(),
+            cap,
+        })
     }
 
     /// Cuts the row groups of the next file into parts: small ones together, large ones in pieces.
@@ -251,7 +277,8 @@ impl LoggedFiles {
     /// Reads a batch; `index` is below [`batches`](Self::batches).
     ///
     /// # Errors
-    /// [`ReadError`] when the file is damaged, or holds integer times and no unit was named.
+    /// [`ReadError`] when the file is damaged, holds more than is allowed, or holds integer times
+    /// and no unit was named.
     pub fn batch(&self, index: usize) -> Result<LoggedBatch, ReadError> {
         let part = self.parts[index];
         let file = &self.files[part.file];
@@ -274,8 +301,13 @@ impl LoggedFiles {
                 message: format!("it ends after {got} rows, its footer promises more"),
             });
         }
-        let unit = self.options.read.timestamp_unit;
-        LoggedBatch::decode(&file.name, part.offset as u64, &frame, unit)
+        let options = &self.options.read;
+        let offset = part.offset as u64;
+        self.hold(
+            index,
+            row_bytes::held(&file.name, &frame, offset, options.line_cap)?,
+        )?;
+        LoggedBatch::decode(&file.name, offset, &frame, options.timestamp_unit)
     }
 
     /// BLAKE3 digest (hex) of the files' bytes, as [`read`](crate::read) computes it.

@@ -236,6 +236,12 @@ fn has(row: &LogRow, column: Column) -> bool {
     match column {
         Column::Embedding => row.embedding.is_some(),
         Column::Candidates => row.candidates.is_some(),
+        // An empty text is a text.
+        Column::Prompt => row.prompt.is_some(),
+        Column::Task => row.task.is_some(),
+        Column::Tenant => row.tenant.is_some(),
+        Column::SessionId => row.session_id.is_some(),
+        Column::Status => row.status.is_some(),
         _ => !csv_field(row, column).is_empty(),
     }
 }

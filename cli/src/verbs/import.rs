@@ -118,7 +118,7 @@ fn detected(context: &Context, inputs: &[Input]) -> Result<ImportKind, Failure> 
         return Err(Failure::plain(
             Exit::Usage,
             "P0732",
-            &format!(
+            format!(
                 "the exports are of two kinds: {} looks like {}, {} like {}",
                 found[0].file,
                 kind.name(),

@@ -6,6 +6,9 @@ mod bound;
 mod import;
 mod labels;
 mod log;
+#[path = "../../tests/it/parquet_bytes.rs"]
+#[expect(dead_code, reason = "the tests put more into files than a seed needs")]
+mod parquet_bytes;
 mod parts;
 mod prices;
 mod seeds;

@@ -8,6 +8,10 @@ use plimsoll_datasets::{ImportKind, LogRow, LogWriter, log_columns};
 
 use crate::bound::folder;
 use crate::import::prefix;
+use crate::parquet_bytes::{
+    Chunk, DELTA_BINARY_PACKED, DELTA_BYTE_ARRAY, DELTA_LENGTH_BYTE_ARRAY, Physical, deltas, equal,
+    parquet,
+};
 use crate::parts::DIVIDER;
 
 /// Folders of the datasets' own tests whose files are seeds too, by target.
@@ -19,6 +23,41 @@ pub fn borrowed() -> Vec<(&'static str, PathBuf)> {
         ("prices", here.join("../tests/prices")),
         ("prices", here.join("../catalogue")),
     ]
+}
+
+/// A log in the encodings by differences, which our own writer does not use.
+fn differences() -> Vec<u8> {
+    let chunks = [
+        Chunk::texts("request_id", &["a", "b", "c"].map(str::to_owned)),
+        Chunk::new(
+            "model",
+            Physical::Text,
+            DELTA_LENGTH_BYTE_ARRAY,
+            3,
+            [deltas(&[1, 2, 1]), b"mlmm".to_vec()].concat(),
+        ),
+        Chunk::new(
+            "prompt",
+            Physical::Text,
+            DELTA_BYTE_ARRAY,
+            3,
+            [
+                deltas(&[0, 3, 3]),
+                deltas(&[5, 7, 1]),
+                b"Helloicopterp".to_vec(),
+            ]
+            .concat(),
+        ),
+        Chunk::new(
+            "input_tokens",
+            Physical::Integer,
+            DELTA_BINARY_PACKED,
+            3,
+            equal(3, 7, 128),
+        ),
+        Chunk::floats("propensity", &[0.5; 3]),
+    ];
+    parquet(3, &chunks)
 }
 
 /// Target, name and bytes of every seed.
@@ -64,6 +103,7 @@ pub fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             add("import", &format!("{name}_{bits}"), bytes);
         }
     }
+    add("log_parquet", "deltas.parquet", differences());
     let mut parquet = prefix(ImportKind::Table, 0).to_vec();
     let (_, _, rows) = logs().remove(0);
     let columns = ["request_id", "model", "id", "stars", "cost_cents"];

@@ -1,8 +1,5 @@
 //! The kinds of exports, and how to tell which one a file is.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use serde::Serialize;
 
 use super::importer::Importer;
@@ -199,7 +196,7 @@ type Found = Result<(ImportKind, &'static str), Vec<String>>;
 fn detect_source(source: &Source) -> Result<Found, ReadError> {
     let mut found: Found = Err(Vec::new());
     for cut in [Cut::Records, Cut::Examples] {
-        let looked = first_record(source, cut, &mut |record| {
+        let looked = first_record(source, cut, &ReadOptions::default(), &mut |record| {
             match signature(record, cut) {
                 // Lines of text have no fields to name.
                 Err(names) if names.is_empty() => {}
@@ -232,14 +229,11 @@ fn signature(record: &Record<'_>, cut: Cut) -> Found {
 pub(super) fn first_record(
     source: &Source,
     cut: Cut,
+    options: &ReadOptions,
     look: &mut dyn FnMut(&Record<'_>),
 ) -> Result<(), ReadError> {
-    let options = ReadOptions::default();
-    let meter = Meter {
-        digest: Rc::new(RefCell::new(blake3::Hasher::new())),
-        bytes_left: Rc::new(RefCell::new(options.byte_cap)),
-    };
-    read_batches(source, &meter, &options, cut, &mut |batch: &mut Batch| {
+    let meter = Meter::new(options.byte_cap);
+    read_batches(source, &meter, options, cut, &mut |batch: &mut Batch| {
         for index in 0..batch.len() {
             if let Ok(record) = batch.record(index) {
                 look(&record);

@@ -94,7 +94,7 @@ impl<'a> MainPass<'a> {
         {
             let mut failed = None;
             let cut = importer.cut();
-            first_record(source, cut, &mut |record| {
+            first_record(source, cut, &options.read, &mut |record| {
                 let opened = importer.open(record).ok().flatten();
                 let first = opened.as_deref().and_then(<[String]>::first);
                 let inner = first.and_then(|first| Record::of_json(first).ok());

@@ -1,9 +1,7 @@
 //! One import: files in, a log and a report out.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 
 use super::call::Skip;
 use super::expression::Expression;
@@ -115,10 +113,7 @@ pub fn import(
     for input in inputs {
         sources.extend(list_of(input, &ENDINGS)?);
     }
-    let meter = Meter {
-        digest: Rc::new(RefCell::new(blake3::Hasher::new())),
-        bytes_left: Rc::new(RefCell::new(options.read.byte_cap)),
-    };
+    let meter = Meter::new(options.read.byte_cap);
     let mut importer = options.kind.importer();
     if options.kind == ImportKind::Table {
         importer = Box::new(Table::new(&options.maps, options.timestamp_unit)?);
@@ -129,7 +124,7 @@ pub fn import(
         });
     }
     importer.configure(options)?;
-    let (side, main) = by_role(importer.as_ref(), sources)?;
+    let (side, main) = by_role(importer.as_ref(), sources, &options.read)?;
     let mut tally = Tally::new(options, progress);
     let mut labels = Labels::default();
     let wanted = match &options.quality {
@@ -186,7 +181,7 @@ pub fn import(
     }
     tally.skip(Skip::Unanswered, main_options.importer.unanswered());
     progress(tally.records);
-    let digest = meter.digest.borrow().finalize().to_hex().to_string();
+    let digest = meter.digest();
     finish(tally, out, digest)
 }
 
@@ -194,13 +189,14 @@ pub fn import(
 fn by_role(
     importer: &dyn Importer,
     sources: Vec<Source>,
+    options: &ReadOptions,
 ) -> Result<(Vec<Source>, Vec<Source>), ImportError> {
     let (mut side, mut main) = (Vec::new(), Vec::new());
     for source in sources {
         let mut role = Role::Calls;
         // Standard input cannot be read twice: it holds calls.
         if !matches!(source.place, crate::source::Place::Stdin) {
-            first_record(&source, importer.cut(), &mut |record| {
+            first_record(&source, importer.cut(), options, &mut |record| {
                 role = importer.role(record);
             })?;
         }

@@ -17,10 +17,10 @@ use crate::jsonl::{read_line, trimmed};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::reject::RejectReason;
-use crate::source::{Format, Meter, Place, Source, open, read_failed};
+use crate::source::{Format, Meter, Place, Source, on_disk, open, read_failed};
 
 /// Bytes of a batch, about.
-const BATCH_BYTES: usize = 8 << 20;
+pub(super) const BATCH_BYTES: usize = 8 << 20;
 
 /// How the bytes of a kind of export are cut into records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,9 @@ impl Batch {
                     wanted: names.len(),
                 }));
             }
+            if row.as_slice().contains(&0) {
+                return Err(Fault::new(RejectReason::NulCharacter));
+            }
             return Ok(Record::Csv(names, row));
         };
         let text = std::str::from_utf8(&self.bytes[span.clone()]).map_err(|error| {
@@ -114,6 +117,7 @@ pub(crate) fn read_batches(
     cut: Cut,
     take: &mut dyn FnMut(&mut Batch) -> Result<bool, ReadError>,
 ) -> Result<(), ReadError> {
+    let left = meter.left();
     let opened = open(source, meter)?;
     let mut reader = Reader {
         file: &source.name,
@@ -123,7 +127,11 @@ pub(crate) fn read_batches(
         take,
     };
     match (cut, opened.format) {
-        (_, Format::Parquet) => return super::parquet_rows::read(source, opened, &mut reader),
+        (_, Format::Parquet) => {
+            let file = on_disk(source, opened.reader, opened.is_plain, meter)?;
+            meter.rewind(left);
+            super::parquet_rows::read(file.path(), meter, &mut reader)?;
+        }
         (Cut::Examples, _) => reader.examples(opened.reader)?,
         (Cut::Records, Format::Csv { delimiter }) => reader.csv(opened.reader, delimiter)?,
         (Cut::Records, Format::Jsonl) => reader.lines(opened.reader)?,

@@ -5,7 +5,7 @@ use std::path::Path;
 use plimsoll::Usd;
 use plimsoll_datasets::{ImportKind, ImportOptions, Input, QualityFrom, detect};
 
-use crate::golden::{check, run};
+use crate::golden::{check, lenient, run};
 
 /// A retry and its fallback are one request; cache hits and embeddings are no calls of a model.
 #[test]
@@ -182,4 +182,17 @@ fn a_cached_failure_is_left_out() {
     let (report, _, _) = crate::golden::run(&[input], &options).expect("an import");
     assert_eq!(report.rows, 1);
     assert_eq!(report.skipped.values().sum::<u64>(), 1);
+}
+
+/// As in every other format; what is kept as it stands would make a log that cannot be read.
+#[test]
+fn rows_of_csv_with_a_nul_are_rejected() {
+    let rows = "request_id,call_type,model,spend,startTime,request_tags\n\
+                r1,completion,m,0.1,2026-03-02 09:00:00,\"[\"\"a\"\"]\"\n\
+                r2,completion,m,0.1,2026-03-02 09:00:00,\"[\"\"\0\"\"]\"\n";
+    let options = lenient(ImportKind::Litellm);
+    let (report, read, _) =
+        run(&[Input::bytes("spend.csv", rows.as_bytes())], &options).expect("a log");
+    assert_eq!((report.rows, read.report.rows_rejected), (1, 0));
+    assert_eq!(report.rejected.get("nul-character"), Some(&1));
 }

@@ -2,6 +2,8 @@
 
 mod any_bytes;
 mod files;
+mod parquet_bounds;
+mod parquet_bytes;
 mod prices;
 mod prices_conditions;
 mod prices_import;
