@@ -549,12 +549,3 @@ fn comments_hold_no_control_characters() {
     );
     Catalogue::read(&toml).expect("a catalogue");
 }
-
-#[test]
-fn a_charge_without_a_name_is_a_charge() {
-    let text =
-        r#"{"data":[{"id":"m","pricing":{"prompt":"0.000001","completion":"0.000002","":"0.5"}}]}"#;
-    let toml = imported(text).catalogue.to_toml("A test.");
-    assert!(toml.contains("not_priced = [\"unnamed\"]"), "{toml}");
-    assert!(Catalogue::read(&toml).is_ok(), "{toml}");
-}

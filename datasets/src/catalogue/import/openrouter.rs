@@ -130,7 +130,7 @@ impl Model<'_> {
                 .collect(),
             provider: Some("openrouter".to_owned()),
             source: Some(format!("https://openrouter.ai/{}", self.name)),
-            not_priced: not_priced.map(|(field, _)| charge(field)).collect(),
+            not_priced: not_priced.map(|(field, _)| field.clone()).collect(),
         })
     }
 
@@ -338,9 +338,4 @@ fn capabilities(model: &Object<'_>) -> std::collections::BTreeSet<String> {
     ];
     let held = known.into_iter().filter(|(_, held)| *held);
     held.map(|(name, _)| name.to_owned()).collect()
-}
-/// What a charge is called, even one whose field has an empty name.
-fn charge(field: &str) -> String {
-    let name = if field.is_empty() { "unnamed" } else { field };
-    name.to_owned()
 }
