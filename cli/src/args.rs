@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use plimsoll_datasets::Logging;
+use plimsoll_datasets::{Logging, ReadOptions};
 
 mod collect;
 mod import;
@@ -137,6 +138,33 @@ pub(crate) struct ReadingArgs {
     /// Unit of integer timestamps
     #[arg(long, value_name = "UNIT")]
     pub(crate) timestamp_unit: Option<Unit>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+/// Bounds on what is read, against damaged and hostile files.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct LimitArgs {
+    /// Most bytes to read, decompressed, all files together, for instance 200GiB [default: 64GiB]
+    #[arg(long, value_name = "SIZE")]
+    max_bytes: Option<ByteSize>,
+    /// Most bytes of one row [default: 64MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_row_bytes: Option<ByteSize>,
+}
+
+impl LimitArgs {
+    /// The options with these bounds, where they were given.
+    pub(crate) fn of(&self, options: ReadOptions) -> ReadOptions {
+        let line_cap = |size: ByteSize| usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        ReadOptions {
+            byte_cap: self
+                .max_bytes
+                .map_or(options.byte_cap, |size| size.as_u64()),
+            line_cap: self.max_row_bytes.map_or(options.line_cap, line_cap),
+            ..options
+        }
+    }
 }
 
 /// Unit of integer timestamps.

@@ -32,11 +32,11 @@ pub(crate) const BUILT_IN: &str = "built-in";
 
 /// How the command line wants a log to be read.
 fn read_options(context: &Context, args: &ReadingArgs) -> ReadOptions {
-    ReadOptions {
+    args.limits.of(ReadOptions {
         max_reject: context.settings.max_reject,
         timestamp_unit: args.timestamp_unit.map(unit),
         ..ReadOptions::default()
-    }
+    })
 }
 
 /// The log's files when it is so large that it is streamed; `None`: it is held in memory.

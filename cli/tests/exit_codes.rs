@@ -28,6 +28,8 @@ fn usage_errors_exit_2() {
         "simulate --requests 0 -o a.csv",
         "simulate --arms lagre -o a.csv",
         "validate a.csv --threads 0",
+        "validate a.csv --max-bytes lots",
+        "import a.csv --max-row-bytes -1",
     ] {
         let output = run(folder.path(), words);
         assert_eq!(code(&output), 2, "{words}: {}", stderr(&output));
@@ -435,4 +437,46 @@ fn imports_say_what_they_were_given() {
     );
     let output = run(folder.path(), "import --detect spend.jsonl");
     assert!(stderr(&output).contains("next: plimsoll import --from litellm spend.jsonl"));
+}
+
+#[test]
+fn what_is_too_large_says_how_to_allow_it() {
+    let folder = folder();
+    let long = "x".repeat(4_000);
+    let rows = format!("request_id,model,quality,prompt\nr1,a,1,{long}\nr2,a,0,y\n");
+    fs::write(folder.path().join("log.csv"), rows).expect("written");
+    fs::write(folder.path().join(EXPORTS[0].0), EXPORTS[0].1).expect("written");
+    for (words, exit, want) in [
+        ("validate log.csv --max-bytes 1kB", 4, "error[P0215]"),
+        ("validate log.csv --max-bytes 1kB", 4, "--max-bytes"),
+        ("validate log.csv --max-row-bytes 1KiB", 4, "error[P0216]"),
+        (
+            "validate log.csv --max-row-bytes 1KiB",
+            4,
+            "--max-row-bytes",
+        ),
+        (
+            "validate log.csv --max-bytes 8KiB --max-row-bytes 5000",
+            0,
+            "",
+        ),
+        (
+            "import spend.jsonl -o a.csv --max-bytes 100",
+            4,
+            "error[P0215]",
+        ),
+        (
+            "import spend.jsonl -o a.csv --max-row-bytes 100",
+            4,
+            "error[P0216]",
+        ),
+    ] {
+        let output = run(folder.path(), words);
+        assert_eq!(code(&output), exit, "{words}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(want),
+            "{words}: {}",
+            stderr(&output)
+        );
+    }
 }

@@ -36,6 +36,11 @@ pub(crate) fn read(
         .flexible(true)
         .buffer_capacity(BUFFER_BYTES)
         .from_reader(guarded);
+    let too_long = |line| ReadError::LineCap {
+        file: file.to_owned(),
+        line,
+        cap: line_cap,
+    };
     let failed = |error: csv::Error, line: u64| {
         let message = error.to_string();
         let csv::ErrorKind::Io(error) = error.into_kind() else {
@@ -48,11 +53,7 @@ pub(crate) fn read(
             .get_ref()
             .is_some_and(<dyn std::error::Error + Send + Sync>::is::<RecordTooLong>)
         {
-            return ReadError::LineCap {
-                file: file.to_owned(),
-                line,
-                cap: line_cap,
-            };
+            return too_long(line);
         }
         read_failed(file, error, byte_cap)
     };
@@ -65,12 +66,15 @@ pub(crate) fn read(
     let mut row = 0;
     loop {
         pending.set(0);
-        let line = records.position().line();
+        let (line, begin) = (records.position().line(), records.position().byte());
         if !records
             .read_byte_record(&mut record)
             .map_err(|error| failed(error, line))?
         {
             return Ok(());
+        }
+        if records.position().byte() - begin > line_cap as u64 {
+            return Err(too_long(line));
         }
         row += 1;
         let at = record.position();
@@ -159,6 +163,7 @@ fn parse(
 }
 
 /// Fails when one record takes far more than `cap` bytes: an open quote must not swallow the file.
+/// How long a record was to the byte is seen once it is read.
 pub(crate) struct Guarded {
     pub(crate) reader: Box<dyn BufRead>,
     pub(crate) pending: Rc<Shared<usize>>,

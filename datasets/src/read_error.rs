@@ -364,14 +364,16 @@ impl ReadError {
                 "the file is damaged or was cut off: copy or export it again".to_owned()
             }
             Self::ByteCap { .. } => {
-                "if the file is what you expect, raise the cap on decompressed bytes".to_owned()
+                "if the file is what you expect, raise the cap with --max-bytes".to_owned()
             }
             Self::LineCap { .. } => {
-                "look for a missing line end or closing quote; if the line is right, raise the cap"
+                "look for a missing line end or closing quote; if the line is right, raise the cap \
+                 with --max-row-bytes"
                     .to_owned()
             }
             Self::RowCap { .. } => {
-                "shorten the texts or lists of that row; if they are right, raise the cap"
+                "shorten the texts or lists of that row; if they are right, raise the cap with \
+                 --max-row-bytes"
                     .to_owned()
             }
             Self::ZstdWindow { .. } => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use plimsoll_datasets::{ImportKind, QualityFrom, Scale};
 
-use super::{Unit, share};
+use super::{LimitArgs, Unit, share};
 
 /// `import`.
 #[derive(Args, Clone, Debug)]
@@ -70,6 +70,8 @@ pub(crate) struct ImportArgs {
     /// Unit of integer times that are mapped by hand
     #[arg(long, value_name = "UNIT")]
     pub(crate) timestamp_unit: Option<Unit>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     /// Memory for requests whose further calls may still come, in MB
     #[arg(long, value_name = "MB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(crate) window_mb: u32,

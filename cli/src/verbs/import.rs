@@ -94,10 +94,10 @@ fn options(context: &Context, args: &ImportArgs, kind: ImportKind) -> ImportOpti
         redact: !args.no_redact,
         timestamp_unit: args.timestamp_unit.map(unit),
         window_bytes: (args.window_mb as usize) << 20,
-        read: ReadOptions {
+        read: args.limits.of(ReadOptions {
             max_reject: args.max_reject.unwrap_or(context.settings.max_reject),
             ..ReadOptions::default()
-        },
+        }),
         ..ImportOptions::new(kind)
     }
 }

@@ -356,10 +356,13 @@ impl Reader<'_> {
         let mut row = 0;
         loop {
             pending.set(0);
-            let line = records.position().line();
+            let (line, begin) = (records.position().line(), records.position().byte());
             let more = records
                 .read_byte_record(&mut record)
                 .map_err(|error| self.csv_failed(error, line))?;
+            if records.position().byte() - begin > self.options.line_cap as u64 {
+                return Err(self.too_long(line));
+            }
             if !more {
                 return self.hand_on().map(drop);
             }
