@@ -136,10 +136,29 @@ pub(crate) fn slice(
             ..Default::default()
         };
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
-        LazyFrame::scan_parquet(path, args)?
-            .slice(offset, rows)
-            .collect()
+        plain(
+            LazyFrame::scan_parquet(path, args)?
+                .slice(offset, rows)
+                .collect()?,
+        )
     })
+}
+
+/// The frame with texts for categories: pandas and Polars write columns of few texts so.
+pub(crate) fn plain(mut frame: DataFrame) -> PolarsResult<DataFrame> {
+    let is_category = |of: &DataType| matches!(of, DataType::Categorical(..) | DataType::Enum(..));
+    for index in 0..frame.width() {
+        let column = &frame.columns()[index];
+        let texts = match column.dtype() {
+            of if is_category(of) => column.cast(&DataType::String)?,
+            DataType::List(of) if is_category(of) => {
+                column.cast(&DataType::List(Box::new(DataType::String)))?
+            }
+            _ => continue,
+        };
+        frame.replace_column(index, texts)?;
+    }
+    Ok(frame)
 }
 
 pub(crate) fn ends_early(file: &str, at: u64, rows: u64) -> ReadError {
@@ -361,6 +380,7 @@ fn class_of(dtype: &ArrowDataType) -> Class {
         A::Float32 | A::Float64 => Class::Float,
         A::Decimal(..) => Class::Decimal,
         A::Utf8 | A::LargeUtf8 | A::Utf8View => Class::Text,
+        A::Dictionary(_, of, _) if class_of(of) == Class::Text => Class::Text,
         A::Timestamp(..) | A::Date32 | A::Date64 => Class::Time,
         A::List(inner) | A::LargeList(inner) => match class_of(&inner.dtype) {
             Class::Integer | Class::Float => Class::Numbers,

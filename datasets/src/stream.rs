@@ -10,7 +10,7 @@ use polars::prelude::{FileMetadata, FileMetadataRef, ParallelStrategy, ParquetRe
 use crate::assemble::{REJECTS_KEPT_MAX, Tally};
 use crate::column::Column;
 use crate::log::OutcomeLog;
-use crate::parquet::{check_drift, check_types, guarded, is_parquet, shape};
+use crate::parquet::{check_drift, check_types, guarded, is_parquet, plain, shape};
 use crate::read::ReadOptions;
 use crate::read_error::ReadError;
 use crate::reject::Reject;
@@ -292,7 +292,7 @@ impl LoggedFiles {
                 .with_slice(Some((part.offset - part.group_row, part.rows)))
                 .read_parallel(ParallelStrategy::None);
             reader.set_metadata(file.groups(part).into());
-            reader.finish()
+            plain(reader.finish()?)
         })?;
         if frame.height() != part.rows {
             let got = part.offset + frame.height();

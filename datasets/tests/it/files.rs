@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plimsoll_datasets::{
-    Input, LogRow, LogWriter, OutcomeLog, ReadError, ReadLog, ReadOptions, read, write_log,
-    write_rejects,
+    ImportKind, ImportOptions, Input, LogRow, LogWriter, OutcomeLog, ReadError, ReadLog,
+    ReadOptions, import, read, write_log, write_rejects,
 };
 
 fn read_path(path: &Path) -> Result<ReadLog, ReadError> {
@@ -221,6 +221,62 @@ fn parquet_with(path: &Path, series: polars::prelude::Series) {
     .expect("a frame");
     let file = fs::File::create(path).expect("a file");
     ParquetWriter::new(file).finish(&mut frame).expect("a file");
+}
+
+#[test]
+fn categories_are_texts() {
+    use polars::prelude::*;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("categories.parquet");
+    let categories = DataType::from_categories(Categories::global());
+    let texts = |name: &str, values: [Option<&str>; 3]| Series::new(name.into(), values);
+    let category = |series: Series| series.cast(&categories).expect("categories");
+    let candidates = ListChunked::from_iter([
+        Some(Series::new("".into(), ["small", "large"])),
+        None,
+        Some(Series::new("".into(), ["small"])),
+    ])
+    .into_series()
+    .with_name("candidates".into());
+    let candidates = candidates.cast(&DataType::List(Box::new(categories.clone())));
+    let columns = [
+        texts("request_id", [Some("a"), Some("b"), Some("c")]),
+        category(texts(
+            "model",
+            [Some("small"), Some("large"), Some("small")],
+        )),
+        category(texts("task", [Some("chat"), None, Some("code")])),
+        category(texts("region", [Some("eu"), Some("us"), None])),
+        candidates.expect("lists"),
+        Series::new("propensity".into(), [0.5, 0.5, 0.5]),
+    ];
+    let mut frame = DataFrame::new(3, columns.into_iter().map(Column::from).collect());
+    let frame = frame.as_mut().expect("a frame");
+    let file = fs::File::create(&path).expect("a file");
+    ParquetWriter::new(file).finish(frame).expect("a file");
+
+    let log = read_path(&path).expect("a log").log;
+    let of = |index: usize| {
+        let request = &log.requests[index];
+        let model = log.arms[request.outcomes[0].arm as usize].to_string();
+        let region = request.extra.get("region").map(String::as_str);
+        (model, request.task.as_deref(), region)
+    };
+    assert_eq!(of(0), ("small".to_owned(), Some("chat"), Some("eu")));
+    assert_eq!(of(1), ("large".to_owned(), None, Some("us")));
+    assert_eq!(of(2), ("small".to_owned(), Some("code"), None));
+    let eligible = log.requests[0].candidates.as_ref().map(Vec::len);
+    assert_eq!(eligible, Some(2));
+    // An import takes them for texts as well.
+    let mut options = ImportOptions::new(ImportKind::Table);
+    options.keep = vec!["region".to_owned()];
+    let to = folder.path().join("imported.jsonl");
+    import(&[Input::Path(path)], &options, &to, &|_| ()).expect("an import");
+    let again = read_path(&to).expect("a log").log;
+    assert_eq!(again.arms, log.arms);
+    assert!(again.requests.iter().zip(&log.requests).all(|(a, b)| {
+        (&a.task, &a.extra, &a.candidates) == (&b.task, &b.extra, &b.candidates)
+    }));
 }
 
 #[test]

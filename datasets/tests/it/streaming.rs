@@ -14,7 +14,7 @@ use plimsoll_datasets::{
     simulate,
 };
 use polars::prelude::{
-    Column, DataFrame, DataType, IntoColumn, NamedFrom, ParquetWriter, Series, TimeUnit,
+    Categories, Column, DataFrame, DataType, IntoColumn, NamedFrom, ParquetWriter, Series, TimeUnit,
 };
 
 /// Reads everything, whatever is wrong with it.
@@ -304,6 +304,14 @@ fn other_types_are_the_same_row_for_row() {
             Series::new_null("task".into(), rows),
             Series::new_null("quality".into(), rows),
         ],
+        ["task", "tenant", "status"]
+            .map(|name| {
+                let kinds = (0..rows).map(|row| ["a", "b", "c"][row % 3]);
+                let texts = Series::new(name.into(), kinds.collect::<Vec<_>>());
+                let categories = DataType::from_categories(Categories::global());
+                texts.cast(&categories).unwrap()
+            })
+            .to_vec(),
     ];
     for (case, columns) in cases.into_iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
