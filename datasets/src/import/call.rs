@@ -59,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) names: Vec<String>,
     /// Whether no usable answer came.
     pub(crate) has_failed: bool,
+    /// Whether it is known that this call's answer was the request's: of candidates the chosen one.
+    pub(crate) is_chosen: bool,
     /// Whether the gateway's own cache answered, and no model: a request that ends so is left out.
     pub(crate) is_cached: bool,
     /// The label of the export itself, before any scale: as text, because it may be a word.

@@ -1,7 +1,8 @@
 //! Calls become requests: retries, fallbacks and turns are one request with one total cost.
 //!
 //! The calls of one request are one row:
-//! - its model is that of the last call that answered, or of the last call when none did;
+//! - its model is that of the last call that answered, or of the last call when none did; where the
+//!   export tells which of several answers was given, of that call;
 //! - its cost is the sum of all calls' costs. It is unknown as soon as one call that may have been
 //!   billed has no cost: a call that failed without a single token cannot have been;
 //! - its tokens are the sums when every call that used any went to that model in one service tier;
@@ -160,7 +161,7 @@ impl Gather {
                 placed.call.row.timestamp_us,
             )
         });
-        let answered = calls.iter().rfind(|placed| !placed.call.has_failed);
+        let answered = answer_of(&calls).map(|at| &calls[at]);
         let is_all_cached = calls.iter().all(|placed| placed.call.is_cached);
         if is_all_cached || answered.is_some_and(|placed| placed.call.is_cached) {
             self.counts.from_cache += 1;
@@ -175,8 +176,7 @@ impl Gather {
         }
         self.counts.merged_requests += 1;
         self.counts.merged_calls += count as u64;
-        let answered = calls.iter().rposition(|placed| !placed.call.has_failed);
-        let chosen = answered.unwrap_or(count - 1);
+        let chosen = answer_of(&calls).unwrap_or(count - 1);
         let total = total_cost(&calls);
         if total.is_none() && calls.iter().any(|placed| placed.call.row.cost.is_some()) {
             self.counts.cost_unknown_in_part += 1;
@@ -253,6 +253,12 @@ impl Gather {
         own.call.keep(MODELS_CALLED, Some(models.join("|")));
         Some(own)
     }
+}
+
+/// The call whose answer the request had, if any gave one.
+fn answer_of(calls: &[Placed]) -> Option<usize> {
+    let chosen = calls.iter().rposition(|placed| placed.call.is_chosen);
+    chosen.or_else(|| calls.iter().rposition(|placed| !placed.call.has_failed))
 }
 
 /// Whether two calls claim to be the same one.

@@ -132,6 +132,11 @@ impl ImportKind {
             Self::Routerbench | Self::Routellm | Self::Table => {
                 "nothing is joined: rows of one request are answers of different arms"
             }
+            Self::TensorZero => {
+                "calls of one inference are one row: the model whose answer was given (without the \
+                 inference tables, the one that answered last), the sum of all costs (unknown if \
+                 one of them is), tokens only if all calls were that model's"
+            }
             Self::Obd | Self::Vw | Self::VwDsjson => {
                 "nothing is joined: every decision is a request of its own"
             }
@@ -140,8 +145,7 @@ impl ImportKind {
             | Self::Langfuse
             | Self::Helicone
             | Self::OpenRouter
-            | Self::Portkey
-            | Self::TensorZero => {
+            | Self::Portkey => {
                 "calls of one request are one row: the model that answered last, the sum of all \
                  costs (unknown if a call that may have been billed has none), tokens only if all \
                  calls were that model's"

@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::call::{Call, Skip};
 use super::importer::{Importer, Made, Role};
 use super::labels::Labels;
@@ -25,6 +28,8 @@ struct Inference {
     episode: Option<String>,
     user: Option<String>,
     snapshot: Option<String>,
+    /// A hash of the answer's text.
+    answer: Option<u64>,
     is_evaluation: bool,
 }
 
@@ -113,6 +118,8 @@ impl Importer for TensorZero {
             None => record.time("timestamp")?,
         };
         call.id = id;
+        // Of the candidates of best-of-n, the one that was given: neither the others nor the judge.
+        call.is_chosen = inference.answer.is_some() && inference.answer == answer(record)?;
         // Dollars; null where the model has no prices in the configuration.
         call.row.cost = record.amount("cost", 1)?;
         call.put_tokens(
@@ -154,10 +161,32 @@ impl TensorZero {
             episode: record.text("episode_id")?,
             user: record.text("tags.user_id")?,
             snapshot: record.loose_text("snapshot_hash")?,
+            answer: answer(record)?,
         };
         self.inferences.insert(record.need("id")?, inference);
         Ok(())
     }
+}
+
+/// A hash of the text in `output`: a list of content blocks, or a JSON function's `raw` text.
+fn answer(record: &Record<'_>) -> Result<Option<u64>, Fault> {
+    let Some(json) = record.json("output")? else {
+        return Ok(None);
+    };
+    let text = match serde_json::from_str(&json) {
+        Ok(Value::Array(blocks)) => {
+            let texts = blocks
+                .iter()
+                .filter_map(|block| block.get("text")?.as_str());
+            texts.collect::<String>()
+        }
+        Ok(Value::Object(output)) => {
+            let raw = output.get("raw").and_then(Value::as_str);
+            raw.unwrap_or_default().to_owned()
+        }
+        _ => String::new(),
+    };
+    Ok((!text.is_empty()).then(|| xxh3_64(text.as_bytes())))
 }
 
 fn table(record: &Record<'_>) -> Option<Table> {

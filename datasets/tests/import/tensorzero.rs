@@ -1,8 +1,8 @@
 //! `TensorZero`'s tables.
 
-use plimsoll_datasets::{ImportKind, ImportOptions, QualityFrom};
+use plimsoll_datasets::{ImportKind, ImportOptions, Input, QualityFrom};
 
-use crate::golden::{Given, check};
+use crate::golden::{Given, check, run};
 
 const TABLES: [&str; 7] = [
     "tensorzero_model_inference.jsonl",
@@ -98,4 +98,49 @@ fn tables_may_be_missing() {
     let log = Given(&read);
     assert_eq!(log.quality(&inference(1)), Some(0.875));
     assert_eq!(log.quality(&inference(2)), Some(0.0));
+}
+
+/// Of best-of-n the row is the candidate's whose answer was given, at the price of all.
+#[test]
+fn the_chosen_candidate_is_the_arm() {
+    let text = |text: &str| {
+        let blocks = serde_json::json!([{ "type": "text", "text": text }]);
+        serde_json::Value::from(blocks.to_string())
+    };
+    let call = |n: u32, model: &str, output: &str| {
+        let row = serde_json::json!({
+            "id": format!("c{n}"), "inference_id": "i", "model_name": model,
+            "model_provider_name": "p", "input_tokens": 10, "output_tokens": 5, "cost": 0.25,
+            "timestamp": format!("2026-03-01T10:00:0{n}Z"), "output": text(output),
+        });
+        row.to_string()
+    };
+    let calls = [
+        call(1, "small", "One."),
+        call(2, "large", "{\"a\": 2}"),
+        call(3, "tiny", "Three."),
+        call(4, "judge", "{\"choice\": 1}"),
+    ];
+    let raw = serde_json::json!({ "raw": "{\"a\": 2}", "parsed": { "a": 2 } }).to_string();
+    for (output, arm) in [
+        (text("One."), "small"),
+        (serde_json::Value::from(raw), "large"),
+        (text("Three."), "tiny"),
+        (text("of a tool"), "judge"),
+        (serde_json::Value::from("[]"), "judge"),
+    ] {
+        let inference = serde_json::json!({
+            "id": "i", "function_name": "f", "variant_name": "best_of_n", "episode_id": "e",
+            "output": output,
+        });
+        let inputs = [
+            Input::bytes("calls.jsonl", calls.join("\n").into_bytes()),
+            Input::bytes("inferences.jsonl", inference.to_string().into_bytes()),
+        ];
+        let options = ImportOptions::new(ImportKind::TensorZero);
+        let (report, read, _) = run(&inputs, &options).expect("an import");
+        assert_eq!((report.rows, report.calls), (1, 4));
+        let log = Given(&read);
+        assert_eq!((log.arm("i").as_str(), log.cost("i").as_str()), (arm, "1"));
+    }
 }
