@@ -257,6 +257,28 @@ mod wire {
     pub(super) const STRUCT: u8 = 12;
 }
 
+/// An integer in base 128, the lowest digits first.
+pub(crate) fn varint(mut byte: impl FnMut() -> Result<u8>) -> Result<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = byte()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(DAMAGED)
+}
+
+/// An integer whose sign is the lowest bit.
+#[expect(
+    clippy::cast_possible_wrap,
+    reason = "zigzag: the sign is the lowest bit"
+)]
+pub(crate) const fn zigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
 /// Thrift's compact protocol, as far as page headers need it.
 struct Compact<R> {
     reader: std::io::Take<R>,
@@ -273,24 +295,11 @@ impl<R: BufRead> Compact<R> {
     }
 
     fn varint(&mut self) -> Result<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(DAMAGED)
+        varint(|| self.byte())
     }
 
-    #[expect(
-        clippy::cast_possible_wrap,
-        reason = "zigzag: the sign is the lowest bit"
-    )]
     fn zigzag(&mut self) -> Result<i64> {
-        let value = self.varint()?;
-        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+        self.varint().map(zigzag)
     }
 
     /// A 32-bit integer that is not negative.

@@ -10,7 +10,7 @@ use polars_parquet::parquet::page::{DataPage, split_buffer};
 use polars_parquet::parquet::read::{PageMetaData, PageReader};
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata};
 
-use crate::parquet_claims::DeltaPage;
+use crate::parquet_claims::{self, DeltaPage, zigzag};
 
 type Result<T> = std::result::Result<T, &'static str>;
 
@@ -162,21 +162,6 @@ fn split<'b>(rest: &mut &'b [u8], at: usize) -> Result<&'b [u8]> {
 }
 
 fn varint(rest: &mut &[u8]) -> Result<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = split(rest, 1)?[0];
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(value);
-        }
-    }
-    Err(DAMAGED)
-}
-
-#[expect(
-    clippy::cast_possible_wrap,
-    reason = "zigzag: the sign is the lowest bit"
-)]
-fn zigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
+    let read = parquet_claims::varint(|| Ok(split(rest, 1)?[0]));
+    read.map_err(|_| DAMAGED)
 }

@@ -240,7 +240,7 @@ impl<'a> MainPass<'a> {
     }
 
     /// What the records of a batch make, in their order.
-    fn make_batch(&self, batch: &Batch) -> Vec<Vec<Result<Made2, Fault>>> {
+    fn make_batch(&self, batch: &Batch) -> Vec<Vec<Result<OfRecord, Fault>>> {
         let indices = (0..batch.len()).into_par_iter();
         let made = indices.map(|index| match batch.record(index) {
             Ok(record) => self.make_all(&record, batch.spot(index)),
@@ -252,7 +252,7 @@ impl<'a> MainPass<'a> {
     fn hand_on_batch(
         &self,
         batch: &Batch,
-        of_batch: Vec<Vec<Result<Made2, Fault>>>,
+        of_batch: Vec<Vec<Result<OfRecord, Fault>>>,
         tally: &mut Tally<'_>,
         out: &mut Out,
     ) -> Result<(), ImportError> {
@@ -275,11 +275,11 @@ impl<'a> MainPass<'a> {
     /// Hands on what a record made.
     pub(super) fn hand_on(
         &self,
-        Made2 {
+        OfRecord {
             made,
             scores,
             redacted,
-        }: Made2,
+        }: OfRecord,
         spot: Spot,
         tally: &mut Tally<'_>,
         out: &mut Out,
@@ -309,7 +309,7 @@ impl<'a> MainPass<'a> {
     }
 
     /// What a record makes, or each of the records that it holds.
-    pub(super) fn make_all(&self, record: &Record<'_>, spot: Spot) -> Vec<Result<Made2, Fault>> {
+    pub(super) fn make_all(&self, record: &Record<'_>, spot: Spot) -> Vec<Result<OfRecord, Fault>> {
         match self.importer.open(record) {
             Ok(None) => vec![self.make(record, spot)],
             Ok(Some(parts)) => parts
@@ -320,7 +320,7 @@ impl<'a> MainPass<'a> {
         }
     }
 
-    pub(super) fn make(&self, record: &Record<'_>, spot: Spot) -> Result<Made2, Fault> {
+    pub(super) fn make(&self, record: &Record<'_>, spot: Spot) -> Result<OfRecord, Fault> {
         self.sought.look(record);
         let mut made = Made::default();
         self.importer.calls(record, &mut made)?;
@@ -359,7 +359,7 @@ impl<'a> MainPass<'a> {
                 super::fault(column, reason).of_request(call.row.request_id.clone())
             })?;
         }
-        Ok(Made2 {
+        Ok(OfRecord {
             made,
             redacted,
             scores: scores.into_iter().map(|(name, _)| name).collect(),
@@ -393,7 +393,7 @@ impl<'a> MainPass<'a> {
 }
 
 /// What a record made, with the names of the scores in it.
-pub(super) struct Made2 {
+pub(super) struct OfRecord {
     pub(super) made: Made,
     pub(super) redacted: u64,
     pub(super) scores: Vec<String>,
